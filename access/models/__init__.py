@@ -1,0 +1,6 @@
+"""Tables of keys, usage and the audit trail."""
+
+from access.models.audit import AuditEntry
+from access.models.keys import ApiKey, ApiUsage
+
+__all__ = ["ApiKey", "ApiUsage", "AuditEntry"]

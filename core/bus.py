@@ -1,0 +1,138 @@
+"""publish(): the one way to say that something happened.
+
+The Event row and everything the sinks write are part of the caller's transaction: if it commits, the deliveries exist; if
+it rolls back, nothing was said. Sinks are named in settings.EVENT_SINKS, so publishers never import consumers; a sink only
+writes rows. An optional sink that fails is rolled back to its savepoint and logged; a required one fails the publisher.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Protocol, cast
+
+from django.conf import settings
+from django.db import DatabaseError, connection, transaction
+from django.utils import timezone
+from django.utils.module_loading import import_string
+
+from core import context
+from core.errors import InvalidInput
+from core.event_types import check_data
+from core.fields import JSONValue, RawJSON, RawJSONField
+from core.ids import uuid7
+from core.models import Event
+
+logger = logging.getLogger(__name__)
+WAKE_CHANNEL = "repoguard_deliveries"
+
+
+@dataclass(frozen=True)
+class Announcement:
+    """What a publisher says: a type, its data, and whose it is."""
+
+    type: str
+    data: JSONValue
+    owner_id: uuid.UUID | None = None
+    repository_id: uuid.UUID | None = None
+    idempotency_key: str | None = None
+
+
+class Sink(Protocol):
+    """Takes the events of one publication, inside the publisher's transaction."""
+
+    def __call__(self, events: Sequence[Event]) -> None:
+        """Write whatever rows follow from `events`."""
+
+
+def publish(
+    type: str,  # noqa: A002 - the field's own name
+    data: JSONValue,
+    *,
+    owner_id: uuid.UUID | None = None,
+    repository_id: uuid.UUID | None = None,
+    idempotency_key: str | None = None,
+) -> Event:
+    """Publish one event; with an `idempotency_key` that was used before, return that event and publish nothing.
+
+    Raises InvalidInput for an unknown type, data over EVENT_MAX_BYTES, not representable as JSON, or against a strict schema.
+    """
+    return publish_all([Announcement(type, data, owner_id, repository_id, idempotency_key)])[0]
+
+
+def publish_all(announcements: Sequence[Announcement]) -> list[Event]:
+    """Publish several events in one transaction, in order; raises as publish() does, and then publishes none."""
+    events = [_event(announcement) for announcement in announcements]
+    with transaction.atomic():
+        known = _already_published(events)
+        fresh = [event for event in events if event.idempotency_key not in known]
+        Event.objects.bulk_create(fresh, batch_size=500)
+        for event, announcement in zip(events, announcements, strict=True):
+            event.payload = announcement.data
+        for sink, required in _sinks():
+            _feed(sink, required, fresh)
+        transaction.on_commit(wake)
+    return [known.get(event.idempotency_key or "", event) for event in events]
+
+
+def _event(announcement: Announcement) -> Event:
+    check_data(announcement.type, announcement.data)
+    try:
+        text = RawJSON(RawJSONField.dump(announcement.data))
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput.of("data", "holds a number that JSON can't express, or is nested too deeply.") from error
+    if len(text) > settings.EVENT_MAX_BYTES:
+        raise InvalidInput.of("data", f"is {len(text)} bytes of JSON; EVENT_MAX_BYTES allows {settings.EVENT_MAX_BYTES}.", code="too_large")
+    return Event(
+        id=uuid7(),
+        type=announcement.type,
+        payload=text,
+        size=len(text),
+        owner_id=announcement.owner_id,
+        repository_id=announcement.repository_id,
+        actor=context.actor().label[:200],
+        request_id=context.request_id(),
+        idempotency_key=announcement.idempotency_key,
+        created_at=timezone.now(),
+    )
+
+
+def _already_published(events: Sequence[Event]) -> dict[str, Event]:
+    keys = [event.idempotency_key for event in events if event.idempotency_key]
+    # two publishers at once: the unique index makes the later one wait and fail; work rows are leased, so it is rare
+    return {cast("str", event.idempotency_key): event for event in Event.objects.filter(idempotency_key__in=keys)} if keys else {}
+
+
+def _feed(sink: Sink, required: bool, events: Sequence[Event]) -> None:
+    if not events:
+        return
+    if required:
+        sink(events)
+        return
+    try:
+        with transaction.atomic():
+            sink(events)
+    except Exception:  # a foreign sink may raise anything, and must not take the publisher down
+        logger.exception("sink_failed", extra={"sink": repr(sink), "events": [str(event.id) for event in events[:10]]})
+
+
+@cache
+def _sinks() -> list[tuple[Sink, bool]]:
+    return [(import_string(entry["sink"]), entry["required"]) for entry in settings.EVENT_SINKS]
+
+
+def wake() -> None:
+    """Tell idle drains that something is due (PostgreSQL; elsewhere they poll)."""
+    # after the commit and outside of it: NOTIFY inside a transaction takes a database-wide lock at commit
+    if connection.vendor != "postgresql" or connection.in_atomic_block:
+        return
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_notify(%s, '')", [WAKE_CHANNEL])
+    except DatabaseError:
+        logger.warning("wake_failed")  # the drains look once a second anyway
+
+

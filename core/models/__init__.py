@@ -1,0 +1,11 @@
+"""Tables of the plumbing that all rooms share."""
+
+from core.models.events import Event
+from core.models.idempotency import IdempotencyKey
+from core.models.metrics import MetricCount
+from core.models.owner import Owned, Owner
+from core.models.runtime import RuntimeSettings
+from core.models.work import Housekeeping, WorkRow
+from core.models.workers import Slot, Worker
+
+__all__ = ["Event", "Housekeeping", "IdempotencyKey", "MetricCount", "Owned", "Owner", "RuntimeSettings", "Slot", "WorkRow", "Worker"]

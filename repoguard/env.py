@@ -1,0 +1,106 @@
+"""Reads every setting from the environment or, as `NAME_FILE`, from a file; remembers what was read for the docs.
+
+Casting is django-environ's. A value that can't be cast stops the start with a sentence that names the setting.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One documented setting: its name, kind, default as shown in the docs, and meaning."""
+
+    name: str
+    kind: str
+    default: str
+    help: str
+    secret: bool = False
+
+
+@dataclass
+class Environment:
+    """A view of the process environment (plus fallback values) that documents what is asked of it."""
+
+    values: Mapping[str, str]
+    fallback: Mapping[str, str] = field(default_factory=dict)
+    documented: dict[str, Setting] = field(default_factory=dict)
+
+    def text(self, name: str, default: str, help_text: str, *, secret: bool = False, shown: str | None = None) -> str:
+        """Return a string; `shown` replaces the default in the docs where it is computed."""
+        return str(self._cast(name, str, default, help_text, "text", secret=secret, shown=shown))
+
+    def integer(self, name: str, default: int, help_text: str, *, low: int = 0) -> int:
+        """Return a whole number of at least `low`."""
+        value = int(self._cast(name, int, default, help_text, "number"))
+        if value < low:
+            raise ImproperlyConfigured(f"{name} is {value}; it must be at least {low}.")
+        return value
+
+    def switch(self, name: str, default: bool, help_text: str) -> bool:
+        """Return a yes/no setting (`true`, `1`, `yes`, `on` are yes)."""
+        return bool(self._cast(name, bool, default, help_text, "yes/no"))
+
+    def words(self, name: str, default: list[str], help_text: str, *, secret: bool = False) -> list[str]:
+        """Return a comma separated list without empty entries."""
+        raw = self._cast(name, list, default, help_text, "comma list", secret=secret, shown=",".join(default))
+        return [word.strip() for word in raw if word.strip()]
+
+    def database(self, name: str, sqlite_path: Path) -> dict[str, Any]:
+        """Return Django's database settings for the URL in `name`, or for SQLite at `sqlite_path`."""
+        raw = self._raw(name) or f"sqlite:///{sqlite_path}"
+        try:
+            config: dict[str, Any] = dict(environ.Env.db_url_config(raw))
+        except (ValueError, ImproperlyConfigured) as error:
+            raise ImproperlyConfigured(f"{name} is not a database URL like postgres://user:password@host:5432/name.") from error
+        # django-q2's broker closes old connections at each call: without an age every statement would open a new one
+        config |= {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}
+        if "sqlite" in config["ENGINE"]:
+            pragmas = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA mmap_size=134217728; PRAGMA cache_size=-20000;"
+            config["OPTIONS"] = {"transaction_mode": "IMMEDIATE", "timeout": 20, "init_command": pragmas}
+        elif "postgresql" not in config["ENGINE"]:
+            raise ImproperlyConfigured(f"{name} names {config['ENGINE']}; RepoGuard runs on PostgreSQL or SQLite.")
+        return config
+
+    def _cast(
+        self, name: str, cast: type, default: object, help_text: str, kind: str, *, secret: bool = False, shown: str | None = None
+    ) -> Any:
+        shown_default = str(default) if shown is None else shown
+        if isinstance(default, bool):
+            shown_default = "yes" if default else "no"
+        self.documented[name] = Setting(name, kind, "" if secret else shown_default, help_text, secret)
+        raw = self._raw(name)
+        if raw is None:
+            return default
+        reader = environ.Env()
+        reader.ENVIRON = {name: raw}
+        try:
+            return reader.get_value(name, cast=cast)
+        except ValueError as error:
+            # the value itself stays out of the message: it may be a secret pasted into the wrong place
+            raise ImproperlyConfigured(f"{name} can't be read as {kind}; see docs/settings.md.") from error
+
+    def _raw(self, name: str) -> str | None:
+        direct, from_file = self.values.get(name), self.values.get(f"{name}_FILE")
+        if direct not in (None, "") and from_file:
+            raise ImproperlyConfigured(f"Set {name} or {name}_FILE, not both.")
+        if from_file:
+            try:
+                return Path(from_file).read_text(encoding="utf-8").strip()
+            except OSError as error:
+                raise ImproperlyConfigured(f"{name}_FILE names {from_file}, which can't be read: {error.strerror}.") from error
+        # an empty value counts as unset, so that `NAME=` in an env file means "the default"
+        return direct or self.fallback.get(name) or None
+
+
+def process_environment(fallback: Mapping[str, str]) -> Environment:
+    """Return the environment of this process, with `fallback` for names it leaves unset."""
+    return Environment(values=os.environ, fallback=fallback)

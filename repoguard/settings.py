@@ -1,0 +1,254 @@
+"""Django settings. Every value that differs between installations comes from the environment (docs/settings.md)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+
+from repoguard import keys, unfold
+from repoguard.env import process_environment
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+DATA_DIR = Path(os.environ.get("REPOGUARD_DATA_DIR") or BASE_DIR / "var").resolve()
+ENV = process_environment(fallback=keys.read(DATA_DIR))
+ENV.text("REPOGUARD_DATA_DIR", "./var", "Folder for the generated keys, the SQLite database and run-time files.")
+
+# --- What kind of installation this is -------------------------------------------------------------------------------
+MODE = ENV.text("REPOGUARD_MODE", "local", "`local` or `production`. Production refuses unsafe settings and insists on HTTPS.")
+PRODUCTION = MODE == "production"
+DEBUG = ENV.switch("DEBUG", False, "Django's debug pages. Never in production.")
+SECRET_KEY = ENV.text("SECRET_KEY", "", "Signs sessions and queued tasks. `make run` generates one.", secret=True)
+FERNET_KEYS = ENV.words("FERNET_KEYS", [], "Keys that encrypt stored secrets: the first encrypts, all decrypt.", secret=True)
+ALLOWED_HOSTS = ENV.words(
+    "ALLOWED_HOSTS", [] if PRODUCTION else ["localhost", "127.0.0.1", "[::1]"], "Host names the portal answers to."
+)
+CSRF_TRUSTED_ORIGINS = ENV.words("CSRF_TRUSTED_ORIGINS", [], "Origins (https://host) whose forms are accepted behind a proxy.")
+PORT = ENV.integer("PORT", 8000, "TCP port of the web server.", low=1)
+BIND = ENV.text("BIND", "127.0.0.1", "Address the web server listens on.")
+PUBLIC_URL = ENV.text("PUBLIC_URL", f"http://localhost:{PORT}", "Address of the portal as people and other systems reach it.", shown="http://localhost:$PORT")
+WEB_PROCESSES = ENV.integer("WEB_PROCESSES", 2, "Web server processes.", low=1)
+WEB_THREADS = ENV.integer("WEB_THREADS", 4, "Threads in each web server process.", low=1)
+if MODE not in {"local", "production"}:
+    raise ImproperlyConfigured(f"REPOGUARD_MODE is {MODE!r}; set it to local or production.")
+if not SECRET_KEY or not FERNET_KEYS:
+    raise ImproperlyConfigured(
+        "SECRET_KEY and FERNET_KEYS are not set. Run `make setup` to generate them for a local installation, "
+        "or set both (or SECRET_KEY_FILE and FERNET_KEYS_FILE) in production."
+    )
+FERNET_USE_HKDF = True
+
+# --- Applications ----------------------------------------------------------------------------------------------------
+# core stands before django_q: its `qcluster` command adds the parent-death signal to django-q2's.
+INSTALLED_APPS = [
+    "unfold",
+    "unfold.contrib.filters",
+    "repoguard.admin_app.RepoGuardAdminConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_ratelimit",
+    "django_htmx",
+    "axes",
+    "core",
+    "access",
+    "integrations",
+    "templates_app",
+    "webhooks",
+    "repoguard",
+    "django_q",
+]
+MIDDLEWARE = [
+    "core.context.RequestContextMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "core.api.slashes.TrailingSlashMiddleware",
+    "core.api.limits.BodyLimitMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "access.middleware.ActorMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "axes.middleware.AxesMiddleware",
+]
+ROOT_URLCONF = "repoguard.urls"
+WSGI_APPLICATION = "repoguard.wsgi.application"
+APPEND_SLASH = False  # every route answers with and without the slash, without a redirect
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "repoguard" / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator", "NumericPasswordValidator")
+]
+LOGIN_URL = "admin:login"
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Database and caches ---------------------------------------------------------------------------------------------
+ENV.text("DATABASE_URL", "", "`postgres://user:password@host:5432/name`; SQLite in the data folder when unset.", secret=True)
+DATABASES = {"default": ENV.database("DATABASE_URL", DATA_DIR / "db.sqlite3")}
+REDIS_URL = ENV.text("REDIS_URL", "", "`redis://host:6379/0` for the cache; the database holds it when unset.", secret=True)
+CACHES: dict[str, dict[str, Any]] = {
+    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+    "counters": {"BACKEND": "core.counters.CounterCache", "LOCATION": str(DATA_DIR / "counters.sqlite3")},
+}
+if REDIS_URL:
+    CACHES = {name: {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL} for name in CACHES}
+RATELIMIT_USE_CACHE = "counters"
+SILENCED_SYSTEM_CHECKS = ["django_ratelimit.W001"]  # it knows only the caches by name; core.counters is atomic, and tested so
+
+# --- Queue: two django-q2 clusters on the database ------------------------------------------------------------------
+WORKERS = ENV.integer("WORKERS", 2, "Processes of the default cluster (housekeeping, scans).", low=1)
+DELIVERY_DRAINS = ENV.integer("DELIVERY_DRAINS", 1, "Processes of this machine that send webhooks; one moves thousands a second.", low=1)
+DELIVERY_SLOTS = ENV.integer("DELIVERY_SLOTS", 500, "Requests that one delivery process may have open at once.", low=1)
+TASK_TIMEOUT = ENV.integer("TASK_TIMEOUT", 900, "Seconds after which a task of the default cluster is ended.", low=10)
+# retry must exceed timeout x (queue_limit / workers + 2): the lock starts when the pusher takes the task
+Q_CLUSTER: dict[str, Any] = {
+    "name": "default",
+    "orm": "default",
+    "workers": WORKERS,
+    "queue_limit": WORKERS,
+    "timeout": TASK_TIMEOUT,
+    "retry": TASK_TIMEOUT * 3 + 60,
+    "max_attempts": 1,
+    "ack_failures": True,
+    "save_limit": 0,
+    "poll": 0.2,
+    "catch_up": False,
+    "recycle": 500,
+    "label": "Background tasks",
+    "ALT_CLUSTERS": {
+        "deliveries": {
+            "workers": DELIVERY_DRAINS + 1,
+            "queue_limit": DELIVERY_DRAINS + 1,
+            "timeout": 60,
+            "retry": 60 * 3 + 60,
+            "max_attempts": 1,
+            "ack_failures": True,
+            "save_limit": 0,
+            "poll": 0.2,
+            "recycle": 1_000_000,  # a recycled worker would drop the sends that its event loop has in flight
+        }
+    },
+}
+
+# --- Deliveries and events -------------------------------------------------------------------------------------------
+EVENT_SINKS = [{"sink": "webhooks.fanout.on_events", "required": True}]
+EVENT_MAX_BYTES = ENV.integer("EVENT_MAX_BYTES", 5 * 1024 * 1024, "Largest `data` of one event, in bytes of JSON.", low=1024)
+API_MAX_BODY_BYTES = ENV.integer("API_MAX_BODY_BYTES", 10 * 1024 * 1024, "Largest body of one API request, in bytes.", low=1024)
+EGRESS_ALLOW_CIDRS = ENV.words(
+    "EGRESS_ALLOW_CIDRS", [], "Inner networks that outbound calls may reach (`10.0.0.0/8,127.0.0.1/32`); also the only hosts for http://."
+)
+TRUSTED_PROXIES = ENV.words("TRUSTED_PROXIES", [], "Networks of proxies whose X-Forwarded-For and -Proto are believed.")
+API_KEY_RATE = ENV.integer("API_KEY_RATE", 100, "Requests per minute of an API key that has no rate of its own.", low=1)
+INITIAL_API_KEY = ENV.text("INITIAL_API_KEY", "", "An admin API key to create at the first start (`rg_` and at least 40 characters).", secret=True)
+ADMIN_USERNAME = ENV.text("ADMIN_USERNAME", "admin", "Name of the first admin user.")
+ADMIN_PASSWORD = ENV.text("ADMIN_PASSWORD", "", "Password of the first admin user; generated and printed once when unset.", secret=True)
+LOG_LEVEL = ENV.text("LOG_LEVEL", "INFO", "Least severe log lines that are written: DEBUG, INFO, WARNING or ERROR.").upper()
+METRICS_TOKEN = ENV.text("METRICS_TOKEN", "", "Bearer token that /metrics asks for; without one it answers to this machine only.", secret=True)
+
+REST_FRAMEWORK: dict[str, Any] = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["access.authentication.ApiKeyAuthentication", "access.authentication.AdminSessionAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["access.permissions.ScopePermission"],
+    "DEFAULT_THROTTLE_CLASSES": ["access.throttling.KeyRateThrottle"],
+    "DEFAULT_FILTER_BACKENDS": ["access.permissions.VisibleRowsFilter", "core.api.filters.StrictFilterBackend"],
+    "DEFAULT_PAGINATION_CLASS": "core.api.pagination.NewestFirstPagination",
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["core.api.parsers.StrictJSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "core.api.schema.RepoGuardSchema",
+    "EXCEPTION_HANDLER": "core.api.errors.handle_exception",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+}
+SPECTACULAR_SETTINGS: dict[str, Any] = {
+    "TITLE": "RepoGuard API",
+    "VERSION": "1",
+    "DESCRIPTION": "Findings, builds and events in; signed, durable, fully logged webhooks out.",
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
+    "PREPROCESSING_HOOKS": ["repoguard.api_v1.only_current_version"],
+}
+
+# --- Security headers, sessions, login throttling --------------------------------------------------------------------
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = PRODUCTION
+SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^api/(v1/)?health/?$", r"^metrics$"]  # probes speak plain HTTP to the container
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if PRODUCTION else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = PRODUCTION
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None
+DATA_UPLOAD_MAX_MEMORY_SIZE = API_MAX_BODY_BYTES
+# unfold's Alpine.js evaluates its attributes, hence unsafe-eval; nothing is loaded from another host
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'self'"],
+        "script-src": ["'self'", "'unsafe-eval'", "'unsafe-inline'"],
+        "style-src": ["'self'", "'unsafe-inline'"],
+        "img-src": ["'self'", "data:"],
+        "object-src": ["'none'"],
+        "base-uri": ["'self'"],
+        "frame-ancestors": ["'none'"],
+        "form-action": ["'self'"],
+    }
+}
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = 0.25  # hours
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+AXES_HTTP_RESPONSE_CODE = 429
+AXES_VERBOSE = False
+AXES_CLIENT_IP_CALLABLE = "access.addresses.client_address"
+
+STATIC_URL = "static/"
+STATIC_ROOT = DATA_DIR / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
+}
+WHITENOISE_USE_FINDERS = True
+UNFOLD = unfold.UNFOLD
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"json": {"()": "core.logs.JsonFormatter"}},
+    "filters": {"context": {"()": "core.logs.ContextFilter"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["context"]}},
+    "root": {"handlers": ["console"], "level": LOG_LEVEL},
+    "loggers": {"django.server": {"handlers": ["console"], "level": "WARNING", "propagate": False}, "django-q": {"level": "WARNING"}},
+}
