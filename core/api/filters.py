@@ -1,0 +1,40 @@
+"""Query parameters: django-filter's, with unknown ones refused instead of silently ignored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.db.models import QuerySet
+from django_filters.rest_framework import DjangoFilterBackend
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from core.errors import InvalidInput
+
+
+class StrictFilterBackend(DjangoFilterBackend):  # type: ignore[misc]  # django-filter ships no types
+    """Applies the `filterset_class` of a view to its list; single objects are not filtered by query parameters."""
+
+    def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: APIView) -> QuerySet[Any]:
+        """Return the rows that fit; a wrong value is a 400 naming the parameter."""
+        if getattr(view, "detail", False):
+            return queryset
+        filtered: QuerySet[Any] = super().filter_queryset(request, queryset, view)
+        return filtered
+
+
+def refuse_unknown(request: Request, known: Iterable[str]) -> None:
+    """Raise InvalidInput when the query string has a parameter that is not among `known`, or has one twice."""
+    allowed = sorted(set(known))
+    hint = f"Known here: {', '.join(allowed)}." if allowed else "This route takes none."
+    unknown = {name: [f"is not a query parameter of this route. {hint}"] for name in request.query_params if name not in allowed}
+    if unknown:
+        names = ", ".join(sorted(unknown))[:200]
+        raise InvalidInput(f"Unknown query parameter: {names}. {hint}", code="unknown_parameter", fields=unknown)
+
+
+def filter_names(view: Any) -> frozenset[str]:
+    """Return the names of the query parameters that a view's filterset understands."""
+    filterset = getattr(view, "filterset_class", None)
+    return frozenset(filterset.base_filters) if filterset else frozenset()
