@@ -39,9 +39,9 @@ def test_it_adds_a_batch_in_one_statement(django_assert_num_queries):
 
 
 def test_what_rolls_back_was_never_counted():
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
+    with transaction.atomic():
         metrics.add({("sent", ""): 1})
-        raise ZeroDivisionError
+        transaction.set_rollback(True)
     assert metrics.totals() == []
 
 

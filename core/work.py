@@ -1,0 +1,242 @@
+"""Work that survives its worker: rows that a process claims, runs under a lease, and records.
+
+A claim counts the attempt before the run, so that a row which kills its process ends. The process renews one heartbeat for
+everything it holds; a row whose holder fell silent is swept back into the queue, or failed with "worker lost" when its
+attempts are used up. Each outcome is recorded under the claim's token only: a process that was merely slow can't overwrite
+what its successor did. The queue just wakes the process; a lost message costs a minute, never the work.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from django.db import DatabaseError, close_old_connections, connection, transaction
+from django.db.models import Exists, F, OuterRef, QuerySet
+from django.utils import timezone
+
+from core import leases
+from core.errors import RepoGuardError
+from core.ids import uuid7
+from core.models import Worker, WorkRow
+from core.models.work import WorkState
+
+logger = logging.getLogger(__name__)
+WORKER_KIND = "work"
+WORKER_LOST = "worker lost: the process that ran it died"
+FIRST_RETRY_SECONDS = 30.0
+LONGEST_RETRY_SECONDS = 3600.0
+RUN_SECONDS = 45.0
+_SWEPT_AT_ONCE = 500
+_LONGEST_ERROR = 2000
+
+
+class LeaseLost(Exception):
+    """The row is no longer this process's: stop, and record nothing. Another process has it or will have it."""
+
+
+@dataclass(frozen=True)
+class Later:
+    """What a handler returns when it is not finished: run it again after `seconds`; the attempt does not count."""
+
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Run:
+    """A row that this process holds, as its handler sees it."""
+
+    row: WorkRow
+    token: uuid.UUID
+    deadline: float = field(default_factory=lambda: time.monotonic() + RUN_SECONDS)
+    """By the monotonic clock: a long job stops at a good place after this and returns Later."""
+
+    def save_progress(self, value: dict[str, Any]) -> None:
+        """Store what has been done so far; raises LeaseLost, and then the handler must stop."""
+        if not progress(self.row, self.token, value):
+            raise LeaseLost(str(self.row.id))
+
+    def time_is_up(self) -> bool:
+        """Say whether to return Later at the next good place."""
+        return time.monotonic() >= self.deadline
+
+
+Handler = Callable[[Run], Later | None]
+
+
+def is_due(model: type[WorkRow]) -> bool:
+    """Say whether a claim could find a row, without taking a lock."""
+    return _due(model).exists()
+
+
+def claim(model: type[WorkRow], worker_id: uuid.UUID, limit: int = 1) -> list[WorkRow]:
+    """Take up to `limit` due rows, oldest first, and return them; they carry the claim's `lease_token`."""
+    if not is_due(model):
+        return []  # nothing is written, so that idle workers leave SQLite's only writer alone
+    token = uuid7()
+    with transaction.atomic():
+        due = _due(model).select_for_update(skip_locked=True).order_by("run_after", "id")
+        ids = list(due.values_list("id", flat=True)[:limit])
+        _rows(model).filter(id__in=ids, state=WorkState.QUEUED).update(
+            state=WorkState.RUNNING, attempts=F("attempts") + 1, lease_owner=worker_id, lease_token=token
+        )
+        return list(_rows(model).filter(id__in=ids, lease_token=token).order_by("run_after", "id"))
+
+
+def finish(row: WorkRow, token: uuid.UUID) -> bool:
+    """Record that the row is done; False when the lease was lost, and then nothing is recorded."""
+    return _held(row, token).update(state=WorkState.DONE, error="", finished_at=timezone.now(), lease_owner=None, lease_token=None) == 1
+
+
+def fail(row: WorkRow, token: uuid.UUID, error: str, retry_in: float | None = None) -> bool:
+    """Record a failed run: again after `retry_in` seconds if attempts are left, else for good. False when the lease was lost."""
+    if retry_in is not None and row.attempts < row.max_attempts:
+        again = timezone.now() + timedelta(seconds=retry_in)
+        changes: dict[str, Any] = {"state": WorkState.QUEUED, "run_after": again}
+    else:
+        changes = {"state": WorkState.FAILED, "finished_at": timezone.now()}
+    return _held(row, token).update(error=error[:_LONGEST_ERROR], lease_owner=None, lease_token=None, **changes) == 1
+
+
+def put_back(row: WorkRow, token: uuid.UUID, seconds: float = 0.0) -> bool:
+    """Queue the row again because it got somewhere but is not finished: its attempts start anew. False when the lease was lost."""
+    again = timezone.now() + timedelta(seconds=seconds)
+    changes: dict[str, Any] = {"state": WorkState.QUEUED, "run_after": again, "attempts": 0, "error": ""}
+    return _held(row, token).update(lease_owner=None, lease_token=None, **changes) == 1
+
+
+def progress(row: WorkRow, token: uuid.UUID, value: dict[str, Any]) -> bool:
+    """Store how far the run is; False when the lease was lost: the run must stop."""
+    return _held(row, token).update(progress=value) == 1
+
+
+def sweep(model: type[WorkRow]) -> int:
+    """Take rows back from workers that fell silent or are gone; returns how many."""
+    alive = Worker.objects.filter(~leases.lapsed(), id=OuterRef("lease_owner"))
+    orphans = _rows(model).filter(~Exists(alive), state=WorkState.RUNNING)
+    if not orphans.exists():
+        return 0
+    now = timezone.now()
+    released: dict[str, Any] = {"lease_owner": None, "lease_token": None, "error": WORKER_LOST}
+    with transaction.atomic():
+        ids = list(orphans.select_for_update(skip_locked=True, of=("self",)).values_list("id", flat=True)[:_SWEPT_AT_ONCE])
+        # judged again under the lock: a holder that was only slow may have renewed its heartbeat meanwhile
+        mine = orphans.filter(id__in=ids)
+        failed = mine.filter(attempts__gte=F("max_attempts")).update(state=WorkState.FAILED, finished_at=now, **released)
+        queued = mine.update(state=WorkState.QUEUED, run_after=now, **released)
+    logger.warning("work_swept", extra={"model": model._meta.label, "queued": queued, "failed": failed})
+    return queued + failed
+
+
+@contextmanager
+def heartbeat(kind: str = WORKER_KIND) -> Iterator[uuid.UUID]:
+    """Be a worker while the block runs: a thread with a database connection of its own renews the heartbeat."""
+    worker_id = leases.register_worker(kind)
+    stop = threading.Event()
+    thread = threading.Thread(target=_beat_until, args=(stop, worker_id), name=f"heartbeat-{kind}", daemon=True)
+    thread.start()
+    try:
+        yield worker_id
+    finally:
+        stop.set()
+        thread.join(leases.HEARTBEAT_SECONDS)
+        leases.retire(worker_id)
+
+
+def run_due(model: type[WorkRow], handler: Handler, *, seconds: float = RUN_SECONDS) -> int:
+    """Run due rows one after the other until none is left or `seconds` are over; returns how many were run.
+
+    A handler that raises is tried again later with growing delays, unless the error is permanent. A handler that outlives
+    `seconds` is not interrupted by this, but should look at its Run's deadline.
+    """
+    sweep(model)
+    if not is_due(model):
+        return 0
+    deadline = time.monotonic() + seconds
+    count = 0
+    with heartbeat() as worker_id:
+        while time.monotonic() < deadline and (rows := claim(model, worker_id)):
+            perform(Run(rows[0], _token(rows[0]), deadline), handler)
+            count += 1
+    return count
+
+
+def perform(run: Run, handler: Handler) -> None:
+    """Run one claimed row and record how it ended."""
+    row, token = run.row, run.token
+    try:
+        later = handler(run)
+    except LeaseLost:
+        logger.warning("work_lease_lost", extra={"work": str(row.id)})
+    except RepoGuardError as error:
+        retry = None if error.permanent else max(error.retry_after or 0.0, retry_delay(row.attempts))
+        fail(row, token, error.message, retry)
+    except Exception as error:  # whatever a handler raises ends in the row, never in the queue
+        logger.exception("work_failed", extra={"work": str(row.id), "model": row._meta.label})
+        fail(row, token, f"{type(error).__name__}: see the log at {timezone.now():%Y-%m-%d %H:%M} UTC.", retry_delay(row.attempts))
+    except BaseException as error:
+        # the queue's time limit or a stop: recorded if the connection still can, otherwise the sweep finds the row
+        _record_abort(row, token, error)
+        raise
+    else:
+        recorded = finish(row, token) if later is None else put_back(row, token, later.seconds)
+        if not recorded:
+            logger.warning("work_lease_lost", extra={"work": str(row.id)})
+
+
+def retry_delay(attempts: int) -> float:
+    """Return the seconds to wait after the `attempts`-th failed run: 30, 60, 120 and so on, an hour at most."""
+    return float(min(FIRST_RETRY_SECONDS * 2 ** (max(attempts, 1) - 1), LONGEST_RETRY_SECONDS))
+
+
+def _record_abort(row: WorkRow, token: uuid.UUID, error: BaseException) -> None:
+    try:
+        fail(row, token, f"Ended before it was done ({type(error).__name__}).", retry_delay(row.attempts))
+    except DatabaseError:
+        logger.warning("work_abort_not_recorded", extra={"work": str(row.id)})
+
+
+def _beat_until(stop: threading.Event, worker_id: uuid.UUID) -> None:
+    try:
+        while not stop.wait(leases.HEARTBEAT_SECONDS):
+            if not _beat_once(worker_id) and not stop.is_set():
+                logger.warning("heartbeat_given_up", extra={"worker": str(worker_id)})
+    finally:
+        connection.close()
+
+
+def _beat_once(worker_id: uuid.UUID) -> bool:
+    try:
+        close_old_connections()
+        return leases.beat(worker_id)
+    except DatabaseError:
+        # a database that restarts: the lease lapses if it takes too long, and tokens keep the outcome right
+        logger.warning("heartbeat_failed", extra={"worker": str(worker_id)})
+        connection.close()
+        return True
+
+
+def _rows(model: type[WorkRow]) -> QuerySet[WorkRow]:
+    rows: QuerySet[WorkRow] = model._default_manager.all()
+    return rows
+
+
+def _due(model: type[WorkRow]) -> QuerySet[WorkRow]:
+    return _rows(model).filter(state=WorkState.QUEUED, run_after__lte=timezone.now())
+
+
+def _held(row: WorkRow, token: uuid.UUID) -> QuerySet[WorkRow]:
+    return _rows(type(row)).filter(pk=row.pk, state=WorkState.RUNNING, lease_token=token)
+
+
+def _token(row: WorkRow) -> uuid.UUID:
+    if row.lease_token is None:
+        raise LeaseLost(str(row.id))
+    return row.lease_token
