@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+from django.http import HttpResponse
+from django.test import RequestFactory
+
+from core import context, logs
+
+KEY = "rg_" + "live_A1b2C3d4E5f6G7h8I9j0K1l2M3n4O5p6"
+SIGNING = "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+@pytest.fixture
+def written():
+    """Return a function that logs and returns the parsed line."""
+    lines: list[str] = []
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            lines.append(self.format(record))
+
+    handler = Handler()
+    handler.addFilter(logs.ContextFilter())
+    handler.setFormatter(logs.JsonFormatter())
+    logger = logging.Logger("test.logs")  # noqa: LOG001 - apart from the handlers that pytest installs
+    logger.addHandler(handler)
+
+    def write(message: object, *args: object, **kwargs) -> dict:
+        logger.info(message, *args, **kwargs)
+        assert "\n" not in lines[-1]
+        return json.loads(lines[-1])
+
+    return write
+
+
+def test_a_line_says_when_what_and_who(written):
+    with context.acting(context.Actor("user", "1", "user alice"), "request-7"):
+        line = written("delivery_sent", extra={"webhook": "w1", "ms": 12.5, "tries": 2, "last": None, "ok": True})
+    assert list(line)[:6] == ["time", "level", "logger", "event", "request_id", "actor"]
+    assert line["time"].endswith("Z")
+    assert (line["level"], line["logger"], line["event"]) == ("INFO", "test.logs", "delivery_sent")
+    assert (line["request_id"], line["actor"]) == ("request-7", "user alice")
+    assert (line["webhook"], line["ms"], line["tries"], line["last"], line["ok"]) == ("w1", 12.5, 2, None, True)
+
+
+def test_a_line_outside_a_request_has_no_request_id(written):
+    assert "request_id" not in written("started")
+
+
+@pytest.mark.parametrize("secret", [KEY, SIGNING])
+def test_known_secrets_are_masked_wherever_they_are(written, secret):
+    try:
+        raise ValueError(f"bad key {secret}")
+    except ValueError:
+        line = written(
+            "sent %s", secret, extra={"note": secret, "nested": {"list": [secret], secret: 1}, "object": Exception(secret)}, exc_info=True
+        )
+    assert secret not in json.dumps(line)
+    assert "ValueError: bad key ***" in line["exception"]
+    assert "test_logs.py" in line["exception"]
+
+
+def test_authorization_headers_are_masked(written):
+    line = written("called", extra={"headers": {"Authorization": "Bearer abcdefgh12345678", "Accept": "*/*"}})
+    assert line["headers"] == {"Authorization": "***", "Accept": "*/*"}
+    assert "abcdefgh12345678" not in json.dumps(written("Authorization: Bearer abcdefgh12345678"))
+
+
+@pytest.mark.parametrize("name", ["password", "api_key", "client_secret", "lease_token"])
+def test_a_field_named_like_a_secret_is_masked_whatever_it_holds(written, name):
+    assert written("saved", extra={name: "plain words"})[name] == "***"
+    assert written("saved", extra={name: {"deep": "plain words"}})[name] == "***"
+
+
+def test_wrong_arguments_lose_neither_the_line_nor_the_secret(written, capsys):
+    line = written("count %d", KEY)
+    assert line["event"].startswith("count %d")
+    assert KEY not in capsys.readouterr().err
+
+
+class _Broken:
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+def test_odd_values_are_written_as_text(written):
+    line = written("odd", extra={"inf": float("inf"), "half": "\ud800", "broken": _Broken(), "many": list(range(1000))})
+    assert (line["inf"], line["half"], line["broken"]) == ("inf", "\\ud800", "<_Broken>")
+    assert len(line["many"]) == 100
+
+
+def test_several_lines_stay_on_one(written):
+    assert written("a\nb", extra={"c": "d\r\n{}"})["c"] == "d\r\n{}"
+
+
+def test_huge_texts_are_cut(written):
+    assert len(written("x" * 1_000_000)["event"]) < 10_000
+
+
+def test_the_stack_is_written_when_asked_for(written):
+    assert "test_logs.py" in written("here", stack_info=True)["stack"]
+
+
+# --- the access log ---------------------------------------------------------------------------------------------------
+
+
+def _request(caplog, path: str, status: int, **attributes) -> logging.LogRecord:
+    request = RequestFactory().get(path)
+    for name, value in attributes.items():
+        setattr(request, name, value)
+    caplog.set_level(logging.DEBUG, logger="repoguard.access")
+    logs.AccessLogMiddleware(lambda _: HttpResponse(status=status))(request)
+    return caplog.records[-1]
+
+
+def _named(**values):
+    return type("Named", (), values)()
+
+
+def test_a_request_is_one_line_with_route_and_status(caplog):
+    match = _named(route="api/v1/webhooks/<uuid:pk>")
+    record = _request(caplog, "/api/v1/webhooks/7?secret=1", 404, resolver_match=match, auth=_named(prefix="rg_live_abc"))
+    assert record.getMessage() == "request"
+    assert (record.method, record.route, record.status, record.key) == ("GET", "api/v1/webhooks/<uuid:pk>", 404, "rg_live_abc")
+    assert record.ms >= 0
+    assert record.levelno == logging.INFO
+    assert "secret" not in logs.JsonFormatter().format(record)
+
+
+def test_an_unknown_path_is_not_written(caplog):
+    record = _request(caplog, "/badge/abcdef.svg", 404)
+    assert record.route == "(no such route)"
+    assert not hasattr(record, "key")
+
+
+def test_probes_are_quiet_unless_they_fail(caplog):
+    assert _request(caplog, "/api/v1/health/", 200).levelno == logging.DEBUG
+    assert _request(caplog, "/livez", 200).levelno == logging.DEBUG
+    assert _request(caplog, "/metrics", 200).levelno == logging.DEBUG
+    assert _request(caplog, "/api/v1/health", 503).levelno == logging.WARNING
+
+
+def test_the_line_has_the_id_and_the_actor_of_the_request(caplog, settings):
+    context_place = settings.MIDDLEWARE.index("core.context.RequestContextMiddleware")
+    assert settings.MIDDLEWARE[context_place + 1] == "core.logs.AccessLogMiddleware"
+    caplog.set_level(logging.INFO, logger="repoguard.access")
+    caplog.handler.addFilter(logs.ContextFilter())
+
+    def view(request):
+        context.set_actor(context.Actor("user", "1", "user alice"))
+        return HttpResponse()
+
+    stack = context.RequestContextMiddleware(logs.AccessLogMiddleware(view))
+    stack(RequestFactory().get("/nowhere", headers={"X-Request-Id": "mine-1"}))
+    record = caplog.records[-1]
+    assert (record.request_id, record.actor, record.status) == ("mine-1", "user alice", 200)
+
+
+def test_the_console_writes_json(settings):
+    console = settings.LOGGING["handlers"]["console"]
+    assert console["formatter"] == "json"
+    assert settings.LOGGING["formatters"]["json"]["()"] == "core.logs.JsonFormatter"
