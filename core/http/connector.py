@@ -54,10 +54,14 @@ class Marks:
         self.plain = plain
         self.literal = literal
         self.fresh = False
-        self.reset()
+        self._clear()
 
-    def reset(self) -> None:
-        """Forget the phases, for another try on a new connection."""
+    def renew(self) -> None:
+        """Forget the phases, and ask for a new connection."""
+        self.fresh = True
+        self._clear()
+
+    def _clear(self) -> None:
         self.reused = False
         self.address = ""
         self.refused: AddressRefused | None = None

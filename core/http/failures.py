@@ -8,6 +8,7 @@ import socket
 import ssl
 
 import aiohttp  # noqa: TID251 - this is the door
+from aiohttp.http_exceptions import HttpProcessingError  # noqa: TID251
 
 from core import redact
 from core.http.connector import Marks
@@ -53,10 +54,8 @@ def classify(exc: BaseException, marks: Marks, request: OutboundRequest, host: s
         return _connect(exc.os_error, marks, place, host)
     if isinstance(exc, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError | aiohttp.ClientPayloadError):
         return _disconnected(marks, host)
-    if isinstance(exc, aiohttp.ClientResponseError):
+    if isinstance(exc, HttpProcessingError):
         return _protocol(exc, host)
-    if isinstance(exc, aiohttp.InvalidURL):
-        return Failure.INVALID_URL, "The URL can't be used; write it like https://example.com/hook."
     if isinstance(exc, ValueError):
         return Failure.PROTOCOL, "A header could not be sent: its name or value contains a line break or another forbidden character."
     return Failure.INTERNAL, f"The portal failed to send this request ({type(exc).__name__}); its log has the details."
@@ -120,7 +119,7 @@ def _disconnected(marks: Marks, host: str) -> Verdict:
     return Failure.DISCONNECTED, f"{host} closed the connection in the middle of its answer. Look for a crash or a proxy limit there."
 
 
-def _protocol(exc: aiohttp.ClientResponseError, host: str) -> Verdict:
+def _protocol(exc: HttpProcessingError, host: str) -> Verdict:
     message = str(exc.message).lower()
     if "too long" in message or "more than" in message or "too many" in message or "too large" in message:
         return Failure.ANSWER_TOO_LARGE, f"{host} sent more or longer headers than are read. Send fewer: none are needed."

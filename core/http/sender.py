@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import logging
 import math
 import re
 import ssl
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from time import monotonic
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
 import aiohttp  # noqa: TID251 - this is the door
 from aiohttp.abc import AbstractResolver  # noqa: TID251
@@ -21,8 +21,13 @@ from core import redact
 from core.errors import AddressRefused, InvalidInput
 from core.http.connector import MARKS, GuardedConnector, Marks, Resolver, tls_context
 from core.http.failures import classify
-from core.http.guard import ParsedTarget, check_url
+from core.http.guard import check_url
 from core.http.messages import Answer, Failure, OutboundRequest, Timings
+
+if TYPE_CHECKING:
+    from aiohttp.client_proto import ResponseHandler  # noqa: TID251
+    from aiohttp.http import RawResponseMessage  # noqa: TID251
+    from aiohttp.streams import StreamReader  # noqa: TID251
 
 __all__ = ["Answer", "Failure", "OutboundRequest", "Sender", "Timings"]
 
@@ -35,14 +40,28 @@ KEPT_HEADERS = 50
 KEPT_HEADER_CHARS = 1000
 DISCARD_BYTES = 65_536  # read past the cap, so that the connection can be kept
 MAX_TARGETS = 10_000
-_LARGE_BODY = 2**20  # aiohttp warns about larger bytes objects
-_OWN_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "connection", "expect", "upgrade", "te", "trailer"})
+READ_BYTES = 65_536
+# Framing and hop-by-hop headers are the client's own, whatever the request carries
+_OWN_HEADERS = frozenset(
+    {"accept-encoding", "connection", "content-length", "expect", "host", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
+)
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,200}")
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 
 
-class _Target(NamedTuple):
-    url: URL
-    checked: ParsedTarget
+class _Target:
+    """A checked URL with all that its requests have in common."""
+
+    __slots__ = ("head", "host", "literal", "plain", "port", "request")
+
+    def __init__(self, url: str, loop: asyncio.AbstractEventLoop) -> None:
+        checked = check_url(url)
+        parsed = URL(checked.url, encoded=True)
+        self.host, self.port = checked.host, checked.port
+        self.plain, self.literal = checked.scheme == "http", checked.address is not None
+        # names the place to connect to; the bytes of the request are written below
+        self.request = aiohttp.ClientRequest("POST", parsed, loop=loop)
+        self.head = f"POST {parsed.raw_path_qs} HTTP/1.1\r\nHost: {parsed.host_port_subcomponent}\r\nAccept-Encoding: identity\r\n"
 
 
 class Sender:
@@ -61,39 +80,29 @@ class Sender:
         self._limit = limit
         self._limit_per_host = limit_per_host
         self._keepalive_seconds = keepalive_seconds
-        self._user_agent = user_agent
+        self._defaults = {"User-Agent": user_agent, "Accept": "*/*", "Content-Type": "application/octet-stream"}
         self._context = context
         self._resolver = resolver
-        self._session: aiohttp.ClientSession | None = None
+        self._connector: GuardedConnector | None = None
         self._targets: dict[str, _Target] = {}
-        self._timeouts: dict[tuple[float, float], aiohttp.ClientTimeout] = {}
+        self._timeouts: dict[float, aiohttp.ClientTimeout] = {}
 
     async def start(self) -> None:
         """Open the pool in the running event loop."""
         self._resolver = self._resolver or Resolver()
-        connector = GuardedConnector(
+        self._connector = GuardedConnector(
             limit=self._limit,
             limit_per_host=self._limit_per_host,
             keepalive_seconds=self._keepalive_seconds,
             context=self._context or tls_context(),
             resolver=self._resolver,
         )
-        self._session = aiohttp.ClientSession(
-            connector=connector,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"User-Agent": self._user_agent, "Accept-Encoding": "identity"},
-            auto_decompress=False,
-            trust_env=False,
-            max_line_size=MAX_HEADER_BYTES,
-            max_field_size=MAX_HEADER_BYTES,
-            max_headers=MAX_HEADERS,
-        )
 
     async def close(self) -> None:
         """Close all connections."""
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        connector, self._connector = self._connector, None
+        if connector is not None:
+            await connector.close()
         if self._resolver is not None:
             await self._resolver.close()
 
@@ -105,75 +114,107 @@ class Sender:
         answer = Answer(started_at=datetime.now(UTC))
         begin = monotonic()
         try:
-            target = self._target(request.url)
+            target = self._targets.get(request.url) or self._new_target(request.url)
         except InvalidInput as invalid:
             answer.error_class, answer.error = Failure.INVALID_URL.value, "; ".join(invalid.fields.get("url", [])) or invalid.message
         except AddressRefused as refused:
             answer.error_class, answer.error = Failure.ADDRESS_REFUSED.value, refused.message
         else:
-            marks = Marks(plain=target.checked.scheme == "http", literal=target.checked.address is not None)
+            marks = Marks(plain=target.plain, literal=target.literal)
             MARKS.set(marks)
-            again = await self._try(request, target, marks, answer, request.total_timeout)
-            if again:
-                marks.reset()
-                marks.fresh = True
-                await self._try(request, target, marks, answer, request.total_timeout - (monotonic() - begin))
+            try:
+                async with asyncio.timeout(request.total_timeout):
+                    await self._exchange(request, target, marks, answer)
+            except Exception as exc:  # whatever the other side does becomes an answer
+                failure, sentence = classify(exc, marks, request, target.host, target.port)
+                if failure is Failure.INTERNAL:
+                    logger.exception("sending failed", extra={"host": target.host})
+                answer.error_class, answer.error = failure.value, sentence
             _note(answer, marks)
         answer.timings.total_ms = (monotonic() - begin) * 1000
         return answer
 
-    async def _try(self, request: OutboundRequest, target: _Target, marks: Marks, answer: Answer, seconds: float) -> bool:
-        """Fill in `answer`; True when a stale connection was to blame and a new one may be tried."""
+    async def _exchange(self, request: OutboundRequest, target: _Target, marks: Marks, answer: Answer) -> None:
+        head = self._head(target, request)
         try:
-            await self._exchange(request, target, answer, seconds)
-        except Exception as exc:  # every failure of the other side becomes an answer
-            if _is_stale(exc, marks) and not marks.fresh:
-                return True
-            failure, sentence = classify(exc, marks, request, target.checked.host, target.checked.port)
-            if failure is Failure.INTERNAL:
-                logger.exception("sending failed", extra={"host": target.checked.host})
-            answer.error_class, answer.error = failure.value, sentence
-        return False
+            await self._converse(request, target, head, answer)
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as exc:
+            if isinstance(exc, aiohttp.ClientConnectorError) or not marks.reused or marks.first_byte is not None:
+                raise
+            # the receiver had closed the kept connection; sending twice is safe, since receivers know messages by their id
+            marks.renew()
+            await self._converse(request, target, head, answer)
 
-    async def _exchange(self, request: OutboundRequest, target: _Target, answer: Answer, seconds: float) -> None:
-        if self._session is None:
+    async def _converse(self, request: OutboundRequest, target: _Target, head: bytes, answer: Answer) -> None:
+        """Write the request to a connection and read the answer from it."""
+        if self._connector is None:
             raise RuntimeError("Sender.start() was not called")
-        if not _OWN_HEADERS.isdisjoint(map(str.lower, request.headers)):
-            raise ValueError("a header that the client sets itself")
-        body = request.body
-        response = await self._session.request(
-            "POST",
-            target.url,
-            data=body if len(body) < _LARGE_BODY else io.BytesIO(body),
-            headers=request.headers,
-            allow_redirects=False,
-            timeout=self._timeout(request.connect_timeout, max(seconds, 0.001)),
-        )
+        connection = await self._connector.connect(target.request, [], self._connect_timeout(request.connect_timeout))
+        handler, transport = connection.protocol, connection.transport
+        reusable = False
         try:
-            answer.status = response.status
-            answer.headers = _headers(response)
-            answer.retry_after = retry_after(response.headers.get("Retry-After"), answer.started_at)
-            await _read_body(response, request.max_response_body, answer)
+            if handler is None or transport is None:
+                raise aiohttp.ServerDisconnectedError
+            handler.set_response_params(
+                read_until_eof=True,
+                auto_decompress=False,
+                read_bufsize=READ_BYTES,
+                max_line_size=MAX_HEADER_BYTES,
+                max_field_size=MAX_HEADER_BYTES,
+                max_headers=MAX_HEADERS,
+            )
+            transport.writelines((head, request.body))
+            message, payload = await _final(handler)
+            answer.status = message.code
+            answer.headers = _headers(message.headers)
+            answer.retry_after = retry_after(message.headers.get("Retry-After"), answer.started_at)
+            await _read_body(message.headers, payload, request.max_response_body, answer)
+            # an answer may come before the request was taken in whole: what is left must not run into the next one
+            reusable = payload.is_eof() and transport.get_write_buffer_size() == 0
         finally:
-            response.close()  # does nothing when the answer was read to its end: the connection is back in the pool
+            if reusable:
+                connection.release()
+            else:
+                connection.close()
 
-    def _target(self, url: str) -> _Target:
-        target = self._targets.get(url)
-        if target is None:
-            checked = check_url(url)
-            if len(self._targets) >= MAX_TARGETS:
-                self._targets.clear()
-            target = self._targets[url] = _Target(URL(checked.url, encoded=True), checked)
+    def _head(self, target: _Target, request: OutboundRequest) -> bytes:
+        """Return request line and headers. Raises ValueError for a header that would break out of its line."""
+        lines = [target.head]
+        seen = set()
+        for name, value in request.headers.items():
+            lower = name.lower()
+            if lower in _OWN_HEADERS:
+                continue
+            if not _HEADER_NAME.fullmatch(name):
+                raise ValueError("header name")
+            seen.add(lower)
+            lines.append(f"{name}: {value}\r\n")
+        lines += [f"{name}: {value}\r\n" for name, value in self._defaults.items() if name.lower() not in seen]
+        head = f"{''.join(lines)}Content-Length: {len(request.body)}\r\n\r\n"
+        expected = len(lines) + 4  # the first holds three lines, and two close the head
+        if head.count("\n") != expected or head.count("\r") != expected or "\0" in head:
+            raise ValueError("header value")
+        return head.encode()
+
+    def _new_target(self, url: str) -> _Target:
+        if len(self._targets) >= MAX_TARGETS:
+            self._targets.clear()
+        target = self._targets[url] = _Target(url, asyncio.get_running_loop())
         return target
 
-    def _timeout(self, connect: float, total: float) -> aiohttp.ClientTimeout:
-        timeout = self._timeouts.get((connect, total))
+    def _connect_timeout(self, seconds: float) -> aiohttp.ClientTimeout:
+        timeout = self._timeouts.get(seconds)
         if timeout is None:
-            if len(self._timeouts) >= 100:
-                self._timeouts.clear()
-            timeout = aiohttp.ClientTimeout(total=total, connect=connect, ceil_threshold=math.inf)
-            self._timeouts[connect, total] = timeout
+            timeout = self._timeouts[seconds] = aiohttp.ClientTimeout(connect=seconds, ceil_threshold=math.inf)
         return timeout
+
+
+async def _final(handler: ResponseHandler) -> tuple[RawResponseMessage, StreamReader]:
+    """Return the answer that follows the informational ones (100, 103)."""
+    while True:
+        message, payload = await handler.read()
+        if message.code >= 200 or message.code == 101:
+            return message, payload
 
 
 def retry_after(value: str | None, now: datetime) -> float | None:
@@ -191,17 +232,10 @@ def retry_after(value: str | None, now: datetime) -> float | None:
     return max(0.0, (moment - now).total_seconds())
 
 
-def _is_stale(exc: Exception, marks: Marks) -> bool:
-    """Say whether a kept connection broke before any byte of the answer."""
-    broken = isinstance(exc, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError) and not isinstance(exc, aiohttp.ClientConnectorError)
-    return broken and marks.reused and marks.first_byte is None and not isinstance(exc, asyncio.TimeoutError)
-
-
-async def _read_body(response: aiohttp.ClientResponse, cap: int, answer: Answer) -> None:
+async def _read_body(headers: Mapping[str, str], content: StreamReader, cap: int, answer: Answer) -> None:
     """Keep `cap` bytes; discard a little more to save the connection, but never read on without end."""
     chunks: list[bytes] = []
     size = 0
-    content = response.content
     try:
         while chunk := await content.readany():
             if size < cap:
@@ -213,14 +247,14 @@ async def _read_body(response: aiohttp.ClientResponse, cap: int, answer: Answer)
         whole = b"".join(chunks)
         answer.truncated = size > cap
         answer.body = whole[:cap] if answer.truncated else whole
-        encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
-        if encoding not in {"", "identity"} and answer.body:
-            answer.body = f"[{size} bytes, {redact.text(encoding)[:40]}; not unpacked]".encode()
+        encoding = headers.get("Content-Encoding", "identity").strip().lower()
+        if answer.body and encoding not in {"", "identity"}:
+            answer.body = f"[{size} bytes, {encoding[:40]}; not unpacked]".encode()
 
 
-def _headers(response: aiohttp.ClientResponse) -> dict[str, str]:
+def _headers(headers: Mapping[str, str]) -> dict[str, str]:
     kept: dict[str, str] = {}
-    for name, value in response.headers.items():
+    for name, value in headers.items():
         if len(kept) >= KEPT_HEADERS:
             break
         shown = redact.header(name[:100], value[:KEPT_HEADER_CHARS])
