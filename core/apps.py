@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from django.apps import AppConfig
 
+from core.event_types import catalogue
+from core.events import EVENT_TYPES
+
 
 class CoreConfig(AppConfig):
     """See the package's modules."""
 
     name = "core"
     verbose_name = "Events and system"
+
+    def ready(self) -> None:
+        """Declare the app's event types."""
+        catalogue.register(EVENT_TYPES)

@@ -28,6 +28,7 @@ from core.models import Event
 
 logger = logging.getLogger(__name__)
 WAKE_CHANNEL = "repoguard_deliveries"
+_INSERT_ROWS = 500
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Sink(Protocol):
 
 
 def publish(
-    type: str,  # noqa: A002 - the field's own name
+    type: str,
     data: JSONValue,
     *,
     owner_id: uuid.UUID | None = None,
@@ -67,15 +68,22 @@ def publish_all(announcements: Sequence[Announcement]) -> list[Event]:
     """Publish several events in one transaction, in order; raises as publish() does, and then publishes none."""
     events = [_event(announcement) for announcement in announcements]
     with transaction.atomic():
-        known = _already_published(events)
-        fresh = [event for event in events if event.idempotency_key not in known]
-        Event.objects.bulk_create(fresh, batch_size=500)
+        known = _insert(events)
         for event, announcement in zip(events, announcements, strict=True):
             event.payload = announcement.data
+        fresh = [event for event in events if known.get(event.idempotency_key or "", event) is event]
         for sink, required in _sinks():
             _feed(sink, required, fresh)
         transaction.on_commit(wake)
     return [known.get(event.idempotency_key or "", event) for event in events]
+
+
+def record(announcement: Announcement) -> Event:
+    """Store an event that only its recorder delivers (a test send): no sink hears of it. Raises as publish() does."""
+    event = _event(announcement)
+    event.save(force_insert=True)
+    event.payload = announcement.data
+    return event
 
 
 def _event(announcement: Announcement) -> Event:
@@ -100,10 +108,19 @@ def _event(announcement: Announcement) -> Event:
     )
 
 
-def _already_published(events: Sequence[Event]) -> dict[str, Event]:
-    keys = [event.idempotency_key for event in events if event.idempotency_key]
-    # two publishers at once: the unique index makes the later one wait and fail; work rows are leased, so it is rare
-    return {cast("str", event.idempotency_key): event for event in Event.objects.filter(idempotency_key__in=keys)} if keys else {}
+def _insert(events: Sequence[Event]) -> dict[str, Event]:
+    """Insert the events and return, by idempotency key, the one event of each key: ours, or one published before."""
+    mine: dict[str, Event] = {}
+    for event in events:
+        mine.setdefault(event.idempotency_key or str(event.id), event)
+    if len(mine) == len(events) and not any(event.idempotency_key for event in events):
+        Event.objects.bulk_create(events, batch_size=_INSERT_ROWS)
+        return {}
+    # a publisher with the same key at the same moment is waited for here, and then found by the query below
+    Event.objects.bulk_create(list(mine.values()), batch_size=_INSERT_ROWS, ignore_conflicts=True)
+    keys = [event.idempotency_key for event in mine.values() if event.idempotency_key]
+    stored = {cast("str", event.idempotency_key): event for event in Event.objects.filter(idempotency_key__in=keys)}
+    return {key: mine[key] if mine[key].id == event.id else event for key, event in stored.items()}
 
 
 def _feed(sink: Sink, required: bool, events: Sequence[Event]) -> None:
@@ -134,5 +151,3 @@ def wake() -> None:
             cursor.execute("SELECT pg_notify(%s, '')", [WAKE_CHANNEL])
     except DatabaseError:
         logger.warning("wake_failed")  # the drains look once a second anyway
-
-

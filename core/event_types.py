@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import jsonschema_rs
@@ -17,8 +18,11 @@ import jsonschema_rs
 from core.errors import InvalidInput
 from core.fields import JSONValue
 
-NAME = re.compile(r"[a-z0-9_]+(\.[a-z0-9_-]+)+")
+# eight words at most: each gives a wildcard that fan-out looks up, for up to a thousand events in one statement
+NAME = re.compile(r"[a-z0-9_]+(\.[A-Za-z0-9_-]+){1,7}")
 MAX_NAME = 100
+_MAX_ERRORS = 20
+_MAX_ERROR_LENGTH = 300
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,11 @@ class EventType:
         """Return the first word of the name."""
         return self.name.split(".", 1)[0]
 
+    @property
+    def example_name(self) -> str:
+        """Return a name that an event of this type can have: its own, or an example of its family."""
+        return self.name[:-1] + "example" if self.name.endswith(".*") else self.name
+
     @cached_property
     def validator(self) -> jsonschema_rs.Draft202012Validator:
         """Return the compiled schema (linear-time patterns, formats checked)."""
@@ -57,15 +66,17 @@ class Catalogue:
         for event_type in types:
             if self.types.get(event_type.name) not in (None, event_type):
                 raise ValueError(f"Event type {event_type.name} is declared twice.")
+            if not NAME.fullmatch(event_type.example_name) or len(event_type.example_name) > MAX_NAME:
+                raise ValueError(f"Event type {event_type.name} is not made of lower case words joined by dots.")
             event_type.validator.validate(event_type.example)
             self.types[event_type.name] = event_type
 
     def find(self, name: str) -> EventType | None:
-        """Return the type of this name, or the family it belongs to."""
+        """Return the type that an event of this name has, or the family it belongs to; a wildcard is no event's name."""
+        if len(name) > MAX_NAME or not NAME.fullmatch(name):
+            return None
         if name in self.types:
             return self.types[name]
-        if not NAME.fullmatch(name) or len(name) > MAX_NAME:
-            return None
         words = name.split(".")
         for count in range(len(words) - 1, 0, -1):
             if found := self.types.get(".".join(words[:count]) + ".*"):
@@ -94,12 +105,15 @@ def check_pattern(pattern: str) -> None:
     if pattern == "*" or (not pattern.endswith(".*") and catalogue.find(pattern)):
         return
     if pattern.endswith(".*"):
-        known = [t for t in catalogue.all() if not t.operational and (t.name.startswith(pattern[:-1]) or catalogue.find(pattern[:-1] + "x") is t)]
-        if known:
+        stem = pattern[:-1]
+        family = catalogue.find(stem + "x")
+        if (family and not family.operational) or any(t.name.startswith(stem) and not t.operational for t in catalogue.all()):
             return
-        if any(t.operational and t.name.startswith(pattern[:-1]) for t in catalogue.all()):
+        if family or any(t.name.startswith(stem) for t in catalogue.all()):
             raise InvalidInput.of("events", f"{pattern} can't be used: operational events are subscribed one by one, by their exact names.")
-    raise InvalidInput.of("events", f"{pattern} is not a known event type; GET /api/v1/event-types lists them.", code="unknown_event_type")
+    raise InvalidInput.of(
+        "events", f"{pattern[:MAX_NAME]} is not a known event type; GET /api/v1/event-types lists them.", code="unknown_event_type"
+    )
 
 
 def check_data(name: str, data: JSONValue) -> EventType:
@@ -112,7 +126,14 @@ def check_data(name: str, data: JSONValue) -> EventType:
     if not isinstance(data, dict):
         raise InvalidInput.of("data", "must be a JSON object.")
     if event_type.strict:
-        errors = [f"{'.'.join(map(str, e.instance_path)) or 'data'}: {e.message}" for e in event_type.validator.iter_errors(data)]
+        errors = [
+            f"{'.'.join(map(str, error.instance_path)) or 'data'}: {error.message}"[:_MAX_ERROR_LENGTH]
+            for error in islice(event_type.validator.iter_errors(data), _MAX_ERRORS)
+        ]
         if errors:
-            raise InvalidInput(f"data does not fit the schema of {name}.", code="schema_violation", fields={"data": errors[:20]})
+            raise InvalidInput(
+                f"data does not fit the schema of {name}; GET /api/v1/event-types/{event_type.name} shows it with an example.",
+                code="schema_violation",
+                fields={"data": errors},
+            )
     return event_type

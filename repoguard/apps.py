@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from django.apps import AppConfig
 
+from builds.events import EVENT_TYPES as BUILD_TYPES
+from core.event_types import catalogue
+from scans.events import EVENT_TYPES as SCAN_TYPES
+
 
 class RepoguardConfig(AppConfig):
     """See the package's modules."""
 
     name = "repoguard"
     verbose_name = "RepoGuard"
+
+    def ready(self) -> None:
+        """Declare the event types of the rooms that have no tables yet."""
+        catalogue.register([*BUILD_TYPES, *SCAN_TYPES])

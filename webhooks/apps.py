@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from django.apps import AppConfig
 
+from core.event_types import catalogue
+from webhooks.events import EVENT_TYPES
+
 
 class WebhooksConfig(AppConfig):
     """See the package's modules."""
 
     name = "webhooks"
     verbose_name = "Webhooks"
+
+    def ready(self) -> None:
+        """Declare the app's event types."""
+        catalogue.register(EVENT_TYPES)

@@ -1,0 +1,131 @@
+"""Event types about scans, findings and gates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from core.event_types import EventType
+
+SEVERITIES = ["critical", "high", "medium", "low", "info", "unknown"]
+_TEXT: dict[str, Any] = {"type": "string"}
+_UUID: dict[str, Any] = {"type": "string", "format": "uuid"}
+_COUNT: dict[str, Any] = {"type": "integer", "minimum": 0}
+_ID = "0192f0c1-2b3c-7d4e-8f50-61728394a5b6"
+_COMMIT = "59b20b8d5c6ff8d09518454d4dd8b7b30f095ab5"
+
+_SCAN_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "scan_id": _UUID,
+        "repository": _TEXT,
+        "tool": _TEXT,
+        "ref": _TEXT,
+        "commit": _TEXT,
+        "status": {"enum": ["queued", "running", "completed", "partial", "failed"]},
+        "new": _COUNT,
+        "fixed": _COUNT,
+        "total": _COUNT,
+    },
+    "required": ["scan_id", "repository"],
+}
+_SCAN = {"scan_id": _ID, "repository": "acme/shop", "tool": "snyk", "ref": "main", "commit": _COMMIT}
+
+_FINDING_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "finding_id": _UUID,
+        "repository": _TEXT,
+        "title": _TEXT,
+        "rule": _TEXT,
+        "severity": {"enum": SEVERITIES},
+        "cvss": {"type": ["number", "null"], "minimum": 0, "maximum": 10},
+        "identifiers": {"type": "array", "items": _TEXT},
+        "package": {"type": ["object", "null"]},
+        "location": {"type": ["object", "null"]},
+        "ref": _TEXT,
+        "scan_id": {"type": ["string", "null"]},
+    },
+    "required": ["finding_id", "repository", "title", "severity"],
+}
+_FINDING = {
+    "finding_id": _ID,
+    "repository": "acme/shop",
+    "title": "Prototype pollution in lodash",
+    "rule": "SNYK-JS-LODASH-567746",
+    "severity": "high",
+    "cvss": 7.4,
+    "identifiers": ["CVE-2020-8203", "GHSA-p6mc-m468-83gw"],
+    "package": {"ecosystem": "npm", "name": "lodash", "version": "4.17.15", "fixed_version": "4.17.20"},
+    "location": None,
+    "ref": "main",
+    "scan_id": _ID,
+}
+
+_GATE_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "repository": _TEXT,
+        "commit": _TEXT,
+        "ref": _TEXT,
+        "result": {"enum": ["passed", "failed"]},
+        "previous": {"enum": ["passed", "failed", None]},
+        "policy": _TEXT,
+        "findings": {"type": "array", "items": {"type": "object"}},
+    },
+    "required": ["repository", "result"],
+}
+_GATE = {
+    "repository": "acme/shop",
+    "commit": _COMMIT,
+    "ref": "main",
+    "result": "passed",
+    "previous": "passed",
+    "policy": "default",
+    "findings": [],
+}
+_BROKE_IT = [{"finding_id": _ID, "severity": "high", "title": "Prototype pollution in lodash", "condition": "no new high findings"}]
+
+
+def _declare(schema: dict[str, Any], base: dict[str, Any], name: str, title: str, description: str, **example: Any) -> EventType:
+    return EventType(name=name, title=title, description=description, schema=schema, example=base | example, strict=True)
+
+
+def _scan(name: str, title: str, description: str, **example: Any) -> EventType:
+    return _declare(_SCAN_SCHEMA, _SCAN, f"scan.{name}", title, description, **example)
+
+
+def _finding(name: str, title: str, description: str, **example: Any) -> EventType:
+    return _declare(_FINDING_SCHEMA, _FINDING, f"finding.{name}", title, description, **example)
+
+
+def _gate(name: str, title: str, description: str, **example: Any) -> EventType:
+    return _declare(_GATE_SCHEMA, _GATE, f"gate.{name}", title, description, **example)
+
+
+EVENT_TYPES = [
+    _scan("started", "Scan started", "A scan of a repository began.", status="running"),
+    _scan("completed", "Scan completed", "A scan ended and its findings are stored.", status="completed", new=2, fixed=5, total=37),
+    _scan("failed", "Scan failed", "A scan could not be done.", status="failed", error="Snyk answered 401: the token was refused."),
+    _finding("opened", "Finding opened", "A finding was seen for the first time."),
+    _finding("fixed", "Finding fixed", "A finding is gone from every tool that reported it."),
+    _finding("reopened", "Finding reopened", "A fixed finding is back."),
+    _finding(
+        "accepted",
+        "Risk accepted",
+        "Somebody accepted the risk of a finding.",
+        accepted_by="alice",
+        until="2027-02-01",
+        reason="not reachable",
+    ),
+    _finding("expired", "Risk acceptance expired", "An accepted risk ran out; the finding counts again.", accepted_by="alice"),
+    _gate("passed", "Gate passed", "A commit fulfils the repository's policy."),
+    _gate("failed", "Gate failed", "A commit breaks the policy; `findings` names what broke it.", result="failed", findings=_BROKE_IT),
+    _gate(
+        "changed",
+        "Gate changed",
+        "The gate of a branch went from passed to failed or back.",
+        result="failed",
+        previous="passed",
+        findings=_BROKE_IT,
+    ),
+]

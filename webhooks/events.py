@@ -1,0 +1,122 @@
+"""Event types of the webhooks room: what arrives from other systems, and operational ones about the portal's own deliveries."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from core import redact
+from core.event_types import EventType
+from core.fields import JSONValue
+
+if TYPE_CHECKING:  # declared before the models are loaded
+    from webhooks.models import Webhook
+
+TEST_TYPE = "webhook.test"
+_TEXT: dict[str, Any] = {"type": "string"}
+_UUID: dict[str, Any] = {"type": "string", "format": "uuid"}
+_ID = "0192f0c1-2b3c-7d4e-8f50-61728394a5b6"
+_WEBHOOK_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {"webhook_id": _UUID, "name": _TEXT, "url": _TEXT, "reason": _TEXT},
+    "required": ["webhook_id"],
+}
+_WEBHOOK = {"webhook_id": _ID, "name": "Deploy bot", "url": "https://ci.example.com/hooks/repoguard"}
+_DELIVERY_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "webhook_id": _UUID,
+        "delivery_id": _UUID,
+        "event_id": _UUID,
+        "event_type": _TEXT,
+        "attempts": {"type": "integer", "minimum": 0},
+        "status_code": {"type": ["integer", "null"]},
+        "error_class": _TEXT,
+        "error": _TEXT,
+    },
+    "required": ["webhook_id", "delivery_id"],
+}
+_DELIVERY = {
+    "webhook_id": _ID,
+    "delivery_id": "0192f0c1-2b3c-7d4e-8f50-61728394a5b7",
+    "event_id": "0192f0c1-2b3c-7d4e-8f50-61728394a5b8",
+    "event_type": "finding.opened",
+    "attempts": 1,
+    "status_code": 404,
+    "error_class": "client_error",
+    "error": "The endpoint answered 404 Not Found. Check the path of the URL.",
+}
+
+
+def about_webhook(webhook: Webhook, **more: JSONValue) -> dict[str, JSONValue]:
+    """Return the data of an operational event about `webhook`."""
+    return {"webhook_id": str(webhook.id), "name": webhook.name, "url": redact.url(webhook.url), **more}
+
+
+def _webhook(name: str, title: str, description: str, **example: Any) -> EventType:
+    return EventType(
+        name=f"webhook.{name}",
+        title=title,
+        description=description,
+        schema=_WEBHOOK_SCHEMA,
+        example=_WEBHOOK | example,
+        operational=True,
+    )
+
+
+def _delivery(name: str, title: str, description: str, **example: Any) -> EventType:
+    return EventType(
+        name=f"delivery.{name}",
+        title=title,
+        description=description,
+        schema=_DELIVERY_SCHEMA,
+        example=_DELIVERY | example,
+        operational=True,
+    )
+
+
+_INBOUND_TYPES = [
+    EventType(
+        name="inbound.*",
+        title="Inbound event",
+        description="An authentic request of another system that has no type of its own here; the name tells provider and event.",
+        schema={"type": "object", "properties": {"provider": _TEXT, "source_id": _TEXT, "event": _TEXT, "payload": {}}},
+        example={"provider": "github", "source_id": _ID, "event": "issues", "payload": {"action": "opened"}},
+    ),
+    EventType(
+        name="inbound.alert_changed",
+        title="Alert changed at its source",
+        description="A provider reports that one of its security alerts was created, changed or closed.",
+        schema={"type": "object", "properties": {"provider": _TEXT, "repository": _TEXT, "action": _TEXT, "alert": {"type": "object"}}},
+        example={"provider": "github", "repository": "acme/shop", "action": "created", "alert": {"number": 7, "severity": "high"}},
+    ),
+]
+_OPERATIONAL_TYPES = [
+    _webhook("created", "Webhook created", "Somebody created a webhook."),
+    _webhook("updated", "Webhook updated", "Somebody changed a webhook; `changed` names the fields.", changed=["url"]),
+    _webhook("deleted", "Webhook deleted", "Somebody deleted a webhook."),
+    _webhook("enabled", "Webhook enabled", "A webhook was switched on; its parked deliveries leave now."),
+    _webhook("disabled", "Webhook disabled", "A webhook was switched off, by a user, by 410 Gone or after long failure.", reason="gone"),
+    _webhook("failing", "Webhook failing", "A webhook keeps failing; it is held and probed.", reason="10 failures in a row"),
+    _webhook("recovered", "Webhook recovered", "A failing webhook delivers again.", failed_seconds=840),
+    _webhook("secret_rotated", "Secret rotated", "A webhook has a new secret.", overlap_hours=24),
+    EventType(
+        name=TEST_TYPE,
+        title="Test",
+        description="Sent by the test button and by POST webhooks/{id}/test, to that webhook only.",
+        schema={"type": "object"},
+        example={"message": "This is a test of RepoGuard.", "webhook_id": _ID},
+        operational=True,
+    ),
+    _delivery("failed", "Delivery failed", "An endpoint answered so that trying again makes no sense."),
+    _delivery(
+        "exhausted",
+        "Delivery exhausted",
+        "The last attempt of the schedule failed.",
+        attempts=10,
+        status_code=503,
+        error_class="server_error",
+        error="The endpoint answered 503 Service Unavailable. Look into its own log.",
+    ),
+]
+
+EVENT_TYPES = [*_INBOUND_TYPES, *_OPERATIONAL_TYPES]

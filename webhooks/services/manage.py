@@ -1,0 +1,167 @@
+"""Creating, changing and deleting webhooks, and rotating their secrets."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from access import audit
+from access.choices import AuditVerb
+from core import bus, redact, runtime
+from core.errors import Conflict, InvalidInput
+from core.fields import DecryptError
+from webhooks import secrets
+from webhooks.choices import InactiveReason, WebhookStatus
+from webhooks.engine.due import lock_states, recompute
+from webhooks.events import about_webhook
+from webhooks.models import Subscription, Webhook, WebhookRepository, WebhookState
+from webhooks.services import switch
+from webhooks.services.values import WebhookValues, checked
+
+_REQUIRED = ("name", "url", "events")
+_HIDDEN = {"headers", "secrets"}
+
+
+def create_webhook(values: WebhookValues, *, secret: str | None = None) -> tuple[Webhook, str]:
+    """Create a webhook; return it and its secret, which is shown now and never again.
+
+    Raises InvalidInput. Without `secret` one is generated.
+    """
+    missing = [field for field in _REQUIRED if field not in values]
+    if missing:
+        raise InvalidInput(f"{', '.join(missing)}: must be given.", fields={field: ["must be given."] for field in missing})
+    fields: dict[str, Any] = dict(checked(values))
+    secret = secrets.new_secret() if secret is None else secrets.check_secret(secret)
+    repositories = fields.pop("repositories", [])
+    inactive = fields.get("status") == WebhookStatus.INACTIVE
+    with transaction.atomic():
+        webhook = Webhook.objects.create(
+            **fields,
+            secrets=secrets.initial(secret),
+            inactive_reason=InactiveReason.BY_USER if inactive else InactiveReason.NONE,
+            status_changed_at=timezone.now(),
+        )
+        webhook.refresh_from_db(fields=["created_at"])
+        WebhookState.objects.create(webhook=webhook, enabled=not inactive)
+        _subscribe(webhook, webhook.events)
+        WebhookRepository.objects.bulk_create([WebhookRepository(webhook=webhook, repository=row) for row in repositories])
+        created = _shown({name: [None, value] for name, value in fields.items()})
+        audit.record(AuditVerb.CREATED, webhook, changes=created, owner_id=webhook.owner_id)
+        bus.publish("webhook.created", about_webhook(webhook), owner_id=webhook.owner_id)
+    return webhook, secret
+
+
+def update_webhook(webhook: Webhook, values: WebhookValues) -> Webhook:
+    """Change what `values` holds and nothing else; waiting deliveries go to the new URL, with the new headers and limits.
+
+    A new priority holds for new deliveries. Raises InvalidInput, and Conflict when the webhook was deleted meanwhile.
+    """
+    with transaction.atomic():
+        lock_states([webhook.id])
+        webhook = _locked(webhook.id)
+        fields: dict[str, Any] = dict(checked(values, webhook))
+        status = fields.pop("status", webhook.status)
+        repositories = fields.pop("repositories", None)
+        before = {name: getattr(webhook, name) for name in fields}
+        changes = {name: [before[name], value] for name, value in fields.items() if (before[name] or None) != (value or None)}
+        if repositories is not None:
+            changes |= _scope(webhook, {row.id for row in repositories})
+        if changes:
+            _save(webhook, {name: value for name, (_, value) in changes.items() if name != "repositories"})
+            if "events" in changes:
+                Subscription.objects.filter(webhook=webhook).exclude(pattern__in=webhook.events).delete()
+                _subscribe(webhook, webhook.events)
+            recompute([webhook.id])  # a higher cap or limit counts at once
+            audit.record(AuditVerb.CHANGED, webhook, changes=_shown(changes), owner_id=webhook.owner_id)
+            bus.publish("webhook.updated", about_webhook(webhook, changed=sorted(changes)), owner_id=webhook.owner_id)
+            transaction.on_commit(bus.wake)
+        if status != webhook.status:
+            (switch.enable if status == WebhookStatus.ACTIVE else switch.disable)(webhook)
+    return webhook
+
+
+def delete_webhook(webhook: Webhook) -> None:
+    """Hide a webhook and stop its deliveries; housekeeping removes its rows and its log."""
+    with transaction.atomic():
+        lock_states([webhook.id])
+        if not Webhook.objects.filter(id=webhook.id, deleted_at__isnull=True).update(deleted_at=timezone.now()):
+            return
+        WebhookState.objects.filter(webhook_id=webhook.id).update(enabled=False)
+        recompute([webhook.id])
+        audit.record(AuditVerb.DELETED, webhook, owner_id=webhook.owner_id)
+        bus.publish("webhook.deleted", about_webhook(webhook), owner_id=webhook.owner_id)
+
+
+def rotate_secret(webhook: Webhook, overlap_hours: float | None = None, secret: str | None = None) -> str:
+    """Give a webhook a new secret (generated unless given) and return it; the old one signs as well for `overlap_hours`.
+
+    None takes the overlap of the settings; 0 ends the old secret at once. Old secrets that can't be decrypted are dropped.
+    Raises InvalidInput.
+    """
+    hours = float(runtime.current().secret_overlap_hours) if overlap_hours is None else secrets.check_overlap(overlap_hours)
+    new = secrets.new_secret() if secret is None else secrets.check_secret(secret)
+    with transaction.atomic():
+        lock_states([webhook.id])
+        stored = _stored_secrets(webhook.id)
+        if stored and stored[0]["secret"] == new:
+            raise InvalidInput.of("secret", "is the current secret; give another, or leave it out to have one generated.")
+        fields = {"secrets": secrets.rotated(stored, new, hours), "updated_at": timezone.now()}
+        Webhook.objects.filter(id=webhook.id).update(**fields)
+        audit.record(AuditVerb.ACTED, webhook, action="rotate-secret", changes={"overlap_hours": [None, hours]}, owner_id=webhook.owner_id)
+        bus.publish("webhook.secret_rotated", about_webhook(webhook, overlap_hours=hours), owner_id=webhook.owner_id)
+    webhook.updated_at = fields["updated_at"]
+    return new
+
+
+def _locked(webhook_id: uuid.UUID) -> Webhook:
+    webhook = Webhook.objects.select_for_update().defer("secrets").filter(id=webhook_id, deleted_at__isnull=True).first()
+    if webhook is None:
+        raise Conflict("This webhook was deleted meanwhile.")
+    return webhook
+
+
+def _stored_secrets(webhook_id: uuid.UUID) -> list[dict[str, Any]]:
+    try:
+        return list(Webhook.objects.values_list("secrets", flat=True).filter(deleted_at__isnull=True).get(id=webhook_id))
+    except DecryptError:
+        return []
+    except Webhook.DoesNotExist:
+        raise Conflict("This webhook was deleted meanwhile.") from None
+
+
+def _save(webhook: Webhook, fields: dict[str, Any]) -> None:
+    for name, value in fields.items():
+        setattr(webhook, name, value)
+    webhook.save(update_fields=[*fields, "updated_at"])
+
+
+def _subscribe(webhook: Webhook, patterns: list[str]) -> None:
+    rows = [Subscription(webhook=webhook, pattern=pattern) for pattern in patterns]
+    Subscription.objects.bulk_create(rows, ignore_conflicts=True)
+
+
+def _scope(webhook: Webhook, wanted: set[uuid.UUID]) -> dict[str, list[Any]]:
+    rows = WebhookRepository.objects.filter(webhook=webhook)
+    before = set(rows.values_list("repository_id", flat=True))
+    if before == wanted:
+        return {}
+    rows.exclude(repository_id__in=wanted).delete()
+    added = [WebhookRepository(webhook=webhook, repository_id=repository_id) for repository_id in wanted - before]
+    WebhookRepository.objects.bulk_create(added, ignore_conflicts=True)
+    return {"repositories": [sorted(map(str, before)), sorted(map(str, wanted))]}
+
+
+def _shown(changes: dict[str, list[Any]]) -> dict[str, Any]:
+    """Return changes as the audit trail may keep them: URLs without credentials, of headers only that they changed."""
+    shown: dict[str, Any] = {}
+    for name, pair in changes.items():
+        if name in _HIDDEN:
+            shown[name] = [redact.MASK if value else None for value in pair]
+        elif name == "url":
+            shown[name] = [redact.url(value) if value else None for value in pair]
+        else:
+            shown[name] = [str(value) if isinstance(value, uuid.UUID) else value for value in pair]
+    return shown

@@ -1,0 +1,57 @@
+"""Removes what deleted webhooks left, in batches small enough never to hold others up."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from webhooks.engine.due import lock_states
+from webhooks.models import DeliveryAttempt, DueHint, Webhook, WebhookDelivery
+
+# a publisher whose transaction saw the webhook before it was deleted must have ended: its deliveries refer to the row
+GRACE = timedelta(hours=1)
+_DELIVERIES_AT_ONCE = 300
+_ATTEMPTS_AT_ONCE = 700
+_WEBHOOKS_AT_ONCE = 100
+
+
+def purge_deleted_webhooks(limit: int = 50_000) -> int:
+    """Remove webhooks deleted an hour ago or earlier, with their deliveries and attempts; return how many rows went.
+
+    At most about `limit` rows, at most 1,000 in a commit. It can be killed and run again at any point.
+    """
+    gone = Webhook.objects.filter(deleted_at__lt=timezone.now() - GRACE).order_by("deleted_at")
+    removed = 0
+    for webhook_id in gone.values_list("id", flat=True)[:_WEBHOOKS_AT_ONCE]:
+        while removed < limit:
+            count = _purge_log(webhook_id)
+            removed += count or _remove(webhook_id)
+            if not count:
+                break
+    return removed
+
+
+def _purge_log(webhook_id: uuid.UUID) -> int:
+    """Remove one batch of a webhook's attempts and deliveries; leased ones stay until their request has ended."""
+    with transaction.atomic():
+        lock_states([webhook_id])
+        idle = WebhookDelivery.objects.filter(webhook_id=webhook_id, lease_owner__isnull=True)
+        deliveries = list(idle.order_by("id").values_list("id", flat=True)[:_DELIVERIES_AT_ONCE])
+        attempts = DeliveryAttempt.objects.filter(delivery_id__in=deliveries).values_list("id", flat=True)[:_ATTEMPTS_AT_ONCE]
+        count = DeliveryAttempt.objects.filter(id__in=list(attempts)).delete()[0]
+        if count < _ATTEMPTS_AT_ONCE:
+            count += WebhookDelivery.objects.filter(id__in=deliveries, lease_owner__isnull=True).delete()[0]
+    return count
+
+
+def _remove(webhook_id: uuid.UUID) -> int:
+    with transaction.atomic():
+        lock_states([webhook_id])
+        if WebhookDelivery.objects.filter(webhook_id=webhook_id).exists():
+            return 0
+        DueHint.objects.filter(webhook_id=webhook_id).delete()
+        # deferred: secrets that can't be decrypted any more must not keep the row alive
+        return Webhook.objects.filter(id=webhook_id).defer("secrets", "headers").delete()[0]
