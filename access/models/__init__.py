@@ -1,5 +1,7 @@
 """Tables of keys, usage and the audit trail."""
 
+from __future__ import annotations
+
 from access.models.audit import AuditEntry
 from access.models.keys import ApiKey, ApiUsage
 

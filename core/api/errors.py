@@ -122,7 +122,9 @@ def _from_database(exc: Exception) -> Problem | None:
         return Problem(400, "invalid", "A value is too large or holds characters that can't be stored.")
     if isinstance(exc, OperationalError | InterfaceError):
         logger.error("database_unavailable", exc_info=exc)
-        return Problem(503, "unavailable", "The database is busy or unreachable; try again shortly.", {}, _retry_after(_DATABASE_RETRY_SECONDS))
+        return Problem(
+            503, "unavailable", "The database is busy or unreachable; try again shortly.", {}, _retry_after(_DATABASE_RETRY_SECONDS)
+        )
     return None
 
 
@@ -150,7 +152,11 @@ def _flatten(detail: Any, path: str = "") -> dict[str, list[str]]:
 
 def _summary(fields: Mapping[str, Sequence[str]]) -> str:
     """Return one sentence that names the wrong fields, the first of them in full."""
-    parts = [f"{name}: {sentences[0]}" if name not in ("__all__", api_settings.NON_FIELD_ERRORS_KEY) else sentences[0] for name, sentences in fields.items() if sentences]
+    parts = [
+        f"{name}: {sentences[0]}" if name not in ("__all__", api_settings.NON_FIELD_ERRORS_KEY) else sentences[0]
+        for name, sentences in fields.items()
+        if sentences
+    ]
     return " ".join(parts[:5]) or "The request is not valid."
 
 

@@ -63,7 +63,7 @@ class PortalViewSet(GenericViewSet[M]):
     filterset_class: ClassVar[Any] = None
     max_body_bytes: ClassVar[int | None] = None
     lookup_field = "id"
-    http_method_names = ["get", "post", "put", "patch", "delete", "head", "options"]  # noqa: RUF012 - DRF's own attribute
+    http_method_names = ["get", "post", "put", "patch", "delete", "head", "options"]
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Authenticate, count against the rate limit, check the scope, then the query parameters."""
@@ -81,9 +81,13 @@ class PortalViewSet(GenericViewSet[M]):
 
     def required_scope(self) -> str:
         """Return the scope that the present action needs, as `<resource>:<verb>`."""
-        action = self.action or ""
-        verb = self.scope_verbs.get(action) or ("read" if self.request.method in READING else "write")
-        return f"{self.scope_resources.get(action, self.scope_resource)}:{verb}"
+        return self.scope_for(self.action or "", self.request.method or "")
+
+    @classmethod
+    def scope_for(cls, action: str, method: str) -> str:
+        """Return the scope that an action needs when it is called by an HTTP method."""
+        verb = cls.scope_verbs.get(action) or ("read" if method in READING else "write")
+        return f"{cls.scope_resources.get(action, cls.scope_resource)}:{verb}"
 
     def known_parameters(self) -> frozenset[str]:
         """Return the query parameters that the present action understands."""
@@ -121,7 +125,9 @@ class PortalViewSet(GenericViewSet[M]):
         maker = serializer_class or self.get_serializer_class()
         return Response(maker(row, context=self.get_serializer_context()).data, status=status_code)
 
-    def checked_data(self, serializer_class: type[BaseSerializer[Any]] | None = None, *, row: M | None = None, partial: bool = False) -> Any:
+    def checked_data(
+        self, serializer_class: type[BaseSerializer[Any]] | None = None, *, row: M | None = None, partial: bool = False
+    ) -> Any:
         """Return the request's body as `serializer_class` (this viewset's by default) reads it; raises ValidationError."""
         maker = serializer_class or self.get_serializer_class()
         serializer = maker(row, data=self.request.data, partial=partial, context=self.get_serializer_context())
@@ -194,5 +200,3 @@ class DestroyRow(PortalViewSet[M]):
     def delete_row(self, row: M) -> None:
         """Delete the row by a service."""
         raise NotImplementedError
-
-

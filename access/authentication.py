@@ -1,0 +1,105 @@
+"""Who calls: an API key (`Authorization: Bearer rg_…`) or the session of somebody who may enter the admin site."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import timedelta
+from typing import Any, NoReturn
+
+from django.contrib.auth.models import AnonymousUser, User
+from django.db.models import Q
+from django.utils import timezone
+from rest_framework.authentication import BaseAuthentication, SessionAuthentication
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.request import Request
+
+from access import addresses, selectors
+from access.models import ApiKey
+from access.principals import KeyUser
+from access.throttling import count_failure
+from core import context
+
+SCHEME = "Bearer"
+PREFIX_LENGTH = 16
+MAX_KEY_LENGTH = 200
+_USED_EVERY = timedelta(minutes=1)
+
+
+def prefix_of(key: str) -> str:
+    """Return the part of a key by which it is found; it is no secret."""
+    return key[:PREFIX_LENGTH]
+
+
+def hash_of(key: str) -> str:
+    """Return the hash that is stored of a key. Keys are long and random, so a fast hash is enough."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+class ApiKeyAuthentication(BaseAuthentication):
+    """Sets request.user to the key's owner (or a KeyUser) and request.auth to the key."""
+
+    def authenticate(self, request: Request) -> tuple[User | KeyUser, ApiKey] | None:
+        """Return the caller, or None without an Authorization header; raises AuthenticationFailed and NotAllowed."""
+        header = request.META.get("HTTP_AUTHORIZATION", "")
+        if not header:
+            return None
+        scheme, _, text = header.partition(" ")
+        if scheme.lower() != SCHEME.lower():
+            self._fail(request, "invalid_key", "Send the API key as Authorization: Bearer <key>.")
+        key = self._find(request, text.strip())
+        address = addresses.client_address(request._request)
+        self._check(request, key, address)
+        _note_use(key, address)
+        context.set_actor(context.Actor("key", str(key.id), f"key {key}"))
+        request._request.access_key = key  # type: ignore[attr-defined]  # for counting its use, see access.middleware
+        user = key.owner.user if key.owner is not None else None
+        return (user or KeyUser(key)), key
+
+    def authenticate_header(self, request: Request) -> str:
+        """Return the challenge of a 401."""
+        return f'{SCHEME} realm="RepoGuard"'
+
+    def _find(self, request: Request, text: str) -> ApiKey:
+        acceptable = PREFIX_LENGTH < len(text) <= MAX_KEY_LENGTH and text.isascii() and text.isprintable()
+        key = selectors.keys_for_use().filter(prefix=prefix_of(text)).first() if acceptable else None
+        if key is None or not secrets.compare_digest(key.key_hash, hash_of(text)):
+            self._fail(request, "invalid_key", "This API key is not known here. Check that it was copied whole.")
+        return key
+
+    def _check(self, request: Request, key: ApiKey, address: str | None) -> None:
+        # these say what is wrong: whoever sent the whole key may know
+        if key.revoked_at is not None:
+            self._fail(request, "key_revoked", "This API key was revoked; ask for a new one.")
+        if key.expires_at is not None and key.expires_at <= timezone.now():
+            self._fail(request, "key_expired", f"This API key expired at {key.expires_at:%Y-%m-%d %H:%M} UTC; ask for a new one.")
+        if key.owner is not None and key.owner.user is not None and not key.owner.user.is_active:
+            self._fail(request, "owner_inactive", "The user who owns this API key is switched off.")
+        if not addresses.is_allowed(address, key.allowed_cidrs):
+            self._fail(request, "network_not_allowed", f"This API key may not be used from {address or 'an unknown address'}.")
+
+    @staticmethod
+    def _fail(request: Request, code: str, sentence: str) -> NoReturn:
+        count_failure(request._request)
+        raise AuthenticationFailed(sentence, code)
+
+
+class AdminSessionAuthentication(SessionAuthentication):
+    """The admin site's session, for staff, with Django's CSRF check for changing requests."""
+
+    def authenticate(self, request: Request) -> tuple[User, None] | None:
+        """Return the session's user, or None; raises PermissionDenied for a changing request without its CSRF token."""
+        user: Any = getattr(request._request, "user", None)
+        if user is None or isinstance(user, AnonymousUser) or not (user.is_active and user.is_staff):
+            return None
+        self.enforce_csrf(request)
+        context.set_actor(context.Actor("user", str(user.pk), f"user {user.get_username()}"))
+        return user, None
+
+
+def _note_use(key: ApiKey, address: str | None) -> None:
+    now = timezone.now()
+    if key.last_used_at is not None and key.last_used_at > now - _USED_EVERY:
+        return
+    stale = Q(last_used_at=None) | Q(last_used_at__lte=now - _USED_EVERY)
+    ApiKey.objects.filter(stale, id=key.id).update(last_used_at=now, last_used_address=address)
