@@ -68,6 +68,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "core.context.RequestContextMiddleware",
+    "core.logs.AccessLogMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "core.api.slashes.TrailingSlashMiddleware",
@@ -134,6 +135,7 @@ TASK_TIMEOUT = ENV.integer("TASK_TIMEOUT", 900, "Seconds after which a task of t
 Q_CLUSTER: dict[str, Any] = {
     "name": "default",
     "orm": "default",
+    "broker_class": "core.broker.CanaryBroker",
     "workers": WORKERS,
     "queue_limit": WORKERS,
     "timeout": TASK_TIMEOUT,
@@ -159,6 +161,9 @@ Q_CLUSTER: dict[str, Any] = {
         }
     },
 }
+
+# Enqueued whenever a cluster starts; the drains also restart themselves, and a schedule is the net below both.
+CLUSTER_START_TASKS: dict[str, list[str]] = {"default": [], "deliveries": []}
 
 # --- Deliveries and events -------------------------------------------------------------------------------------------
 EVENT_SINKS = [{"sink": "webhooks.fanout.on_events", "required": True}]
@@ -250,5 +255,12 @@ LOGGING: dict[str, Any] = {
     "filters": {"context": {"()": "core.logs.ContextFilter"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["context"]}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
-    "loggers": {"django.server": {"handlers": ["console"], "level": "WARNING", "propagate": False}, "django-q": {"level": "WARNING"}},
+    "loggers": {
+        # the access log has a line for each request; these would repeat it
+        "django.server": {"level": "WARNING"},
+        "django.request": {"level": "ERROR"},
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
+        "django-q": {"level": "WARNING"},
+        **{name: {"level": "WARNING"} for name in ("aiohttp.access", "asyncio", "axes", "urllib3")},
+    },
 }

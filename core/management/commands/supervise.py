@@ -1,0 +1,75 @@
+"""Runs the portal: the web server and both clusters of workers, each started again when it dies or falls silent."""
+
+from __future__ import annotations
+
+import socket
+from argparse import ArgumentParser
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from core import queue
+from core.supervisor import child
+from core.supervisor.child import CannotStart
+from core.supervisor.watch import Supervisor
+
+PROGRAMS = ("web", *queue.CLUSTERS)
+
+
+class Command(BaseCommand):
+    """See the module."""
+
+    help = "Runs the web server and the workers, and starts again whatever dies or hangs, until SIGTERM or Ctrl-C."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare the options."""
+        parser.add_argument("--only", default=",".join(PROGRAMS), help=f"What to run here: any of {', '.join(PROGRAMS)}. Default: all.")
+        parser.add_argument("--hello", action="store_true", help="Say where the portal is once it answers.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Supervise until told to stop."""
+        names = [name.strip() for name in options["only"].split(",") if name.strip()]
+        unknown = sorted(set(names) - set(PROGRAMS))
+        if unknown or not names:
+            raise CommandError(f"--only takes any of {', '.join(PROGRAMS)}, not {', '.join(unknown) or 'nothing'}.", returncode=2)
+        children = [child.web() if name == "web" else child.cluster(name) for name in dict.fromkeys(names)]
+        hello = Greeting(self) if options["hello"] and "web" in names else None
+        try:
+            Supervisor(children, on_ready=hello or (lambda: None)).run()
+        except CannotStart as error:
+            raise CommandError(str(error), returncode=2) from error
+
+
+class Greeting:
+    """Prints where the portal is and what to do next, once the web server takes connections."""
+
+    def __init__(self, command: BaseCommand) -> None:
+        self._command = command
+        self._said = False
+
+    def __call__(self) -> None:
+        """Print it, the first time the port answers."""
+        if self._said or not port_answers():
+            return
+        self._said = True
+        url = settings.PUBLIC_URL.rstrip("/")
+        self._command.stdout.write(
+            f"\n  RepoGuard is at {url}\n"
+            f"    admin         {url}/admin/     (user {settings.ADMIN_USERNAME})\n"
+            f"    REST          {url}/docs\n"
+            f"    data          {settings.DATA_DIR}\n"
+            "    an API key    .venv/bin/python manage.py createapikey --name my-key\n"
+            "    stop          Ctrl-C\n"
+        )
+        self._command.stdout.flush()
+
+
+def port_answers() -> bool:
+    """Say whether something takes connections on the web server's port."""
+    host = "127.0.0.1" if settings.BIND in {"0.0.0.0", ""} else settings.BIND  # noqa: S104 - compared, not bound
+    try:
+        with socket.create_connection((host, settings.PORT), timeout=0.2):
+            return True
+    except OSError:
+        return False
