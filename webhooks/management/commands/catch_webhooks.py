@@ -1,0 +1,239 @@
+"""`manage.py catch_webhooks`: a local receiver that prints and verifies what arrives, and can misbehave on purpose."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+from aiohttp import web  # noqa: TID251 - a server; it calls nobody
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from core import signing
+from core.errors import InvalidInput
+
+MAX_BODY = 64 * 1024 * 1024
+MAX_SHOWN = 10_000
+DRIP_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Manners:
+    """How the receiver behaves."""
+
+    status: int
+    delay: float
+    drip: bool
+    close: bool
+    retry_after: int | None
+    fail_first: int
+
+
+@dataclass(slots=True)
+class Catch:
+    """One delivery as it arrived."""
+
+    id: str
+    type: str
+    verdict: str
+    size: int
+    seen: int
+    body: bytes = field(repr=False)
+
+    @property
+    def verified(self) -> bool:
+        """Say whether a given secret signed it."""
+        return self.verdict == "verified"
+
+
+class Catcher:
+    """Answers requests as `manners` say, and hands each delivery to `report`."""
+
+    def __init__(self, manners: Manners, secrets: list[str], report: Any) -> None:
+        self.manners = manners
+        self.secrets = secrets
+        self.report = report
+        self.count = 0
+        self.verified = 0
+        self.seen: Counter[str] = Counter()
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request."""
+        if request.method != "POST":
+            return web.Response(text="catch_webhooks is listening; POST webhooks to this address.\n")
+        body = await request.read()
+        self.count += 1
+        number = self.count
+        self.report(self._catch(request, body))
+        if self.manners.delay:
+            await asyncio.sleep(self.manners.delay)
+        if self.manners.close and request.transport is not None:
+            request.transport.abort()
+        if self.manners.drip:
+            return await self._drip(request)
+        return self._answer(number)
+
+    def _catch(self, request: web.BaseRequest, body: bytes) -> Catch:
+        try:
+            message = json.loads(body)
+        except ValueError:
+            message = None
+        known = message if isinstance(message, dict) else {}
+        message_id = _printable(request.headers.get(signing.ID_HEADER) or str(known.get("id") or "(no id)"))
+        self.seen[message_id] += 1
+        verdict = self._verdict(request, body)
+        self.verified += verdict == "verified"
+        return Catch(message_id, _printable(str(known.get("type") or "(no type)")), verdict, len(body), self.seen[message_id], body)
+
+    def _verdict(self, request: web.BaseRequest, body: bytes) -> str:
+        if not self.secrets:
+            return "no secret given"
+        try:
+            signing.verify(self.secrets, request.headers, body, time.time())
+        except signing.BadSignatureError as bad:
+            return f"NOT verified: {bad}"
+        return "verified"
+
+    def _answer(self, number: int) -> web.Response:
+        status = 500 if number <= self.manners.fail_first else self.manners.status
+        headers = {} if self.manners.retry_after is None or status < 400 else {"Retry-After": str(self.manners.retry_after)}
+        if status < 300:
+            return web.Response(status=status, headers=headers)
+        return web.Response(status=status, headers=headers, text=f"catch_webhooks was told to answer {status}\n")
+
+    async def _drip(self, request: web.BaseRequest) -> web.StreamResponse:
+        response = web.StreamResponse(status=self.manners.status)
+        await response.prepare(request)
+        try:
+            while True:
+                await response.write(b".")
+                await asyncio.sleep(DRIP_SECONDS)
+        except ConnectionError:  # the sender lost its patience
+            return response
+
+
+class Command(BaseCommand):
+    """See the module's text."""
+
+    help = "Receive webhooks on this machine: prints each, verifies its signature, and can misbehave (status, delay, drip, close, 410)."
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the options."""
+        parser.add_argument("--port", type=int, default=9000, help="TCP port (9000); 0 takes a free one and prints it.")
+        parser.add_argument("--host", default="127.0.0.1", help="Address to listen on (127.0.0.1).")
+        parser.add_argument("--secret", action="append", default=[], help="The webhook's whsec_…; repeat it during a rotation.")
+        parser.add_argument("--status", type=int, default=None, help="Status of every answer (200, or 429 with --retry-after).")
+        parser.add_argument("--delay", type=float, default=0.0, help="Seconds to wait before each answer.")
+        parser.add_argument("--drip", action="store_true", help="Answer one byte every half second, without end.")
+        parser.add_argument("--close", action="store_true", help="Close the connection instead of answering.")
+        parser.add_argument("--retry-after", type=int, default=None, metavar="SECONDS", help="Ask to be left alone for so long.")
+        parser.add_argument("--gone", action="store_true", help="Answer 410 Gone, which disables the webhook.")
+        parser.add_argument("--fail-first", type=int, default=0, metavar="N", help="Answer the first N with 500.")
+        parser.add_argument("--count", action="store_true", help="Print totals once a second instead of every delivery.")
+        parser.add_argument("--quiet", action="store_true", help="Print nothing but the first and the last line.")
+        parser.add_argument("--save", metavar="FILE", help="Append one JSON line for each delivery: id, type, verified, at.")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        """Listen until interrupted."""
+        try:
+            secrets = [signing.check_secret(secret) for secret in options["secret"]]
+        except InvalidInput as invalid:
+            raise CommandError(f"--{invalid.message}") from None
+        self.verbose: bool = options["verbosity"] > 1
+        self.silent: bool = options["quiet"] or options["count"]
+        self.file: TextIO | None = None
+        try:
+            if options["save"]:
+                self.file = open(options["save"], "a", encoding="utf-8")  # noqa: SIM115 - open while the command runs
+            catcher = Catcher(_manners(options), secrets, self._report)
+            asyncio.run(self._listen(catcher, options["host"], options["port"], counting=options["count"]))
+        except OSError as exc:
+            raise CommandError(f"{exc.strerror or exc}; choose another --port, --host or --save file.") from None
+        finally:
+            if self.file is not None:
+                self.file.close()
+
+    async def _listen(self, catcher: Catcher, host: str, port: int, *, counting: bool) -> None:
+        loop = asyncio.get_running_loop()
+        stop = asyncio.Event()
+        for name in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(name, stop.set)
+
+        def request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
+            return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=MAX_BODY)
+
+        server = web.Server(catcher.handle, request_factory=request, access_log=None)
+        listener = await loop.create_server(server, host, port, backlog=1024)
+        shown = f"[{host}]" if ":" in host else host
+        self._say(f"Listening on http://{shown}:{listener.sockets[0].getsockname()[1]}/ (stop with Ctrl-C)")
+        ticker = asyncio.create_task(self._tick(catcher)) if counting else None
+        try:
+            await stop.wait()
+        finally:
+            if ticker is not None:
+                ticker.cancel()
+            listener.close()
+            await server.shutdown(timeout=0.2)
+            self._say(_totals(catcher))
+
+    async def _tick(self, catcher: Catcher) -> None:
+        shown = 0
+        while True:
+            await asyncio.sleep(1)
+            if catcher.count != shown:
+                shown = catcher.count
+                self._say(_totals(catcher))
+
+    def _report(self, catch: Catch) -> None:
+        now = datetime.now(UTC)
+        if self.file is not None:
+            self.file.write(json.dumps({"id": catch.id, "type": catch.type, "verified": catch.verified, "at": now.isoformat()}) + "\n")
+            self.file.flush()
+        if self.silent:
+            return
+        again = f"  duplicate, seen {catch.seen} times" if catch.seen > 1 else ""
+        self._say(f"{now.astimezone():%H:%M:%S}  {catch.type}  {catch.id}  {catch.size:,} bytes  {self._painted(catch)}{again}")
+        if self.verbose:
+            self._say(_printable(catch.body.decode(errors="replace"), MAX_SHOWN))
+
+    def _painted(self, catch: Catch) -> str:
+        if catch.verified:
+            return self.style.SUCCESS(catch.verdict)
+        return self.style.ERROR(catch.verdict) if catch.verdict.startswith("NOT") else self.style.WARNING(catch.verdict)
+
+    def _say(self, line: str) -> None:
+        self.stdout.write(line)
+        self.stdout.flush()
+
+
+def _manners(options: dict[str, Any]) -> Manners:
+    status = options["status"] or (429 if options["retry_after"] is not None else 200)
+    if not 200 <= status <= 599:
+        raise CommandError("--status must lie between 200 and 599.")
+    if options["delay"] < 0:
+        raise CommandError("--delay can't be negative.")
+    return Manners(
+        status=410 if options["gone"] else status,
+        delay=options["delay"],
+        drip=options["drip"],
+        close=options["close"],
+        retry_after=options["retry_after"],
+        fail_first=options["fail_first"],
+    )
+
+
+def _printable(text: str, length: int = 200) -> str:
+    """Return text that can't steer the terminal it is printed on."""
+    return "".join(character if character.isprintable() or character == "\n" else "?" for character in text[:length])
+
+
+def _totals(catcher: Catcher) -> str:
+    different = len(catcher.seen)
+    checked = f", {catcher.verified:,} verified" if catcher.secrets else ""
+    return f"{catcher.count:,} deliveries, {different:,} different, {catcher.count - different:,} duplicates{checked}"
