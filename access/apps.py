@@ -10,3 +10,10 @@ class AccessConfig(AppConfig):
 
     name = "access"
     verbose_name = "Access"
+
+    def ready(self) -> None:
+        """Declare the app's housekeeping."""
+        from access.housekeeping import JOBS  # noqa: PLC0415 - they need the models, which are loaded by now
+        from core import housekeeping  # noqa: PLC0415
+
+        housekeeping.register(*JOBS)

@@ -44,9 +44,9 @@ def retire(worker_id: uuid.UUID) -> None:
     Worker.objects.filter(id=worker_id).delete()
 
 
-def lapsed() -> Q:
-    """Return the condition on Worker for a heartbeat too old to hold anything."""
-    return Q(heartbeat_at__lt=Now() - timedelta(seconds=LAPSE_SECONDS))
+def lapsed(seconds: float | None = None) -> Q:
+    """Return the condition on Worker for a heartbeat too old to hold anything (or older than `seconds`)."""
+    return Q(heartbeat_at__lt=Now() - timedelta(seconds=LAPSE_SECONDS if seconds is None else seconds))
 
 
 def lapsed_workers(kind: str) -> list[uuid.UUID]:

@@ -57,6 +57,8 @@ class Run:
     token: uuid.UUID
     deadline: float = field(default_factory=lambda: time.monotonic() + RUN_SECONDS)
     """By the monotonic clock: a long job stops at a good place after this and returns Later."""
+    stopping: Callable[[], bool] = bool
+    """Says whether the process was told to end soon."""
 
     def save_progress(self, value: dict[str, Any]) -> None:
         """Store what has been done so far; raises LeaseLost, and then the handler must stop."""
@@ -65,7 +67,7 @@ class Run:
 
     def time_is_up(self) -> bool:
         """Say whether to return Later at the next good place."""
-        return time.monotonic() >= self.deadline
+        return time.monotonic() >= self.deadline or self.stopping()
 
 
 Handler = Callable[[Run], Later | None]
@@ -150,8 +152,8 @@ def heartbeat(kind: str = WORKER_KIND) -> Iterator[uuid.UUID]:
         leases.retire(worker_id)
 
 
-def run_due(model: type[WorkRow], handler: Handler, *, seconds: float = RUN_SECONDS) -> int:
-    """Run due rows one after the other until none is left or `seconds` are over; returns how many were run.
+def run_due(model: type[WorkRow], handler: Handler, *, seconds: float = RUN_SECONDS, stopping: Callable[[], bool] = bool) -> int:
+    """Run due rows one after the other until none is left, `seconds` are over or `stopping()`; returns how many were run.
 
     A handler that raises is tried again later with growing delays, unless the error is permanent. A handler that outlives
     `seconds` is not interrupted by this, but should look at its Run's deadline.
@@ -162,8 +164,8 @@ def run_due(model: type[WorkRow], handler: Handler, *, seconds: float = RUN_SECO
     deadline = time.monotonic() + seconds
     count = 0
     with heartbeat() as worker_id:
-        while time.monotonic() < deadline and (rows := claim(model, worker_id)):
-            perform(Run(rows[0], _token(rows[0]), deadline), handler)
+        while time.monotonic() < deadline and not stopping() and (rows := claim(model, worker_id)):
+            perform(Run(rows[0], _token(rows[0]), deadline, stopping), handler)
             count += 1
     return count
 

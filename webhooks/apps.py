@@ -15,5 +15,9 @@ class WebhooksConfig(AppConfig):
     verbose_name = "Webhooks"
 
     def ready(self) -> None:
-        """Declare the app's event types."""
+        """Declare the app's event types and housekeeping."""
+        from core import housekeeping  # noqa: PLC0415 - they need the models, which are loaded by now
+        from webhooks.housekeeping import JOBS  # noqa: PLC0415
+
         catalogue.register(EVENT_TYPES)
+        housekeeping.register(*JOBS)

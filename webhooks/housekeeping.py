@@ -1,0 +1,112 @@
+"""The housekeeping of deliveries: retention in small batches, and the nets under due times and leases.
+
+A pending delivery is never deleted, however old: it is parked or waits for a retry, and its event stays with it.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef
+from django.utils import timezone
+
+from core import runtime
+from core.housekeeping import Batch, Job, Step, delete_rows, prune_by_age
+from core.ids import first_id_at
+from core.models import Event, Worker
+from webhooks.choices import DeliveryStatus
+from webhooks.engine.due import lock_states, recompute
+from webhooks.models import DeliveryAttempt, WebhookDelivery, WebhookState
+from webhooks.services import purge_deleted_webhooks
+
+FINISHED = (DeliveryStatus.CANCELLED, DeliveryStatus.FAILED, DeliveryStatus.SUCCESS)
+_STATES_AT_ONCE = 200
+
+
+def prune_deliveries(batch: Batch) -> Step:
+    """Delete finished deliveries and their attempts after the retention time; attempts first, all within the batch's limit."""
+    status, _, after = (batch.cursor or FINISHED[0]).partition(" ")
+    finished_before = timezone.now() - timedelta(days=runtime.current().delivery_retention_days)
+    # one range of the index on (status, id), so that pending ones are not even looked at
+    old = WebhookDelivery.objects.filter(status=status, id__lt=first_id_at(finished_before), finished_at__lt=finished_before)
+    old = old.filter(webhook__deleted_at__isnull=True)  # the purge of deleted webhooks has those in hand
+    page = old.filter(id__gt=after) if after else old
+    ids = list(page.order_by("id").values_list("id", flat=True)[: batch.limit])
+    if not ids:
+        following = FINISHED.index(DeliveryStatus(status)) + 1
+        return Step(0, FINISHED[following] if following < len(FINISHED) else "")
+    if batch.dry_run:
+        return Step(len(ids), f"{status} {ids[-1]}")
+    with transaction.atomic():
+        # locked and asked again: one that is redelivered at this moment is pending, and stays with its attempts
+        held = list(old.filter(id__in=ids).order_by("id").select_for_update(skip_locked=True, of=("self",)).values_list("id", "attempts"))
+        chosen = _within([attempts for _, attempts in held], batch.limit)
+        victims = [delivery_id for delivery_id, _ in held[:chosen]]
+        attempts = list(DeliveryAttempt.objects.filter(delivery_id__in=victims).values_list("id", flat=True)[: batch.limit])
+        count = delete_rows(DeliveryAttempt.objects.filter(id__in=attempts))
+        if len(attempts) == batch.limit:
+            return Step(count, batch.cursor or status)  # there may be more of them: their deliveries wait for the next batch
+        count += delete_rows(WebhookDelivery.objects.filter(id__in=victims))
+    return Step(count, f"{status} {victims[-1] if victims else ids[-1]}")
+
+
+def _within(attempts: list[int], limit: int) -> int:
+    """Return how many of the first deliveries fit a batch together with their attempts; at least one."""
+    total, count = 0, 0
+    for number in attempts:
+        total += number + 1
+        if total > limit and count:
+            break
+        count += 1
+    return count
+
+
+def prune_events(batch: Batch) -> Step:
+    """Delete events after their retention time, unless a delivery still refers to them."""
+    before = timezone.now() - timedelta(days=runtime.current().event_retention_days)
+    needed = WebhookDelivery.objects.filter(event_id=OuterRef("pk"))
+    return prune_by_age(Event.objects.filter(~Exists(needed)), before, batch)
+
+
+def purge_webhooks(batch: Batch) -> Step:
+    """Remove what deleted webhooks left behind."""
+    if batch.dry_run:
+        return Step()
+    rows = purge_deleted_webhooks(batch.limit)
+    return Step(rows, "more" if rows >= batch.limit else "")
+
+
+def reconcile_due_times(batch: Batch) -> Step:
+    """Compute anew when each webhook is due next: whatever went wrong with that costs minutes, never a delivery."""
+    states = WebhookState.objects.filter(webhook_id__gt=batch.cursor) if batch.cursor else WebhookState.objects.all()
+    ids = list(states.order_by("webhook_id").values_list("webhook_id", flat=True)[:_STATES_AT_ONCE])
+    if ids and not batch.dry_run:
+        with transaction.atomic():
+            lock_states(ids)
+            recompute(ids)
+    return Step(len(ids), str(ids[-1]) if len(ids) == _STATES_AT_ONCE else "")
+
+
+def free_orphaned_leases(batch: Batch) -> Step:
+    """Free deliveries whose worker is not even known any more; the drains free those of workers that fell silent."""
+    known = Worker.objects.filter(id=OuterRef("lease_owner"))
+    orphans = WebhookDelivery.objects.filter(~Exists(known), lease_owner__isnull=False)
+    found = list(orphans.values_list("id", "webhook_id")[: batch.limit])
+    if not found or batch.dry_run:
+        return Step(len(found))
+    hooks = {webhook_id for _, webhook_id in found}
+    with transaction.atomic():
+        lock_states(hooks)
+        freed = orphans.filter(id__in=[delivery_id for delivery_id, _ in found]).update(lease_owner=None, lease_token=None)
+        recompute(hooks)
+    return Step(freed, "more" if freed == batch.limit else "")
+
+
+JOBS = (
+    Job("webhooks.deliveries", timedelta(hours=1), "Deletes finished deliveries and their attempts after their time.", prune_deliveries),
+    Job("webhooks.events", timedelta(hours=1), "Deletes events after their time, unless a delivery needs them.", prune_events),
+    Job("webhooks.deleted", timedelta(minutes=10), "Removes what deleted webhooks left behind.", purge_webhooks),
+    Job("webhooks.due_times", timedelta(minutes=5), "Computes anew when each webhook is due next.", reconcile_due_times),
+    Job("webhooks.orphaned_leases", timedelta(minutes=5), "Frees deliveries whose worker is gone without a trace.", free_orphaned_leases),
+)
