@@ -1,8 +1,17 @@
-"""Registers the app."""
+"""Registers the app; keeps the role groups complete after each migrate."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+
+
+def _ensure_roles(sender: AppConfig, **kwargs: Any) -> None:
+    from access.roles import ensure_roles  # noqa: PLC0415 - models can be imported only once the apps are loaded
+
+    ensure_roles()
 
 
 class AccessConfig(AppConfig):
@@ -12,8 +21,7 @@ class AccessConfig(AppConfig):
     verbose_name = "Access"
 
     def ready(self) -> None:
-        """Declare the app's housekeeping."""
-        from access.housekeeping import JOBS  # noqa: PLC0415 - they need the models, which are loaded by now
-        from core import housekeeping  # noqa: PLC0415
+        """Describe the authentication classes to the API schema, and keep the role groups."""
+        from access.api import schema  # noqa: F401, PLC0415 - registers itself
 
-        housekeeping.register(*JOBS)
+        post_migrate.connect(_ensure_roles, sender=self, dispatch_uid="access.ensure_roles")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from datetime import timedelta
 from typing import Any, NoReturn
@@ -14,26 +13,14 @@ from rest_framework.authentication import BaseAuthentication, SessionAuthenticat
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
-from access import addresses, selectors
+from access import addresses, keys, selectors
 from access.models import ApiKey
 from access.principals import KeyUser
 from access.throttling import count_failure
 from core import context
 
 SCHEME = "Bearer"
-PREFIX_LENGTH = 16
-MAX_KEY_LENGTH = 200
 _USED_EVERY = timedelta(minutes=1)
-
-
-def prefix_of(key: str) -> str:
-    """Return the part of a key by which it is found; it is no secret."""
-    return key[:PREFIX_LENGTH]
-
-
-def hash_of(key: str) -> str:
-    """Return the hash that is stored of a key. Keys are long and random, so a fast hash is enough."""
-    return hashlib.sha256(key.encode()).hexdigest()
 
 
 class ApiKeyAuthentication(BaseAuthentication):
@@ -61,9 +48,8 @@ class ApiKeyAuthentication(BaseAuthentication):
         return f'{SCHEME} realm="RepoGuard"'
 
     def _find(self, request: Request, text: str) -> ApiKey:
-        acceptable = PREFIX_LENGTH < len(text) <= MAX_KEY_LENGTH and text.isascii() and text.isprintable()
-        key = selectors.keys_for_use().filter(prefix=prefix_of(text)).first() if acceptable else None
-        if key is None or not secrets.compare_digest(key.key_hash, hash_of(text)):
+        key = selectors.keys_for_use().filter(prefix=keys.prefix_of(text)).first() if keys.is_possible(text) else None
+        if key is None or not secrets.compare_digest(key.key_hash, keys.hash_of(text)):
             self._fail(request, "invalid_key", "This API key is not known here. Check that it was copied whole.")
         return key
 

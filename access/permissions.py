@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db.models import QuerySet
 from rest_framework.filters import BaseFilterBackend
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from access.principals import principal
 from access.scopes import WRITE
 from access.selectors import visible
 from core.errors import NotAllowed
+
+if TYPE_CHECKING:  # settings.REST_FRAMEWORK names this module, so it is loaded before DRF's views are
+    from rest_framework.views import APIView
 
 
 class ScopePermission(BasePermission):

@@ -5,18 +5,20 @@ from __future__ import annotations
 import ipaddress
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.http import HttpRequest
 from django_ratelimit.core import get_usage
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
-from rest_framework.views import APIView
 
 from access.addresses import client_address, parse_address
 from access.models import ApiKey
 from core.errors import RateLimited
+
+if TYPE_CHECKING:  # settings.REST_FRAMEWORK names this module, so it is loaded before DRF's views are
+    from rest_framework.views import APIView
 
 FAILURES_PER_MINUTE = 30
 _ATTRIBUTE = "_access_rate"

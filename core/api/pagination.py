@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.core import signing
 from django.core.exceptions import ValidationError
@@ -13,9 +13,11 @@ from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import remove_query_param, replace_query_param
-from rest_framework.views import APIView
 
 from core.errors import InvalidInput
+
+if TYPE_CHECKING:  # settings.REST_FRAMEWORK names this module, so it is loaded before DRF's views are
+    from rest_framework.views import APIView
 
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 200
@@ -74,11 +76,12 @@ class NewestFirstPagination(BasePagination):
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
         """Return the schema of a page of `schema`."""
-        link = {"type": "string", "nullable": True, "format": "uri"}
+        link = {"type": "string", "nullable": True, "format": "uri", "example": None}
+        further = link | {"example": "https://portal.example.com/api/v1/webhooks?cursor=WyIwMTk4MGY0MSJd"}
         return {
             "type": "object",
             "required": ["results", "next", "previous"],
-            "properties": {"results": schema, "next": link, "previous": link},
+            "properties": {"results": schema, "next": further, "previous": link},
         }
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:

@@ -58,9 +58,18 @@ class RepoGuardSchema(AutoSchema):
 
     def _get_filter_parameters(self) -> Any:
         lists = getattr(self.view, "list_actions", {})
-        if self._action() in lists:
-            self.view.filterset_class = lists[self._action()]  # this instance only describes this operation
-        return super()._get_filter_parameters()
+        if self._action() not in lists:
+            return super()._get_filter_parameters()
+        filterset = lists[self._action()]
+        if filterset is None:
+            return []
+        # the list is not of the view's own rows: describe the filterset with its own model
+        model, own = filterset._meta.model, (self.view.filterset_class, self.view.queryset)
+        self.view.filterset_class, self.view.queryset = filterset, model._default_manager.none()
+        try:
+            return super()._get_filter_parameters()
+        finally:
+            self.view.filterset_class, self.view.queryset = own
 
     def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:
         bodies: dict[str, Any] = super()._get_response_bodies(direction)

@@ -1,0 +1,65 @@
+"""Query parameters of the access routes."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import django_filters
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from access.choices import AuditVerb, KeyEnvironment
+from access.models import ApiKey, ApiUsage, AuditEntry
+from core.ids import first_id_at
+
+
+class ApiKeyFilter(django_filters.FilterSet):  # type: ignore[misc]
+    """`active` keys are neither revoked nor expired."""
+
+    environment = django_filters.ChoiceFilter(choices=KeyEnvironment.choices)
+    name = django_filters.CharFilter(max_length=100)
+    active = django_filters.BooleanFilter(method="by_activity", label="Neither revoked nor expired.")
+
+    class Meta:
+        model = ApiKey
+        fields: list[str] = []
+
+    def by_activity(self, queryset: QuerySet[ApiKey], name: str, value: bool) -> QuerySet[ApiKey]:
+        """Apply `active`."""
+        active = Q(revoked_at=None) & (Q(expires_at=None) | Q(expires_at__gt=timezone.now()))
+        return queryset.filter(active if value else ~active)
+
+
+class ApiUsageFilter(django_filters.FilterSet):  # type: ignore[misc]
+    """A range of days."""
+
+    since = django_filters.DateFilter(field_name="day", lookup_expr="gte", label="First day.")
+    until = django_filters.DateFilter(field_name="day", lookup_expr="lte", label="Last day.")
+
+    class Meta:
+        model = ApiUsage
+        fields: list[str] = []
+
+
+class AuditFilter(django_filters.FilterSet):  # type: ignore[misc]
+    """Times are ranges of the id, which is ordered by time: `since` counts, `until` does not."""
+
+    actor_id = django_filters.CharFilter(max_length=64)
+    verb = django_filters.ChoiceFilter(choices=AuditVerb.choices)
+    object_type = django_filters.CharFilter(max_length=60)
+    object_id = django_filters.CharFilter(max_length=64)
+    since = django_filters.IsoDateTimeFilter(method="from_time", label="Not before this time.")
+    until = django_filters.IsoDateTimeFilter(method="to_time", label="Before this time.")
+
+    class Meta:
+        model = AuditEntry
+        fields: list[str] = []
+
+    def from_time(self, queryset: QuerySet[Any], name: str, value: dt.datetime) -> QuerySet[Any]:
+        """Apply `since`."""
+        return queryset.filter(id__gte=first_id_at(value))
+
+    def to_time(self, queryset: QuerySet[Any], name: str, value: dt.datetime) -> QuerySet[Any]:
+        """Apply `until`."""
+        return queryset.filter(id__lt=first_id_at(value))

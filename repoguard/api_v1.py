@@ -1,0 +1,35 @@
+"""The API, version 1: one line for each resource. The same routes are served at /api/v1/ and, as its alias, at /api/."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from django.urls import URLPattern, URLResolver
+from rest_framework.routers import SimpleRouter
+from rest_framework.viewsets import GenericViewSet
+
+from access.api.views import ApiKeyViewSet, AuditLogViewSet
+
+# path below /api/v1/ -> viewset
+RESOURCES: dict[str, type[GenericViewSet[Any]]] = {
+    "api-keys": ApiKeyViewSet,
+    "audit-log": AuditLogViewSet,
+}
+# routes that are no resources, as path() entries below /api/v1/
+EXTRA_ROUTES: list[URLPattern | URLResolver] = []
+_OTHER_ROUTES = re.compile(r"^/api/(?!v1/)|^/(?!api/)")
+
+
+def routes() -> list[URLPattern | URLResolver]:
+    """Return the routes, to be included below each prefix."""
+    # plain paths rather than patterns: their routes are readable in the usage counts
+    router = SimpleRouter(trailing_slash=False, use_regex_path=False)
+    for name, viewset in RESOURCES.items():
+        router.register(name, viewset, basename=name)
+    return [*EXTRA_ROUTES, *router.urls]
+
+
+def only_current_version(endpoints: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Leave the alias and everything outside the API out of the OpenAPI schema (a drf-spectacular hook)."""
+    return [endpoint for endpoint in endpoints if not _OTHER_ROUTES.match(endpoint[0])]
