@@ -21,7 +21,10 @@ class AccessConfig(AppConfig):
     verbose_name = "Access"
 
     def ready(self) -> None:
-        """Describe the authentication classes to the API schema, and keep the role groups."""
+        """Describe the authentication classes to the API schema, declare housekeeping, and keep the role groups."""
+        from access import housekeeping as jobs  # noqa: PLC0415 - it needs the models, which are loaded by now
         from access.api import schema  # noqa: F401, PLC0415 - registers itself
+        from core import housekeeping  # noqa: PLC0415 - as above
 
+        housekeeping.register(*jobs.JOBS)
         post_migrate.connect(_ensure_roles, sender=self, dispatch_uid="access.ensure_roles")
