@@ -23,7 +23,7 @@ class ScopePermission(BasePermission):
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         """Say no to the unauthenticated (a 401); raises NotAllowed naming what is missing."""
-        if not request.user or not request.user.is_authenticated:
+        if not request.user.is_authenticated:
             return False
         required: Any = getattr(view, "required_scope", None)
         if required is None:

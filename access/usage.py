@@ -25,7 +25,7 @@ def count_use(key: ApiKey, request: HttpRequest, status_code: int) -> None:
     """Count a request that was answered with `status_code`. A failure to count is logged: it never costs an answer."""
     match = request.resolver_match
     route = f"{request.method} {route_pattern(match.route)}" if match else f"{request.method} unknown"
-    key_id = ApiUsage._meta.get_field("key").get_db_prep_value(key.id, connection)  # type: ignore[union-attr]
+    key_id = ApiUsage._meta.get_field("key").get_db_prep_value(key.id, connection)
     try:
         with connection.cursor() as cursor:
             cursor.execute(_UPSERT, [key_id, timezone.now().date().isoformat(), route[:150], int(status_code >= 400)])

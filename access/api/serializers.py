@@ -47,9 +47,10 @@ class OwnerField(serializers.CharField):
 
     def __init__(self, **kwargs: Any) -> None:
         text = "`user:NAME` or `team:NAME`; null means the admins. Left out, it is the caller's own."
-        super().__init__(**{"required": False, "allow_null": True, "max_length": 160, "help_text": text} | kwargs)
+        defaults: dict[str, Any] = {"required": False, "allow_null": True, "max_length": 160, "help_text": text}
+        super().__init__(**(defaults | kwargs))
 
-    def to_representation(self, value: Owner) -> str:
+    def to_representation(self, value: Owner) -> str:  # type: ignore[override]  # shown from the row, taken as text
         """Return the label; the row must be loaded by access.selectors.with_owner."""
         return owner_label(value) or ""
 

@@ -92,7 +92,7 @@ def _claim(fingerprint: str, body_hash: str) -> _Claim | Response:
     if row.body_hash != body_hash:
         raise Conflict(f"This {HEADER} was used with another body; use a new key for a new request.", code="idempotency_mismatch")
     if row.status_code is not None:
-        return Response(json.loads(row.answer or "null"), status=row.status_code, headers={REPLAYED_HEADER: "true"})
+        return Response(json.loads(str(row.answer)), status=row.status_code, headers={REPLAYED_HEADER: "true"})
     if age > timedelta(seconds=TAKEOVER_SECONDS):
         return _take_over(row, claim, body_hash)
     raise _in_progress()

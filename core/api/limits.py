@@ -56,7 +56,7 @@ def _buffer(request: HttpRequest, cap: int) -> HttpResponseBase | None:
         data += chunk
     if len(data) > cap:
         return _too_large(cap)
-    request._stream = io.BytesIO(data)  # type: ignore[attr-defined]  # what WSGIRequest reads bodies from
+    request._stream = io.BytesIO(data)  # what WSGIRequest reads bodies from
     request.META["CONTENT_LENGTH"] = str(len(data))
     return None
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.core import signing
 from django.core.exceptions import ValidationError
-from django.db.models import Model, QuerySet
+from django.db.models import Model
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -53,7 +53,7 @@ class NewestFirstPagination(BasePagination):
     key: ClassVar[str] = "id"
     parameters: ClassVar[frozenset[str]] = frozenset({"cursor", "page_size"})
 
-    def paginate_queryset(self, queryset: QuerySet[Any], request: Request, view: APIView | None = None) -> list[Any]:
+    def paginate_queryset(self, queryset: Any, request: Request, view: APIView | None = None) -> list[Any]:
         """Return the rows of the page that `request` asks for."""
         self.request = request
         size = _page_size(request)

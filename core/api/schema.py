@@ -32,7 +32,7 @@ class RepoGuardSchema(AutoSchema):
         words = self._tokenize_path()
         return [words[0]] if words else ["portal"]
 
-    def get_description(self) -> str:
+    def get_description(self) -> str:  # type: ignore[override]  # as drf-spectacular has it
         """Return the docstring and the scope that is needed."""
         text = super().get_description() or ""
         scope = self._scope()
@@ -59,22 +59,24 @@ class RepoGuardSchema(AutoSchema):
     def _get_filter_parameters(self) -> Any:
         lists = getattr(self.view, "list_actions", {})
         if self._action() not in lists:
-            return super()._get_filter_parameters()
+            return super()._get_filter_parameters()  # type: ignore[no-untyped-call]
         filterset = lists[self._action()]
         if filterset is None:
             return []
         # the list is not of the view's own rows: describe the filterset with its own model
-        model, own = filterset._meta.model, (self.view.filterset_class, self.view.queryset)
-        self.view.filterset_class, self.view.queryset = filterset, model._default_manager.none()
+        view: Any = self.view
+        model, own = filterset._meta.model, (view.filterset_class, view.queryset)
+        view.filterset_class, view.queryset = filterset, model._default_manager.none()
         try:
-            return super()._get_filter_parameters()
+            return super()._get_filter_parameters()  # type: ignore[no-untyped-call]
         finally:
-            self.view.filterset_class, self.view.queryset = own
+            view.filterset_class, view.queryset = own
 
     def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:
         bodies: dict[str, Any] = super()._get_response_bodies(direction)
         for code in self._error_codes():
-            bodies.setdefault(str(code), self._get_response_for_code(_error(code), str(code), direction=direction))
+            answer = self._get_response_for_code(_error(code), str(code), direction=direction)  # type: ignore[no-untyped-call]
+            bodies.setdefault(str(code), answer)
         return bodies
 
     def _error_codes(self) -> list[int]:

@@ -29,8 +29,8 @@ class SecretField(serializers.CharField):
 
     def __init__(self, **kwargs: Any) -> None:
         message = "can't be null; leave the field out to keep the present value."
-        kwargs = {"write_only": True, "required": False, "trim_whitespace": False, "style": {"input_type": "password"}} | kwargs
-        super().__init__(**kwargs)
+        defaults: dict[str, Any] = {"write_only": True, "required": False, "trim_whitespace": False, "style": {"input_type": "password"}}
+        super().__init__(**(defaults | kwargs))
         self.error_messages["null"] = message
         self.error_messages["blank"] = "can't be empty; leave the field out to keep the present value."
 

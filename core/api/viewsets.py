@@ -36,6 +36,7 @@ from typing import Any, ClassVar, TypeVar
 from django.db.models import Model, QuerySet
 from django_filters.utils import translate_validation
 from rest_framework import status
+from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.mixins import RetrieveModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -63,7 +64,7 @@ class PortalViewSet(GenericViewSet[M]):
     filterset_class: ClassVar[Any] = None
     max_body_bytes: ClassVar[int | None] = None
     lookup_field = "id"
-    http_method_names = ["get", "post", "put", "patch", "delete", "head", "options"]
+    http_method_names = ["get", "post", "put", "patch", "delete", "head"]
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Authenticate, count against the rate limit, check the scope, then the query parameters."""
@@ -73,15 +74,16 @@ class PortalViewSet(GenericViewSet[M]):
         self.perform_authentication(request)
         # before the permissions, unlike in DRF: refused requests count, and their answers carry the limit as well
         self.check_throttles(request)
+        if self._action() is None and request.user.is_authenticated:
+            raise MethodNotAllowed(request.method or "")
         self.check_permissions(request)
-        if self.action is not None and request.method != "OPTIONS":
-            refuse_unknown(request, self.known_parameters())
+        refuse_unknown(request, self.known_parameters())
         if request.method == "POST" and self.action not in self.not_idempotent:
             self._run_once(request)
 
     def required_scope(self) -> str:
         """Return the scope that the present action needs, as `<resource>:<verb>`."""
-        return self.scope_for(self.action or "", self.request.method or "")
+        return self.scope_for(self._action() or "", self.request.method or "")
 
     @classmethod
     def scope_for(cls, action: str, method: str) -> str:
@@ -91,7 +93,7 @@ class PortalViewSet(GenericViewSet[M]):
 
     def known_parameters(self) -> frozenset[str]:
         """Return the query parameters that the present action understands."""
-        extra = self.query_parameters.get(self.action or "", frozenset())
+        extra = self.query_parameters.get(self._action() or "", frozenset())
         if self.action == "list":
             return extra | filter_names(self) | NewestFirstPagination.parameters
         if self.action in self.list_actions:
@@ -111,12 +113,12 @@ class PortalViewSet(GenericViewSet[M]):
 
         The filterset that `list_actions` names for the present action is applied.
         """
-        if filterset_class := self.list_actions.get(self.action or ""):
+        if filterset_class := self.list_actions.get(self._action() or ""):
             filterset = filterset_class(self.request.query_params, queryset=queryset, request=self.request)
             if not filterset.is_valid():
                 raise translate_validation(filterset.errors)
             queryset = filterset.qs
-        rows = self.paginate_queryset(queryset)
+        rows: Any = self.paginate_queryset(queryset)
         maker = serializer_class or self.get_serializer_class()
         return self.get_paginated_response(maker(rows, many=True, context=self.get_serializer_context()).data)
 
@@ -134,11 +136,13 @@ class PortalViewSet(GenericViewSet[M]):
         serializer.is_valid(raise_exception=True)
         return serializer.validated_data
 
+    def _action(self) -> str | None:
+        # DRF sets it to None for a method that the route does not have, and to "metadata" for OPTIONS
+        action: str | None = getattr(self, "action", None)
+        return None if action == "metadata" else action
+
     def _run_once(self, request: Request) -> None:
-        handler: Callable[..., Response] | None = getattr(self, "post", None)
-        if handler is None:
-            return
-        inner = handler
+        inner: Callable[..., Response] = self.post  # type: ignore[has-type]  # bound by as_view()
 
         def post(request: Request, *args: Any, **kwargs: Any) -> Response:
             return idempotency.once(request, lambda: inner(request, *args, **kwargs))
