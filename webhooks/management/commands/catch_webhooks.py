@@ -200,7 +200,7 @@ class Command(BaseCommand):
         again = f"  duplicate, seen {catch.seen} times" if catch.seen > 1 else ""
         self._say(f"{now.astimezone():%H:%M:%S}  {catch.type}  {catch.id}  {catch.size:,} bytes  {self._painted(catch)}{again}")
         if self.verbose:
-            self._say(_printable(catch.body.decode(errors="replace"), MAX_SHOWN))
+            self._say(_printable(catch.body.decode(errors="replace"), MAX_SHOWN, keep="\n\t"))
 
     def _painted(self, catch: Catch) -> str:
         if catch.verified:
@@ -228,9 +228,9 @@ def _manners(options: dict[str, Any]) -> Manners:
     )
 
 
-def _printable(text: str, length: int = 200) -> str:
+def _printable(text: str, length: int = 200, keep: str = "") -> str:
     """Return text that can't steer the terminal it is printed on."""
-    return "".join(character if character.isprintable() or character == "\n" else "?" for character in text[:length])
+    return "".join(character if character.isprintable() or character in keep else "?" for character in text[:length])
 
 
 def _totals(catcher: Catcher) -> str:
