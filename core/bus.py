@@ -138,7 +138,7 @@ def _feed(sink: Sink, required: bool, events: Sequence[Event]) -> None:
 
 @cache
 def _sinks() -> list[tuple[Sink, bool]]:
-    return [(import_string(entry["sink"]), entry["required"]) for entry in settings.EVENT_SINKS]
+    return [(import_string(str(entry["sink"])), bool(entry["required"])) for entry in settings.EVENT_SINKS]
 
 
 def wake() -> None:

@@ -95,7 +95,7 @@ def _test(condition: Any, values: list[Any], body: Body) -> bool:
 
 
 def _is_nested(condition: dict[str, Any]) -> bool:
-    return bool(condition) and not any(name in OPERATORS for name in condition)
+    return bool(condition) and not any(name.startswith("$") and not name.startswith("$.") and name not in _GROUPS for name in condition)
 
 
 def _spread(values: list[Any]) -> Iterator[Any]:

@@ -24,7 +24,7 @@ def schedule_of(config: dict[str, Any] | None) -> tuple[float, ...]:
         return DEFAULT_SCHEDULE
     given = config.get("schedule")
     schedule: tuple[float, ...] = DEFAULT_SCHEDULE if given is None else tuple(given)
-    attempts = config.get("max_attempts")
+    attempts: int | None = config.get("max_attempts")
     if attempts is None:
         return schedule
     return schedule[: attempts - 1] + schedule[-1:] * (attempts - 1 - len(schedule))

@@ -22,7 +22,6 @@ from webhooks.services import switch
 from webhooks.services.values import WebhookValues, checked
 
 _REQUIRED = ("name", "url", "events")
-_HIDDEN = {"headers", "secrets"}
 
 
 def create_webhook(values: WebhookValues, *, secret: str | None = None) -> tuple[Webhook, str]:
@@ -48,8 +47,7 @@ def create_webhook(values: WebhookValues, *, secret: str | None = None) -> tuple
         WebhookState.objects.create(webhook=webhook, enabled=not inactive)
         _subscribe(webhook, webhook.events)
         WebhookRepository.objects.bulk_create([WebhookRepository(webhook=webhook, repository=row) for row in repositories])
-        created = _shown({name: [None, value] for name, value in fields.items()})
-        audit.record(AuditVerb.CREATED, webhook, changes=created, owner_id=webhook.owner_id)
+        audit.record(AuditVerb.CREATED, webhook, changes=_differences({}, fields), owner_id=webhook.owner_id)
         bus.publish("webhook.created", about_webhook(webhook), owner_id=webhook.owner_id)
     return webhook, secret
 
@@ -65,17 +63,16 @@ def update_webhook(webhook: Webhook, values: WebhookValues) -> Webhook:
         fields: dict[str, Any] = dict(checked(values, webhook))
         status = fields.pop("status", webhook.status)
         repositories = fields.pop("repositories", None)
-        before = {name: getattr(webhook, name) for name in fields}
-        changes = {name: [before[name], value] for name, value in fields.items() if (before[name] or None) != (value or None)}
+        changes = _differences({name: getattr(webhook, name) for name in fields}, fields)
         if repositories is not None:
             changes |= _scope(webhook, {row.id for row in repositories})
         if changes:
-            _save(webhook, {name: value for name, (_, value) in changes.items() if name != "repositories"})
+            _save(webhook, {name: fields[name] for name in changes if name != "repositories"})
             if "events" in changes:
                 Subscription.objects.filter(webhook=webhook).exclude(pattern__in=webhook.events).delete()
                 _subscribe(webhook, webhook.events)
             recompute([webhook.id])  # a higher cap or limit counts at once
-            audit.record(AuditVerb.CHANGED, webhook, changes=_shown(changes), owner_id=webhook.owner_id)
+            audit.record(AuditVerb.CHANGED, webhook, changes=changes, owner_id=webhook.owner_id)
             bus.publish("webhook.updated", about_webhook(webhook, changed=sorted(changes)), owner_id=webhook.owner_id)
             transaction.on_commit(bus.wake)
         if status != webhook.status:
@@ -108,11 +105,11 @@ def rotate_secret(webhook: Webhook, overlap_hours: float | None = None, secret: 
         stored = _stored_secrets(webhook.id)
         if stored and stored[0]["secret"] == new:
             raise InvalidInput.of("secret", "is the current secret; give another, or leave it out to have one generated.")
-        fields = {"secrets": secrets.rotated(stored, new, hours), "updated_at": timezone.now()}
-        Webhook.objects.filter(id=webhook.id).update(**fields)
+        now = timezone.now()
+        Webhook.objects.filter(id=webhook.id).update(secrets=secrets.rotated(stored, new, hours, now), updated_at=now)
         audit.record(AuditVerb.ACTED, webhook, action="rotate-secret", changes={"overlap_hours": [None, hours]}, owner_id=webhook.owner_id)
         bus.publish("webhook.secret_rotated", about_webhook(webhook, overlap_hours=hours), owner_id=webhook.owner_id)
-    webhook.updated_at = fields["updated_at"]
+    webhook.updated_at = now
     return new
 
 
@@ -154,14 +151,12 @@ def _scope(webhook: Webhook, wanted: set[uuid.UUID]) -> dict[str, list[Any]]:
     return {"repositories": [sorted(map(str, before)), sorted(map(str, wanted))]}
 
 
-def _shown(changes: dict[str, list[Any]]) -> dict[str, Any]:
-    """Return changes as the audit trail may keep them: URLs without credentials, of headers only that they changed."""
-    shown: dict[str, Any] = {}
-    for name, pair in changes.items():
-        if name in _HIDDEN:
-            shown[name] = [redact.MASK if value else None for value in pair]
-        elif name == "url":
-            shown[name] = [redact.url(value) if value else None for value in pair]
-        else:
-            shown[name] = [str(value) if isinstance(value, uuid.UUID) else value for value in pair]
-    return shown
+def _differences(before: dict[str, Any], after: dict[str, Any]) -> dict[str, list[Any]]:
+    """Return what changes as the audit trail may keep it: URLs without credentials, of headers only that they changed."""
+    # no filter is no filter, whether stored as null or as an empty object
+    changes = audit.diff(
+        {name: value or None for name, value in before.items()}, {name: value or None for name, value in after.items()}, ("headers",)
+    )
+    if "url" in changes:
+        changes["url"] = [redact.url(url) if url else None for url in changes["url"]]
+    return changes

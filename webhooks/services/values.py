@@ -112,9 +112,9 @@ def _concurrency(value: object) -> int:
 
 
 def _priority(value: object) -> int:
-    if isinstance(value, bool) or value not in Lane.values:
+    if not isinstance(value, int) or isinstance(value, bool) or value not in Lane.values:
         raise InvalidInput.of("priority", f"must be one of {', '.join(Lane.labels)}.")
-    return cast("int", value)
+    return int(value)
 
 
 def _repositories(value: Any) -> list[Repository]:
