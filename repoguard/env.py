@@ -5,7 +5,9 @@ Casting is django-environ's. A value that can't be cast stops the start with a s
 
 from __future__ import annotations
 
+import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +30,7 @@ class Setting:
 
 @dataclass
 class Environment:
-    """A view of the process environment (plus fallback values) that documents what is asked of it."""
+    """A view of the process environment (over fallback values) that documents what is asked of it."""
 
     values: Mapping[str, str]
     fallback: Mapping[str, str] = field(default_factory=dict)
@@ -53,6 +55,16 @@ class Environment:
         """Return a comma separated list without empty entries."""
         raw = self._cast(name, list, default, help_text, "comma list", secret=secret, shown=",".join(default))
         return [word.strip() for word in raw if word.strip()]
+
+    def networks(self, name: str, default: list[str], help_text: str) -> list[str]:
+        """Return a comma separated list of networks, each in canonical form."""
+        found = []
+        for word in self.words(name, default, help_text):
+            try:
+                found.append(str(ipaddress.ip_network(word, strict=False)))
+            except ValueError as error:
+                raise ImproperlyConfigured(f"{name} holds {word[:60]!r}, which is no network like 10.0.0.0/8 or 2001:db8::/32.") from error
+        return found
 
     def database(self, name: str, sqlite_path: Path) -> dict[str, Any]:
         """Return Django's database settings for the URL in `name`, or for SQLite at `sqlite_path`."""
@@ -89,18 +101,49 @@ class Environment:
             raise ImproperlyConfigured(f"{name} can't be read as {kind}; see docs/settings.md.") from error
 
     def _raw(self, name: str) -> str | None:
-        direct, from_file = self.values.get(name), self.values.get(f"{name}_FILE")
-        if direct not in (None, "") and from_file:
-            raise ImproperlyConfigured(f"Set {name} or {name}_FILE, not both.")
-        if from_file:
-            try:
-                return Path(from_file).read_text(encoding="utf-8").strip()
-            except OSError as error:
-                raise ImproperlyConfigured(f"{name}_FILE names {from_file}, which can't be read: {error.strerror}.") from error
         # an empty value counts as unset, so that `NAME=` in an env file means "the default"
-        return direct or self.fallback.get(name) or None
+        return self._given(name, self.values) or self._given(name, self.fallback)
+
+    @staticmethod
+    def _given(name: str, source: Mapping[str, str]) -> str | None:
+        direct, from_file = source.get(name), source.get(f"{name}_FILE")
+        if direct and from_file:
+            raise ImproperlyConfigured(f"Set {name} or {name}_FILE, not both.")
+        if not from_file:
+            return direct or None
+        try:
+            return Path(from_file).read_text(encoding="utf-8").strip() or None
+        except UnicodeDecodeError as error:
+            raise ImproperlyConfigured(f"{name}_FILE names {from_file}, which is not text.") from error
+        except OSError as error:
+            raise ImproperlyConfigured(f"{name}_FILE names {from_file}, which can't be read: {error.strerror}.") from error
 
 
 def process_environment(fallback: Mapping[str, str]) -> Environment:
     """Return the environment of this process, with `fallback` for names it leaves unset."""
     return Environment(values=os.environ, fallback=fallback)
+
+
+def read_env_file(path: Path) -> dict[str, str]:
+    """Return the `NAME=value` lines of a file (quotes around a value are dropped), or nothing where there is no file."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (FileNotFoundError, IsADirectoryError):
+        return {}
+    except OSError as error:
+        raise ImproperlyConfigured(f"{path} can't be read: {error.strerror}.") from error
+    pairs = re.findall(r"^[ \t]*(?:export[ \t]+)?([A-Z][A-Z0-9_]*)[ \t]*=[ \t]*(.*?)[ \t]*$", text, re.MULTILINE)
+    return {name: _unquoted(value) for name, value in pairs}
+
+
+def _unquoted(value: str) -> str:
+    if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
+        return value[1:-1]
+    return value
+
+
+def locate(base_dir: Path) -> tuple[dict[str, str], Path]:
+    """Return the values of the env file and the data folder: `.env` and `var` in `base_dir` unless the environment names others."""
+    from_file = read_env_file(Path(os.environ.get("REPOGUARD_ENV_FILE") or base_dir / ".env"))
+    named = os.environ.get("REPOGUARD_DATA_DIR") or from_file.get("REPOGUARD_DATA_DIR") or "var"
+    return from_file, (base_dir / named).resolve()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import os
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 
 FILE_NAME = "keys.env"
+NAMES = ("SECRET_KEY", "FERNET_KEYS")
 
 
 def read(data_dir: Path) -> dict[str, str]:
@@ -29,7 +31,7 @@ def create_missing(data_dir: Path) -> bool:
     path = data_dir / FILE_NAME
     if path.exists():
         return False
-    data_dir.mkdir(parents=True, exist_ok=True)
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = data_dir / f".{FILE_NAME}.{os.getpid()}"
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "w", encoding="utf-8") as stream:
@@ -45,3 +47,17 @@ def create_missing(data_dir: Path) -> bool:
     finally:
         draft.unlink()
     return True
+
+
+def ensure(data_dir: Path, given: Mapping[str, str]) -> bool:
+    """Make keys for a local installation that was given none; return whether they were made.
+
+    In production keys are given, never made: a second machine that made its own could not read the first one's secrets.
+    """
+    if given.get("REPOGUARD_MODE", "local") != "local" or all(_is_given(name, given) for name in NAMES):
+        return False
+    return create_missing(data_dir)
+
+
+def _is_given(name: str, given: Mapping[str, str]) -> bool:
+    return bool(given.get(name) or given.get(f"{name}_FILE"))

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
 from repoguard import keys, unfold
-from repoguard.env import process_environment
+from repoguard.env import locate, process_environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-DATA_DIR = Path(os.environ.get("REPOGUARD_DATA_DIR") or BASE_DIR / "var").resolve()
-ENV = process_environment(fallback=keys.read(DATA_DIR))
+_ENV_FILE, DATA_DIR = locate(BASE_DIR)
+ENV = process_environment(fallback=keys.read(DATA_DIR) | _ENV_FILE)
+ENV.text("REPOGUARD_ENV_FILE", "./.env", "File of `NAME=value` lines, read below the environment.")
 ENV.text("REPOGUARD_DATA_DIR", "./var", "Folder for the generated keys, the SQLite database and run-time files.")
 
 # --- What kind of installation this is -------------------------------------------------------------------------------
@@ -131,6 +131,7 @@ WORKERS = ENV.integer("WORKERS", 2, "Processes of the default cluster (housekeep
 DELIVERY_DRAINS = ENV.integer("DELIVERY_DRAINS", 1, "Processes of this machine that send webhooks; one moves thousands a second.", low=1)
 DELIVERY_SLOTS = ENV.integer("DELIVERY_SLOTS", 500, "Requests that one delivery process may have open at once.", low=1)
 TASK_TIMEOUT = ENV.integer("TASK_TIMEOUT", 900, "Seconds after which a task of the default cluster is ended.", low=10)
+WATCHDOG_SECONDS = ENV.integer("WATCHDOG_SECONDS", 15, "A cluster of workers without a sign of life for so long is started anew.", low=5)
 # retry must exceed timeout x (queue_limit / workers + 2): the lock starts when the pusher takes the task
 Q_CLUSTER: dict[str, Any] = {
     "name": "default",
@@ -162,23 +163,27 @@ Q_CLUSTER: dict[str, Any] = {
     },
 }
 
-# Enqueued whenever a cluster starts; the drains also restart themselves, and a schedule is the net below both.
-CLUSTER_START_TASKS: dict[str, list[str]] = {"default": [], "deliveries": []}
+# enqueued whenever a cluster starts; a schedule is the net below
+CLUSTER_START_TASKS: dict[str, list[str]] = {"default": [], "deliveries": ["webhooks.tasks.ensure_drains"]}
 
 # --- Deliveries and events -------------------------------------------------------------------------------------------
 EVENT_SINKS = [{"sink": "webhooks.fanout.on_events", "required": True}]
 EVENT_MAX_BYTES = ENV.integer("EVENT_MAX_BYTES", 5 * 1024 * 1024, "Largest `data` of one event, in bytes of JSON.", low=1024)
 API_MAX_BODY_BYTES = ENV.integer("API_MAX_BODY_BYTES", 10 * 1024 * 1024, "Largest body of one API request, in bytes.", low=1024)
-EGRESS_ALLOW_CIDRS = ENV.words(
+EGRESS_ALLOW_CIDRS = ENV.networks(
     "EGRESS_ALLOW_CIDRS", [], "Inner networks that outbound calls may reach (`10.0.0.0/8,127.0.0.1/32`); also the only hosts for http://."
 )
-TRUSTED_PROXIES = ENV.words("TRUSTED_PROXIES", [], "Networks of proxies whose X-Forwarded-For and -Proto are believed.")
+TRUSTED_PROXIES = ENV.networks("TRUSTED_PROXIES", [], "Networks of proxies whose X-Forwarded-For and -Proto are believed.")
 API_KEY_RATE = ENV.integer("API_KEY_RATE", 100, "Requests per minute of an API key that has no rate of its own.", low=1)
-INITIAL_API_KEY = ENV.text("INITIAL_API_KEY", "", "An admin API key to create at the first start (`rg_` and at least 40 characters).", secret=True)
+INITIAL_API_KEY = ENV.text(
+    "INITIAL_API_KEY", "", "An admin API key to create at the first start (`rg_` and at least 40 characters).", secret=True
+)
 ADMIN_USERNAME = ENV.text("ADMIN_USERNAME", "admin", "Name of the first admin user.")
 ADMIN_PASSWORD = ENV.text("ADMIN_PASSWORD", "", "Password of the first admin user; generated and printed once when unset.", secret=True)
 LOG_LEVEL = ENV.text("LOG_LEVEL", "INFO", "Least severe log lines that are written: DEBUG, INFO, WARNING or ERROR.").upper()
-METRICS_TOKEN = ENV.text("METRICS_TOKEN", "", "Bearer token that /metrics asks for; without one it answers to this machine only.", secret=True)
+METRICS_TOKEN = ENV.text(
+    "METRICS_TOKEN", "", "Bearer token that /metrics asks for; without one it answers to this machine only.", secret=True
+)
 
 REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["access.authentication.ApiKeyAuthentication", "access.authentication.AdminSessionAuthentication"],

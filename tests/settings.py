@@ -37,6 +37,7 @@ def _clean_environment() -> None:
 _clean_environment()
 _dir = _data_dir()
 os.environ["REPOGUARD_DATA_DIR"] = str(_dir)
+os.environ["REPOGUARD_ENV_FILE"] = os.devnull
 
 from repoguard import keys  # noqa: E402 - the environment comes first
 

@@ -16,8 +16,8 @@ from core import runfiles
 from core.supervisor.group import ProcessGroup
 
 logger = logging.getLogger(__name__)
-SILENCE_SECONDS = 15.0
 STARTING_SECONDS = 60.0
+_RECOVERY_SECONDS = 15.0
 _FIRST_PAUSE, _LONGEST_PAUSE, _SETTLED_SECONDS = 0.5, 10.0, 60.0
 
 
@@ -106,10 +106,10 @@ class Sign:
         """Return for how many seconds the file has not been touched."""
         latest = _modified(self.path)
         if latest != self.modified:
-            self.modified, self.since, self.allowed = latest, now, SILENCE_SECONDS
+            self.modified, self.since, self.allowed = latest, now, float(settings.WATCHDOG_SECONDS)
         return now - self.since
 
-    def excuse(self, now: float, allowed: float = SILENCE_SECONDS) -> None:
+    def excuse(self, now: float, allowed: float) -> None:
         """Start counting anew."""
         self.since, self.allowed = now, allowed
 
@@ -138,18 +138,18 @@ class Cluster(Child):
         for sign in self._signs:
             silent = sign.silence(now)
             if sign.what == "canary" and silent > 1 and self._all_busy():
-                sign.excuse(now)
+                sign.excuse(now, sign.allowed)
             elif silent > sign.allowed:
                 if database_answers():
                     return f"its {sign.what} was silent for {silent:.0f} s"
                 # without a database nothing comes through, and when it is back the pusher takes some ten seconds to notice
-                sign.excuse(now, SILENCE_SECONDS + 10)
+                sign.excuse(now, settings.WATCHDOG_SECONDS + _RECOVERY_SECONDS)
         return ""
 
     def _all_busy(self) -> bool:
         # a canary waits its turn behind tasks; a task past its time limit is no excuse
         busy = runfiles.busy_workers(self.name)
-        oldest = time.time() - cluster_setting(self.name, "timeout") - SILENCE_SECONDS
+        oldest = time.time() - cluster_setting(self.name, "timeout") - settings.WATCHDOG_SECONDS
         return sum(began > oldest for began in busy.values()) >= cluster_setting(self.name, "workers")
 
 

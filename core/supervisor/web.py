@@ -20,7 +20,7 @@ threads = settings.WEB_THREADS
 timeout = 60
 graceful_timeout = 10
 keepalive = 30
-no_control_socket = True
+control_socket_disable = True
 proc_name = "repoguard-web"
 # the workers' heartbeat files: a busy disk must not make a healthy worker look hung
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - gunicorn makes unlinked files there

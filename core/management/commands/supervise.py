@@ -42,15 +42,15 @@ class Command(BaseCommand):
 
 
 class Greeting:
-    """Prints where the portal is and what to do next, once the web server takes connections."""
+    """Prints where the portal is and what to do next, once the web server answers."""
 
     def __init__(self, command: BaseCommand) -> None:
         self._command = command
         self._said = False
 
     def __call__(self) -> None:
-        """Print it, the first time the port answers."""
-        if self._said or not port_answers():
+        """Print it, the first time the server answers."""
+        if self._said or not portal_answers():
             return
         self._said = True
         url = settings.PUBLIC_URL.rstrip("/")
@@ -65,11 +65,12 @@ class Greeting:
         self._command.stdout.flush()
 
 
-def port_answers() -> bool:
-    """Say whether something takes connections on the web server's port."""
+def portal_answers() -> bool:
+    """Say whether the web server answers, and not merely listens."""
     host = "127.0.0.1" if settings.BIND in {"0.0.0.0", ""} else settings.BIND  # noqa: S104 - compared, not bound
     try:
-        with socket.create_connection((host, settings.PORT), timeout=0.2):
-            return True
+        with socket.create_connection((host, settings.PORT), timeout=1) as connection:
+            connection.sendall(b"GET /livez HTTP/1.0\r\nHost: localhost\r\n\r\n")
+            return connection.recv(64).startswith(b"HTTP/1.")
     except OSError:
         return False

@@ -1,0 +1,105 @@
+"""Everything a start needs: tables, roles, the first admin, the first key, the schedules. Running it again changes nothing.
+
+Several machines may run it at once: they take turns.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import call_command
+from django.db import OperationalError, connection, transaction
+from django.db.migrations.executor import MigrationExecutor
+from django.utils.module_loading import import_string
+
+from access.choices import Role
+from core import runfiles
+
+Say = Callable[[str], None]
+DATABASE_PATIENCE_SECONDS = 60.0
+_LOCK_NUMBER = 7_236_871_001  # any number that no other program takes as an advisory lock of this database
+# what the apps themselves see to, in this order
+STEPS: tuple[str, ...] = ("core.schedules.ensure",)
+
+
+def run(say: Say) -> None:
+    """Bring the installation up to date; `say` gets a line for each thing that was done."""
+    wait_for_database(say)
+    with turn():
+        migrate(say)
+        for path in STEPS:
+            import_string(path)()
+        ensure_admin(say)
+
+
+def wait_for_database(say: Say, patience: float = DATABASE_PATIENCE_SECONDS) -> None:
+    """Wait until the database takes connections; raises ImproperlyConfigured when it doesn't within `patience` seconds."""
+    deadline = time.monotonic() + patience
+    told = False
+    while True:
+        try:
+            connection.ensure_connection()
+        except OperationalError as error:
+            if time.monotonic() > deadline:
+                place = settings.DATABASES["default"].get("HOST") or settings.DATABASES["default"]["NAME"]
+                raise ImproperlyConfigured(f"the database at {place} takes no connection; check DATABASE_URL and that it runs.") from error
+            if not told:
+                say("Waiting for the database.")
+                told = True
+            time.sleep(0.5)
+        else:
+            return
+
+
+@contextmanager
+def turn() -> Iterator[None]:
+    """Hold the right to change the installation: a lock of the data folder, and on PostgreSQL one of the database."""
+    with (runfiles.run_dir() / "prepare.lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        if connection.vendor != "postgresql":
+            yield
+            return
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s)", [_LOCK_NUMBER])
+        try:
+            yield
+        finally:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK_NUMBER])
+
+
+def migrate(say: Say) -> None:
+    """Create or change the tables, where anything is to be done."""
+    executor = MigrationExecutor(connection)
+    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    if not plan:
+        return
+    say("Creating the database." if len(executor.loader.applied_migrations) == 0 else f"Updating the database ({len(plan)} steps).")
+    call_command("migrate", interactive=False, verbosity=0)
+
+
+def ensure_admin(say: Say) -> None:
+    """Create the first admin, where there is none at all; a generated password is said once and stored nowhere in clear."""
+    users: Any = get_user_model()
+    if users.objects.filter(is_superuser=True, is_active=True).exists():
+        return
+    password = settings.ADMIN_PASSWORD or secrets.token_urlsafe(12)
+    with transaction.atomic():
+        user, _ = users.objects.get_or_create(username=settings.ADMIN_USERNAME)
+        user.is_superuser = user.is_staff = user.is_active = True
+        user.set_password(password)
+        user.save()
+        user.groups.add(Group.objects.get_or_create(name=Role.ADMIN.value)[0])
+    if settings.ADMIN_PASSWORD:
+        say(f"Created the admin user {settings.ADMIN_USERNAME!r} with the password of ADMIN_PASSWORD.")
+    else:
+        say(f"Created the admin user {settings.ADMIN_USERNAME!r}. Its password, shown this once:\n\n    {password}\n")

@@ -1,0 +1,65 @@
+"""kill -9 of any process of a cluster: afterwards one whole cluster runs again, and nothing is left over."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.core.portal import Portal, running, wait_for
+
+pytestmark = [pytest.mark.processes, pytest.mark.once]
+# what a silent cluster is given, plus a start on a busy machine
+HEALED_SECONDS = 45
+QUICK = {"WATCHDOG_SECONDS": "6"}
+
+
+def whole(portal: Portal, cluster: str, killed: int = 0, killed_at: float = 0) -> dict[str, Any] | None:
+    """Return the cluster's members once exactly they live, and a task came through all of them after the kill."""
+    members = portal.members(cluster)
+    if not members or portal.sing(cluster) < killed_at + 1:
+        return None
+    noted = {members["parent"], members["sentinel"], members["monitor"], members["pusher"], *members["workers"]}
+    running = {pid for pid, command in portal.processes().items() if " qcluster" in command}
+    return members if noted == running and killed not in noted and len(noted) == 6 else None
+
+
+def healthy(portal: Portal, killed: int = 0, killed_at: float = 0) -> dict[str, Any]:
+    return wait_for(lambda: whole(portal, "default", killed, killed_at), "one whole cluster that runs tasks", HEALED_SECONDS)
+
+
+def test_a_killed_member_is_healed_and_nothing_is_left_over(tmp_path: Path) -> None:
+    with running(tmp_path / "var", **QUICK) as portal:
+        members = healthy(portal)
+        for victim in ("workers", "monitor", "pusher", "sentinel", "parent"):
+            # one of the idle workers waits next in line, holding the lock of the others
+            pids = members["workers"] if victim == "workers" else [members[victim]]
+            for pid in pids:
+                os.kill(pid, signal.SIGKILL)
+            members = healthy(portal, pids[0], time.time())
+        assert portal.stop() == 0
+        assert portal.processes() == {}
+
+
+def test_a_killed_supervisor_takes_everything_with_it(tmp_path: Path) -> None:
+    with running(tmp_path / "var", **QUICK) as portal:
+        healthy(portal)
+        assert portal.process is not None
+        portal.process.kill()
+        portal.process.wait()
+        wait_for(lambda: not portal.processes(), "the end of all its processes", 10)
+        portal.start()
+        healthy(portal)
+
+
+def test_a_second_supervisor_says_that_one_runs(tmp_path: Path) -> None:
+    with running(tmp_path / "var", **QUICK) as portal:
+        healthy(portal)
+        second = Portal(portal.folder, "default")
+        assert second.start().wait(30) == 2
+        assert "already runs" in portal.log.read_text()
+        assert healthy(portal)
