@@ -61,13 +61,18 @@ def histogram(name: str, label_values: Mapping[str, object], values: Iterable[fl
 
     A value is counted in its own bucket only, so that a batch touches few rows; /metrics adds the buckets up.
     """
-    counts: Counts = defaultdict(float)
+    places: dict[int, int] = defaultdict(int)
+    total = 0.0
     for value in values:
-        place = bisect_left(buckets, value)
+        places[bisect_left(buckets, value)] += 1
+        total += value
+    if not places:
+        return {}
+    counts: Counts = {(f"{name}_sum", labels(**label_values)): total}
+    for place, number in places.items():
         bound = bound_text(buckets[place]) if place < len(buckets) else INFINITY
-        counts[f"{name}_bucket", labels(**label_values, le=bound)] += 1
-        counts[f"{name}_sum", labels(**label_values)] += value
-    return dict(counts)
+        counts[f"{name}_bucket", labels(**label_values, le=bound)] = number
+    return counts
 
 
 def bound_text(bound: float) -> str:

@@ -14,10 +14,11 @@ from django.utils import timezone
 from core import runtime
 from core.housekeeping import Batch, Job, Step, delete_rows, prune_by_age
 from core.ids import first_id_at
-from core.models import Event, Worker
+from core.models import Event
 from webhooks.choices import DeliveryStatus
 from webhooks.engine.due import lock_states, recompute
-from webhooks.models import DeliveryAttempt, WebhookDelivery, WebhookState
+from webhooks.engine.sweep import lost_holders, sweep
+from webhooks.models import DeliveryAttempt, Lease, WebhookDelivery, WebhookState
 from webhooks.services import purge_deleted_webhooks
 
 FINISHED = (DeliveryStatus.CANCELLED, DeliveryStatus.FAILED, DeliveryStatus.SUCCESS)
@@ -89,18 +90,8 @@ def reconcile_due_times(batch: Batch) -> Step:
 
 
 def free_orphaned_leases(batch: Batch) -> Step:
-    """Free deliveries whose worker is not even known any more; the drains free those of workers that fell silent."""
-    known = Worker.objects.filter(id=OuterRef("lease_owner"))
-    orphans = WebhookDelivery.objects.filter(~Exists(known), lease_owner__isnull=False)
-    found = list(orphans.values_list("id", "webhook_id")[: batch.limit])
-    if not found or batch.dry_run:
-        return Step(len(found))
-    hooks = {webhook_id for _, webhook_id in found}
-    with transaction.atomic():
-        lock_states(hooks)
-        freed = orphans.filter(id__in=[delivery_id for delivery_id, _ in found]).update(lease_owner=None, lease_token=None)
-        recompute(hooks)
-    return Step(freed, "more" if freed == batch.limit else "")
+    """Free the deliveries of dead workers, as the drains do: so that none stays under way while no drain runs."""
+    return Step(Lease.objects.filter(owner__in=lost_holders()).count() if batch.dry_run else sweep())
 
 
 JOBS = (

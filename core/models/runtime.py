@@ -20,7 +20,7 @@ class RuntimeSettings(models.Model):
     request_timeout_seconds = _number(15, 1, 30, "A webhook request that takes longer, from connect to the last byte, has failed.")
     connect_timeout_seconds = _number(5, 1, 30, "A connection that is not up by then has failed.")
     response_body_bytes = _number(16_384, 0, 262_144, "How much of an answer's body an attempt keeps.")
-    breaker_failures = _number(10, 2, 1000, "Failures in a row after which a webhook is held and probed with single requests.")
+    breaker_failures = _number(20, 2, 1000, "Failures in a row after which a webhook is held and probed with single requests.")
     breaker_first_hold_seconds = _number(5, 1, 3600, "How long the first hold of a failing webhook lasts; it doubles each time.")
     breaker_longest_hold_seconds = _number(300, 5, 86_400, "The longest hold between two probes of a failing webhook.")
     disable_after_hours = _number(120, 1, 2160, "A webhook that has failed this long without one success is disabled.")

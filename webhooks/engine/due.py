@@ -19,7 +19,7 @@ from webhooks.models.delivery import WAITING
 
 _RECOMPUTE = """
 UPDATE webhooks_webhookstate s
-SET oldest_due_at = due.at, "full" = false,
+SET oldest_due_at = due.at, "full" = hook.id = ANY(%s::uuid[]),
     next_due_at = CASE WHEN s.enabled AND due.at IS NOT NULL THEN GREATEST(due.at, s.hold_until) END
 FROM unnest(%s::uuid[]) AS hook(id)
 LEFT JOIN LATERAL (
@@ -27,7 +27,8 @@ LEFT JOIN LATERAL (
     FROM (VALUES (0), (1), (2)) AS lane(number)
     CROSS JOIN LATERAL (
         SELECT d.next_attempt_at AS at FROM webhooks_webhookdelivery d
-        WHERE d.webhook_id = hook.id AND d.lane = lane.number AND d.status = 'pending' AND d.lease_owner IS NULL
+        WHERE d.webhook_id = hook.id AND d.lane = lane.number AND d.status = 'pending'
+          AND NOT EXISTS (SELECT 1 FROM webhooks_lease l WHERE l.delivery_id = d.id)
         ORDER BY d.next_attempt_at LIMIT 1
     ) AS first
 ) AS due ON true
@@ -41,8 +42,8 @@ def lock_states(webhook_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, WebhookSt
     return {state.webhook_id: state for state in rows}
 
 
-def recompute(webhook_ids: Collection[uuid.UUID]) -> None:
-    """Set oldest_due_at and next_due_at from the waiting deliveries, and let the webhooks be claimed again if they were full.
+def recompute(webhook_ids: Collection[uuid.UUID], full: Collection[uuid.UUID] = ()) -> None:
+    """Set oldest_due_at and next_due_at from the waiting deliveries; only those in `full` are at their concurrency cap.
 
     Call it with the state rows locked. It reads `enabled` and `hold_until` as they stand in the database.
     """
@@ -50,14 +51,14 @@ def recompute(webhook_ids: Collection[uuid.UUID]) -> None:
         return
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
-            cursor.execute(_RECOMPUTE, [list(webhook_ids)])
+            cursor.execute(_RECOMPUTE, [list(full), list(webhook_ids)])
         return
     for state in WebhookState.objects.filter(webhook_id__in=webhook_ids):
         due = oldest_waiting(state.webhook_id)
         following = None
         if due is not None and state.enabled:
             following = max(due, state.hold_until) if state.hold_until else due
-        WebhookState.objects.filter(webhook_id=state.webhook_id).update(oldest_due_at=due, next_due_at=following, full=False)
+        WebhookState.objects.filter(webhook_id=state.webhook_id).update(oldest_due_at=due, next_due_at=following, full=state.webhook_id in full)
 
 
 def oldest_waiting(webhook_id: uuid.UUID) -> datetime | None:

@@ -1,8 +1,8 @@
 """Tables of the webhooks room."""
 
 from webhooks.models.attempt import DeliveryAttempt
-from webhooks.models.delivery import DueHint, WebhookDelivery
+from webhooks.models.delivery import DueHint, Lease, WebhookDelivery
 from webhooks.models.state import WebhookState
 from webhooks.models.webhook import Subscription, Webhook, WebhookRepository
 
-__all__ = ["DeliveryAttempt", "DueHint", "Subscription", "Webhook", "WebhookDelivery", "WebhookRepository", "WebhookState"]
+__all__ = ["DeliveryAttempt", "DueHint", "Lease", "Subscription", "Webhook", "WebhookDelivery", "WebhookRepository", "WebhookState"]

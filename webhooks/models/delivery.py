@@ -10,11 +10,11 @@ from core.models import Event
 from webhooks.choices import DeliveryStatus, ErrorClass, Lane, Trigger
 from webhooks.models.webhook import Webhook
 
-WAITING = models.Q(status=DeliveryStatus.PENDING, lease_owner__isnull=True)
+PENDING = models.Q(status=DeliveryStatus.PENDING)
 
 
 class WebhookDelivery(models.Model):
-    """Waits while pending and unleased; leased while its request is under way; whether it is parked follows from its webhook."""
+    """Waits while pending without a Lease; under way while it has one; whether it is parked follows from its webhook."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     webhook = models.ForeignKey(Webhook, on_delete=models.CASCADE, related_name="deliveries", db_index=False)
@@ -27,8 +27,6 @@ class WebhookDelivery(models.Model):
     attempts = models.PositiveIntegerField(default=0, help_text="Attempts made in all.")
     step = models.PositiveSmallIntegerField(default=0, help_text="Place in the retry schedule; a redelivery starts anew.")
     next_attempt_at = models.DateTimeField(null=True)
-    lease_owner = models.UUIDField(null=True)
-    lease_token = models.UUIDField(null=True)
     last_status_code = models.PositiveSmallIntegerField(null=True)
     last_error_class = models.CharField(max_length=20, choices=ErrorClass.choices, default=ErrorClass.NONE, blank=True)
     last_error = models.CharField(max_length=500, blank=True)
@@ -39,9 +37,7 @@ class WebhookDelivery(models.Model):
         verbose_name = "delivery"
         verbose_name_plural = "deliveries"
         indexes = [
-            models.Index(fields=["webhook", "lane", "next_attempt_at"], name="delivery_waiting_idx", condition=WAITING),
-            models.Index(fields=["webhook"], name="delivery_leased_idx", condition=models.Q(lease_owner__isnull=False)),
-            models.Index(fields=["lease_owner"], name="delivery_lease_idx", condition=models.Q(lease_owner__isnull=False)),
+            models.Index(fields=["webhook", "lane", "next_attempt_at"], name="delivery_waiting_idx", condition=PENDING),
             models.Index(fields=["webhook", "-id"], name="delivery_webhook_idx"),
             models.Index(fields=["owner_id", "-id"], name="delivery_owner_idx"),
             models.Index(fields=["status", "-id"], name="delivery_status_idx"),
@@ -51,6 +47,22 @@ class WebhookDelivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.event_type} to {self.webhook_id}"
+
+
+class Lease(models.Model):
+    """A delivery whose request is under way. A row of its own: on the delivery it would cost every index of that table twice."""
+
+    delivery_id = models.UUIDField(primary_key=True)
+    webhook_id = models.UUIDField(db_index=True)
+    owner = models.UUIDField(db_index=True, help_text="The worker; the lease lapses with its heartbeat.")
+    token = models.UUIDField(help_text="An outcome is recorded only under it.")
+
+    def __str__(self) -> str:
+        return f"lease of {self.delivery_id}"
+
+
+# neither finished nor under way: what a claim may take
+WAITING = PENDING & ~models.Exists(Lease.objects.filter(delivery_id=models.OuterRef("pk")))
 
 
 class DueHint(models.Model):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import Exists, F
 from django.utils import timezone
 
 from access import audit
@@ -23,7 +23,7 @@ from webhooks import queue_rows
 from webhooks.choices import DeliveryStatus, HoldReason, Lane, Trigger, WebhookStatus
 from webhooks.engine.due import lock_states, recompute
 from webhooks.events import TEST_TYPE, about_webhook
-from webhooks.models import Webhook, WebhookDelivery, WebhookState
+from webhooks.models import Lease, Webhook, WebhookDelivery, WebhookState
 from webhooks.queue_rows import NewDelivery
 
 COUNTERS = {
@@ -117,7 +117,7 @@ def _current(delivery: WebhookDelivery) -> WebhookDelivery:
 
 def _change(delivery: WebhookDelivery, fields: dict[str, Any]) -> None:
     """Change a delivery that is in the state it was read in, and not under way."""
-    unchanged = WebhookDelivery.objects.filter(id=delivery.id, status=delivery.status, lease_owner__isnull=True)
+    unchanged = WebhookDelivery.objects.filter(~Exists(Lease.objects.filter(delivery_id=delivery.id)), id=delivery.id, status=delivery.status)
     if not unchanged.update(**fields):
         raise Conflict("The request of this delivery is under way; wait until it has ended.", code="under_way", retry_after=1)
 

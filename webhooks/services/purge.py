@@ -9,7 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from webhooks.engine.due import lock_states
-from webhooks.models import DeliveryAttempt, DueHint, Webhook, WebhookDelivery
+from webhooks.models import DeliveryAttempt, DueHint, Lease, Webhook, WebhookDelivery
 
 # a publisher whose transaction saw the webhook before it was deleted must have ended: its deliveries refer to the row
 GRACE = timedelta(hours=1)
@@ -38,12 +38,14 @@ def _purge_log(webhook_id: uuid.UUID) -> int:
     """Remove one batch of a webhook's attempts and deliveries; leased ones stay until their request has ended."""
     with transaction.atomic():
         lock_states([webhook_id])
-        idle = WebhookDelivery.objects.filter(webhook_id=webhook_id, lease_owner__isnull=True)
+        if Lease.objects.filter(webhook_id=webhook_id).exists():
+            return 0
+        idle = WebhookDelivery.objects.filter(webhook_id=webhook_id)
         deliveries = list(idle.order_by("id").values_list("id", flat=True)[:_DELIVERIES_AT_ONCE])
         attempts = DeliveryAttempt.objects.filter(delivery_id__in=deliveries).values_list("id", flat=True)[:_ATTEMPTS_AT_ONCE]
         count = DeliveryAttempt.objects.filter(id__in=list(attempts)).delete()[0]
         if count < _ATTEMPTS_AT_ONCE:
-            count += WebhookDelivery.objects.filter(id__in=deliveries, lease_owner__isnull=True).delete()[0]
+            count += WebhookDelivery.objects.filter(id__in=deliveries).delete()[0]
     return count
 
 

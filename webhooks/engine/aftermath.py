@@ -1,0 +1,182 @@
+"""What follows from attempts beyond the delivery itself: log rows, disabled webhooks, operational events, metrics."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+from django.db import transaction
+
+from access import audit
+from access.choices import AuditVerb
+from core import metrics, redact
+from core.bus import publish
+from core.event_types import catalogue
+from core.ids import uuid7
+from webhooks.choices import DeliveryStatus, InactiveReason, Outcome, WebhookStatus
+from webhooks.engine.standing import Standing
+from webhooks.engine.types import Result
+from webhooks.models import Webhook, WebhookState
+
+logger = logging.getLogger(__name__)
+ATTEMPTS = "repoguard_delivery_attempts_total"
+DELIVERIES = "repoguard_deliveries_total"
+LATENCY = "repoguard_delivery_latency_seconds"
+DURATION = "repoguard_attempt_duration_seconds"
+
+
+_STATUS = {Outcome.SUCCESS: DeliveryStatus.SUCCESS.value, Outcome.FAILED: DeliveryStatus.FAILED.value}
+
+
+def delivery_changes(result: Result, now: datetime) -> dict[str, Any]:
+    """Return the columns of the delivery row after an attempt, its lease apart."""
+    row, verdict = result.claimed.row, result.verdict
+    status = _STATUS.get(verdict.outcome, DeliveryStatus.PENDING.value)
+    waits = status == "pending"
+    return {
+        "status": status,
+        "attempts": row.attempts + 1,
+        "step": row.step + 1,
+        "next_attempt_at": retry_at(result) if waits else None,
+        "last_status_code": result.answer.status,
+        "last_error_class": verdict.error_class.value,
+        "last_error": verdict.error[:500],
+        "finished_at": None if waits else now,
+    }
+
+
+def retry_at(result: Result) -> datetime | None:
+    """Return when the next attempt of a delivery is due, counted from the end of this one."""
+    delay = result.verdict.delay
+    return None if delay is None else result.ended_at + timedelta(seconds=delay)
+
+
+def attempt_values(result: Result) -> dict[str, Any]:
+    """Return the columns of the attempt's row."""
+    claimed, answer, verdict = result.claimed, result.answer, result.verdict
+    timings = answer.timings
+    return {
+        "id": uuid7(),
+        "delivery_id": claimed.delivery_id,
+        "webhook_id": claimed.target.webhook_id,
+        "number": claimed.row.attempts + 1,
+        "trigger": claimed.row.trigger,
+        "outcome": verdict.outcome.value,
+        "started_at": answer.started_at,
+        "url": shown_url(claimed.target.url),
+        "address": answer.address[:60],
+        "request_headers": result.request_headers,
+        "status_code": answer.status,
+        "response_headers": answer.headers,
+        "response_body": redact.body(answer.body.decode("utf-8", "replace").replace("\x00", "\N{SYMBOL FOR NULL}")) if answer.body else "",
+        "response_truncated": answer.truncated,
+        "error_class": verdict.error_class.value,
+        "error": verdict.error[:500],
+        "dns_ms": timings.dns_ms,
+        "connect_ms": timings.connect_ms,
+        "tls_ms": timings.tls_ms,
+        "first_byte_ms": timings.first_byte_ms,
+        "total_ms": timings.total_ms,
+        "next_attempt_at": retry_at(result),
+        "template_version": None,
+    }
+
+
+@lru_cache(maxsize=1024)
+def shown_url(url: str) -> str:
+    """Return a URL as logs may show it."""
+    return redact.url(url)[:2000]
+
+
+def apply(states: Mapping[uuid.UUID, WebhookState], standings: Mapping[uuid.UUID, Standing], results: Sequence[Result], now: datetime) -> None:
+    """Disable webhooks that are gone or failed for too long, and publish the operational events of a batch."""
+    notable = [result for result in results if result.verdict.outcome is Outcome.FAILED and not _operational(result.claimed.row.event_type)]
+    changed = {hook: standing for hook, standing in standings.items() if _is_news(standing)}
+    if not notable and not changed:
+        return
+    concerned = set(changed) | {result.claimed.target.webhook_id for result in notable}
+    hooks = Webhook.objects.defer("secrets", "headers").in_bulk(list(concerned))
+    # deliveries of operational events cause no further ones: two failing webhooks that watch each other would go on for ever
+    ordinary = {result.claimed.target.webhook_id for result in results if not _operational(result.claimed.row.event_type)}
+    for webhook_id, standing in changed.items():
+        _change(hooks[webhook_id], states[webhook_id], standing, now, tell=webhook_id in ordinary)
+    for result in notable:
+        _announce_failure(hooks[result.claimed.target.webhook_id], result)
+
+
+def _is_news(standing: Standing) -> bool:
+    return bool(standing.started_failing or standing.recovered or standing.disable)
+
+
+def _change(hook: Webhook, state: WebhookState, standing: Standing, now: datetime, *, tell: bool) -> None:
+    disabled = bool(standing.disable) and _disable(hook, state, InactiveReason(standing.disable), now)
+    if not tell:
+        return
+    about = {"webhook_id": str(hook.id), "name": hook.name, "url": shown_url(hook.url)}
+    if standing.started_failing:
+        _publish("webhook.failing", hook, {**about, "consecutive_failures": state.consecutive_failures, "error": state.last_error})
+    if standing.recovered:
+        _publish("webhook.recovered", hook, about)
+    if disabled:
+        reason = InactiveReason(standing.disable)
+        _publish("webhook.disabled", hook, {**about, "reason": reason.value, "explanation": str(reason.label), "error": state.last_error})
+
+
+def _disable(hook: Webhook, state: WebhookState, reason: InactiveReason, now: datetime) -> bool:
+    state.enabled = False
+    disabled = Webhook.objects.filter(id=hook.id, status=WebhookStatus.ACTIVE).update(
+        status=WebhookStatus.INACTIVE, inactive_reason=reason, status_changed_at=now, updated_at=now
+    )
+    if disabled:
+        changes = {"status": [WebhookStatus.ACTIVE.value, WebhookStatus.INACTIVE.value], "inactive_reason": ["", reason.value]}
+        audit.record(AuditVerb.ACTED, hook, changes=changes, action="disable", owner_id=hook.owner_id)
+    return bool(disabled)
+
+
+def _announce_failure(hook: Webhook, result: Result) -> None:
+    claimed, verdict = result.claimed, result.verdict
+    name = "delivery.exhausted" if verdict.exhausted else "delivery.failed"
+    data = {
+        "delivery_id": str(claimed.delivery_id),
+        "webhook_id": str(hook.id),
+        "event_id": str(claimed.row.event_id),
+        "event_type": claimed.row.event_type,
+        "attempts": claimed.row.attempts + 1,
+        "status_code": result.answer.status,
+        "error_class": verdict.error_class.value,
+        "error": verdict.error,
+    }
+    _publish(name, hook, data)
+
+
+def _publish(name: str, hook: Webhook, data: dict[str, Any]) -> None:
+    try:
+        with transaction.atomic():
+            publish(name, data, owner_id=hook.owner_id)
+    except Exception:  # news about deliveries must never keep an outcome from being recorded
+        logger.exception("operational_event_failed", extra={"event_type": name, "webhook": str(hook.id)})
+
+
+def _operational(event_type: str) -> bool:
+    found = catalogue.find(event_type)
+    return found is not None and found.operational
+
+
+def count(results: Sequence[Result]) -> None:
+    """Add a batch to the metrics; last in the transaction, because other processes wait for these rows."""
+    outcomes = Counter((result.verdict.outcome.value, result.verdict.error_class.value) for result in results)
+    counts: dict[tuple[str, str], float] = defaultdict(float)
+    for (outcome, error_class), number in outcomes.items():
+        counts[ATTEMPTS, metrics.labels(outcome=outcome, error_class=error_class)] += number
+        if outcome != Outcome.RETRY.value:
+            counts[DELIVERIES, metrics.labels(outcome=outcome)] += number
+    done = (result for result in results if result.verdict.outcome is Outcome.SUCCESS)
+    counts |= metrics.histogram(LATENCY, {}, [(result.ended_at - result.claimed.row.event_at).total_seconds() for result in done])
+    took = (result.answer.timings.total_ms for result in results)
+    counts |= metrics.histogram(DURATION, {}, [milliseconds / 1000 for milliseconds in took if milliseconds is not None], metrics.DURATION_BUCKETS)
+    metrics.add(counts)

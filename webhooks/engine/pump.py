@@ -1,0 +1,230 @@
+"""The delivery engine of one worker process: claims, sends concurrently, records in batches.
+
+Its event loop, pooled connections and requests in flight live in a thread of the process, across the short queue tasks that
+keep it claiming, so a hanging endpoint never holds up a claim. All its database work runs on one further thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection
+from django.utils import timezone
+
+from core import leases, runtime
+from core.context import SYSTEM, acting
+from core.http.sender import Sender
+from webhooks.engine.listen import Listener
+from webhooks.engine.request import attempt, without_answer
+from webhooks.engine.store import WORKER_KIND, Store, WorkerBuried, new_store
+from webhooks.engine.sweep import sweep
+from webhooks.engine.types import Batch, Claimed, Result
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+CLAIM_AT_ONCE = 500
+RECORD_AT_ONCE = 500
+POLL_SECONDS_LISTENING = 1.0
+POLL_SECONDS = 0.1
+RECONNECT_SECONDS = 0.5
+AFTER_ERROR_SECONDS = 1.0
+# a context switch between the event loop and the database thread costs up to this long when both are busy
+SWITCH_SECONDS = 0.0005
+
+
+class Engine:
+    """One per process. start() it, let it claim with claim_for(), and stop() it before the process ends."""
+
+    def __init__(self, slots: int | None = None) -> None:
+        self.slots = slots or settings.DELIVERY_SLOTS
+        self.worker_id: uuid.UUID
+        self._claim_until = 0.0
+        self._store: Store
+        self._limits: runtime.Runtime
+        self._in_flight: dict[uuid.UUID, Claimed] = {}
+        self._results: list[Result] = []
+        self._database = ThreadPoolExecutor(max_workers=1, thread_name_prefix="deliveries-db")
+        self._thread = threading.Thread(target=self._run, name="deliveries-loop", daemon=True)
+        self._ready = threading.Event()
+        self._stopping = False
+        self._sends: set[asyncio.Task[None]] = set()
+
+    # --- called from the task's thread ---------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start the threads; returns when the engine can claim."""
+        sys.setswitchinterval(SWITCH_SECONDS)
+        self._thread.start()
+        self._ready.wait()
+
+    def claim_for(self, seconds: float) -> None:
+        """Let the engine claim for so many seconds from now."""
+        self._claim_until = time.monotonic() + seconds
+        self._loop.call_soon_threadsafe(self._wake.set)
+
+    def stop(self, seconds: float = 10.0) -> None:
+        """Claim nothing more, give what is in flight so many seconds to end, hand the rest back, end the threads."""
+        self._claim_until = 0.0
+        self._stopping = True
+        self._loop.call_soon_threadsafe(self._wake.set)
+        deadline = time.monotonic() + seconds
+        while (self._in_flight or self._results) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(timeout=10)
+        self._thread.join(timeout=5)
+        self._database.shutdown(wait=True)
+
+    @property
+    def in_flight(self) -> int:
+        """Return how many requests are open."""
+        return len(self._in_flight)
+
+    # --- the event loop ------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        with acting(SYSTEM):
+            asyncio.run(self._main())
+
+    async def _main(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._wake, self._closed = asyncio.Event(), asyncio.Event()
+        self._sender = Sender(limit=self.slots)
+        await self._sender.start()
+        await self._patiently(self._register)
+        self._listener = Listener(lambda: self._loop.call_soon_threadsafe(self._wake.set))
+        listening = self._listener.start()
+        self._ready.set()
+        work = self._work_loop(POLL_SECONDS_LISTENING if listening else POLL_SECONDS)
+        loops = [asyncio.create_task(work), asyncio.create_task(self._heart_loop())]
+        await self._closed.wait()
+        for task in [*loops, *self._sends]:
+            task.cancel()
+        await asyncio.gather(*loops, *self._sends, return_exceptions=True)
+
+    async def _work_loop(self, poll: float) -> None:
+        """Turn after turn: record what ended, claim what is due; sleep when there is neither."""
+        while True:
+            self._wake.clear()
+            ended = self._results[:RECORD_AT_ONCE]
+            free = min(self.slots - len(self._in_flight) + len(ended), CLAIM_AT_ONCE) if time.monotonic() < self._claim_until else 0
+            batch = await self._turn(ended, free)
+            if ended:
+                self._forget(ended)
+            for claimed in batch.claimed:
+                self._in_flight[claimed.delivery_id] = claimed
+                send = asyncio.create_task(self._deliver(claimed))
+                self._sends.add(send)
+                send.add_done_callback(self._sends.discard)
+            if batch.claimed or self._results:
+                await asyncio.sleep(0)
+                continue
+            pause = poll
+            if batch.next_due_at is not None and free:
+                pause = min(pause, max(0.0, (batch.next_due_at - timezone.now()).total_seconds()) + 0.001)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), pause)
+
+    async def _deliver(self, claimed: Claimed) -> None:
+        self._results.append(await attempt(self._sender, claimed, self._limits, random.random))
+        self._wake.set()
+
+    def _forget(self, ended: list[Result]) -> None:
+        del self._results[: len(ended)]
+        for result in ended:
+            self._in_flight.pop(result.claimed.delivery_id, None)
+
+    async def _turn(self, ended: list[Result], free: int) -> Batch:
+        if not ended and not free:
+            return Batch([])
+        try:
+            return await self._patiently(lambda: self._take_turn(ended, free))
+        except Exception:  # whatever it is, the next turn must come; the log says what happened
+            logger.exception("turn_failed", extra={"results": len(ended), "free": free})
+            await asyncio.sleep(AFTER_ERROR_SECONDS)
+        for result in ended:
+            await self._record_alone(result)
+        return Batch([])
+
+    async def _record_alone(self, result: Result) -> None:
+        """One outcome that can't be stored must not keep the others from it: it is stored without its answer."""
+        for version in (result, without_answer(result)):
+            try:
+                await self._patiently(lambda version=version: self._take_turn([version], 0))  # type: ignore[misc]
+            except Exception:  # the second failure leaves the lease to the sweep after this process has ended
+                logger.exception("record_failed", extra={"delivery": str(result.claimed.delivery_id)})
+            else:
+                return
+
+    async def _heart_loop(self) -> None:
+        while True:
+            await asyncio.sleep(leases.HEARTBEAT_SECONDS)
+            try:
+                await self._patiently(self._beat)
+            except Exception:  # a sweep that fails must not stop the heartbeat
+                logger.exception("sweep_failed")
+
+    async def _close(self) -> None:
+        self._listener.stop()
+        await self._in_database(self._retire)
+        await self._sender.close()
+        self._closed.set()
+
+    # --- the database thread -------------------------------------------------------------------------------------
+
+    async def _in_database(self, work: Callable[[], T]) -> T:
+        return await self._loop.run_in_executor(self._database, work)
+
+    async def _patiently(self, work: Callable[[], T]) -> T:
+        """Do database work, again and again while the database is away: results are kept until they are recorded."""
+        while True:
+            try:
+                return await self._in_database(work)
+            except (OperationalError, InterfaceError) as error:
+                logger.warning("database_unavailable", extra={"error": str(error).partition("\n")[0][:200]})
+                await self._in_database(connection.close)
+                if self._stopping:
+                    raise
+                await asyncio.sleep(RECONNECT_SECONDS)
+
+    def _register(self) -> None:
+        self.worker_id = leases.register_worker(WORKER_KIND)
+        self._store = new_store(self.worker_id)
+        self._limits = runtime.current()
+
+    def _take_turn(self, ended: list[Result], free: int) -> Batch:
+        if not ended and connection.vendor == "sqlite" and not self._store.peek():
+            return Batch([], self._store.upcoming())  # polled ten times a second: without work it must not take the write lock
+        self._limits = runtime.current()
+        try:
+            return self._store.turn(ended, free)
+        except WorkerBuried:
+            logger.warning("worker_buried", extra={"worker": str(self.worker_id)})
+            self._register()
+            return Batch([])
+
+    def _beat(self) -> None:
+        if leases.beat(self.worker_id):
+            sweep()
+        else:
+            self._register()
+
+    def _retire(self) -> None:
+        try:
+            self._store.give_back(list(self._in_flight))
+            leases.retire(self.worker_id)
+        except (OperationalError, InterfaceError):
+            logger.warning("retire_failed")  # the leases lapse by themselves
+        finally:
+            connection.close()

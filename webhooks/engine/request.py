@@ -1,0 +1,106 @@
+"""From a leased delivery to a signed request, and from its answer to a result. No database."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+
+from django.utils import timezone
+
+from core import redact, signing
+from core.http.sender import Answer, OutboundRequest, Sender, Timings
+from core.runtime import Runtime
+from webhooks.choices import ErrorClass, Outcome, Trigger
+from webhooks.engine.judge import judge
+from webhooks.engine.types import Claimed, Result, Verdict
+
+logger = logging.getLogger(__name__)
+USER_AGENT = "RepoGuard-Webhooks/1"
+
+
+async def attempt(sender: Sender, claimed: Claimed, limits: Runtime, random: Callable[[], float]) -> Result:
+    """Send a delivery once and judge the answer; never raises, so that every lease ends with an outcome."""
+    try:
+        if claimed.target.problem:
+            return _unsendable(claimed, ErrorClass.UNREADABLE_SECRET, claimed.target.problem, random)
+        request = build(claimed, limits)
+        answer = await sender.send(request)
+        verdict = judge(answer, step=claimed.row.step + 1, schedule=claimed.target.schedule, random=random)
+    except Exception:  # an error of ours must end the attempt, be seen in the delivery's log, and be tried again
+        logger.exception("attempt_failed", extra={"delivery": str(claimed.delivery_id), "request_id": claimed.row.request_id})
+        return _unsendable(claimed, ErrorClass.INTERNAL, "The portal itself failed to send this; its log says why.", random)
+    if verdict.outcome is not Outcome.SUCCESS:
+        logger.info("delivery_attempt_failed", extra=_facts(claimed, answer, verdict))
+    elif logger.isEnabledFor(logging.DEBUG):
+        logger.debug("delivery_succeeded", extra=_facts(claimed, answer, verdict))
+    return Result(claimed, answer, verdict, timezone.now(), shown_headers(claimed, request))
+
+
+def build(claimed: Claimed, limits: Runtime) -> OutboundRequest:
+    """Return the signed request of a delivery (Standard Webhooks 1.0.0)."""
+    timestamp = int(timezone.now().timestamp())
+    event_id = str(claimed.row.event_id)
+    headers = {
+        **claimed.target.headers,
+        "Content-Type": "application/json",
+        "User-Agent": USER_AGENT,
+        "webhook-id": event_id,
+        "webhook-timestamp": str(timestamp),
+        "webhook-signature": signing.signature_header(claimed.target.secrets, event_id, timestamp, claimed.body),
+        "X-RepoGuard-Event": claimed.row.event_type,
+        "X-RepoGuard-Delivery": str(claimed.delivery_id),
+        "X-RepoGuard-Attempt": str(claimed.row.attempts + 1),
+    }
+    if claimed.row.request_id:
+        headers["X-Request-Id"] = claimed.row.request_id
+    if claimed.row.trigger == Trigger.REPLAY:
+        headers["X-RepoGuard-Replay"] = "true"
+    return OutboundRequest(
+        url=claimed.target.url,
+        headers=headers,
+        body=claimed.body,
+        connect_timeout=float(limits.connect_timeout_seconds),
+        total_timeout=float(limits.request_timeout_seconds),
+        max_response_body=limits.response_body_bytes,
+    )
+
+
+def shown_headers(claimed: Claimed, request: OutboundRequest) -> dict[str, str]:
+    """Return the sent headers as the log shows them: custom ones and the signature by name only."""
+    return redact.headers(request.headers, secret_names=claimed.target.headers)
+
+
+def without_answer(result: Result) -> Result:
+    """Return a result whose answer could not be stored, as an error of the portal that is tried again."""
+    error = "The answer could not be stored; the portal's log says why."
+    verdict = replace(result.verdict, error_class=ErrorClass.INTERNAL, error=error)
+    return replace(result, answer=_no_answer(), verdict=verdict, request_headers={})
+
+
+def _unsendable(claimed: Claimed, error_class: ErrorClass, sentence: str, random: Callable[[], float]) -> Result:
+    answer = replace(_no_answer(), error_class=error_class.value, error=sentence)
+    verdict = judge(answer, step=claimed.row.step + 1, schedule=claimed.target.schedule, random=random)
+    # our own fault says nothing about the endpoint
+    return Result(claimed, answer, replace(verdict, unhealthy=False), timezone.now(), {})
+
+
+def _no_answer() -> Answer:
+    return Answer(
+        status=None, headers={}, body=b"", truncated=False, error_class="", error="", retry_after=None, address="",
+        timings=Timings(None, None, None, None, None), started_at=timezone.now(),
+    )  # fmt: skip
+
+
+def _facts(claimed: Claimed, answer: Answer, verdict: Verdict) -> dict[str, object]:
+    return {
+        "delivery": str(claimed.delivery_id),
+        "webhook": str(claimed.target.webhook_id),
+        "event_id": str(claimed.row.event_id),
+        "event_type": claimed.row.event_type,
+        "attempt": claimed.row.attempts + 1,
+        "status": answer.status,
+        "outcome": verdict.outcome.value,
+        "error_class": verdict.error_class.value,
+        "request_id": claimed.row.request_id,
+    }

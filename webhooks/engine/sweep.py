@@ -1,0 +1,65 @@
+"""Frees what dead workers held: their deliveries are sent again, and the log says why."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from core import leases
+from core.models import Worker
+from webhooks.choices import ErrorClass, Outcome
+from webhooks.engine import aftermath
+from webhooks.engine.due import lock_states, recompute
+from webhooks.models import DeliveryAttempt, Lease, WebhookDelivery
+
+LOST = "The sending process died before the outcome was known; the delivery is sent again, so the receiver may see it twice."
+
+
+def sweep() -> int:
+    """Free the leases of workers without a fresh heartbeat; returns how many deliveries were freed."""
+    return sum(_bury(worker_id) for worker_id in lost_holders())
+
+
+def lost_holders() -> set[uuid.UUID]:
+    """Return the workers that hold leases but have no fresh heartbeat, or no row at all."""
+    holders = set(Lease.objects.values_list("owner", flat=True).distinct())
+    alive = Worker.objects.filter(~leases.lapsed(), id__in=holders).values_list("id", flat=True) if holders else ()
+    return holders.difference(alive)
+
+
+def _bury(worker_id: uuid.UUID) -> int:
+    with transaction.atomic():
+        # locked and judged again: a worker that was only slow may have renewed its heartbeat meanwhile
+        row = Worker.objects.select_for_update().filter(id=worker_id)
+        if row.exists() and not row.filter(leases.lapsed()).exists():
+            return 0
+        held = Lease.objects.filter(owner=worker_id)
+        hooks = set(held.values_list("webhook_id", flat=True))
+        lock_states(hooks)
+        deliveries = WebhookDelivery.objects.filter(id__in=held.values("delivery_id"))
+        lost = list(deliveries.select_related("webhook").defer("webhook__secrets", "webhook__headers"))
+        DeliveryAttempt.objects.bulk_create([_lost_attempt(delivery) for delivery in lost], batch_size=500)
+        deliveries.update(attempts=F("attempts") + 1, last_error_class=ErrorClass.WORKER_LOST, last_error=LOST)
+        held.delete()
+        recompute(hooks)
+        row.delete()
+    return len(lost)
+
+
+def _lost_attempt(delivery: WebhookDelivery) -> DeliveryAttempt:
+    now = timezone.now()
+    return DeliveryAttempt(
+        delivery_id=delivery.id,
+        webhook_id=delivery.webhook_id,
+        number=delivery.attempts + 1,
+        trigger=delivery.trigger,
+        outcome=Outcome.WORKER_LOST,
+        started_at=now,
+        url=aftermath.shown_url(delivery.webhook.url),
+        error_class=ErrorClass.WORKER_LOST,
+        error=LOST,
+        next_attempt_at=delivery.next_attempt_at,
+    )

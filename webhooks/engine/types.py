@@ -1,0 +1,89 @@
+"""What the parts of the delivery engine hand to one another."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+from core.http.sender import Answer
+from webhooks.choices import ErrorClass, HoldReason, Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A webhook as one batch sees it, its secrets decrypted once. Not for logs: `repr` shows the id only."""
+
+    webhook_id: uuid.UUID
+    url: str = field(repr=False)
+    secrets: tuple[str, ...] = field(repr=False)
+    headers: dict[str, str] = field(repr=False)
+    schedule: tuple[float, ...] = ()
+    problem: str = ""
+    """Why nothing can be sent, where its secrets can't be decrypted."""
+
+
+class EventRow(NamedTuple):
+    """A leased delivery with what it needs of its event."""
+
+    delivery_id: uuid.UUID
+    webhook_id: uuid.UUID
+    event_id: uuid.UUID
+    event_type: str
+    attempts: int
+    step: int
+    trigger: str
+    event_at: datetime
+    size: int
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A leased delivery, ready to be sent."""
+
+    row: EventRow
+    token: uuid.UUID
+    target: Target
+    body: bytes = field(repr=False)
+
+    @property
+    def delivery_id(self) -> uuid.UUID:
+        """Return the id of the delivery."""
+        return self.row.delivery_id
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What a turn claimed, and, when it claimed nothing, when something is due next."""
+
+    claimed: list[Claimed]
+    next_due_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What an answer means for its delivery and for its webhook; delays in seconds."""
+
+    outcome: Outcome
+    error_class: ErrorClass = ErrorClass.NONE
+    error: str = ""
+    delay: float | None = None
+    hold: float | None = None
+    hold_reason: HoldReason = HoldReason.NONE
+    gone: bool = False
+    exhausted: bool = False
+    unhealthy: bool = False
+    """Counts for the breaker: the endpoint is down or overloaded, rather than refusing this one delivery."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """An attempt that ended."""
+
+    claimed: Claimed
+    answer: Answer
+    verdict: Verdict
+    ended_at: datetime
+    request_headers: dict[str, str]
