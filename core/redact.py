@@ -17,7 +17,7 @@ SAFE_HEADERS = frozenset(
     {
         "accept", "accept-encoding", "accept-ranges", "age", "allow", "alt-svc", "cache-control", "cf-ray", "connection",
         "content-disposition", "content-encoding", "content-language", "content-length", "content-type", "date", "deprecation", "etag",
-        "expires", "keep-alive", "last-modified", "link", "ratelimit-limit", "ratelimit-policy", "ratelimit-remaining", "ratelimit-reset",
+        "expires", "keep-alive", "last-modified", "ratelimit-limit", "ratelimit-policy", "ratelimit-remaining", "ratelimit-reset",
         "retry-after", "server", "server-timing", "strict-transport-security", "sunset", "traceparent", "trailer", "transfer-encoding",
         "upgrade", "user-agent", "vary", "via", "warning", "webhook-id", "webhook-timestamp", "www-authenticate", "x-amzn-requestid",
         "x-cache", "x-content-type-options", "x-correlation-id", "x-delivery-id", "x-frame-options", "x-github-delivery", "x-github-event",
@@ -30,36 +30,37 @@ _SENSITIVE = (
 )
 _SECRET_PARAMETER = re.compile(_SENSITIVE + r"|^(?:key|sig|code|auth|pass|pwd|jwt|hmac|sid)$", re.IGNORECASE)
 
-# Whole secrets that are known by their shape. Each branch begins with a literal, so that scanning is one pass.
+# Whole secrets that are known by their shape. The look-behind keeps a scan from starting anew inside a run of token characters.
 _SHAPES = re.compile(
-    r"whsec_[A-Za-z0-9+/=_-]{8,}"
-    r"|whsk_[A-Za-z0-9+/=_-]{8,}"
-    r"|\brg_[A-Za-z0-9_-]{16,}"
-    r"|\bgh[pousr]_[A-Za-z0-9]{16,}"
-    r"|\bgithub_pat_[A-Za-z0-9_]{16,}"
-    r"|\bgl(?:pat|ptt|cbt|rt|dt|soat|ft|imt|agent)-[A-Za-z0-9_.-]{12,}"
-    r"|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"
-    r"|\bxox[a-z]-[A-Za-z0-9-]{8,}"
-    r"|\bxapp-[A-Za-z0-9-]{8,}"
-    r"|\bsk-[A-Za-z0-9_-]{20,}"
-    r"|\bsk_live_[A-Za-z0-9]{8,}"
-    r"|\bsnyk_[a-z]{3}_[A-Za-z0-9_.-]{16,}"
-    r"|\bdckr_pat_[A-Za-z0-9_-]{16,}"
-    r"|\bnpm_[A-Za-z0-9]{30,}"
-    r"|\bpypi-[A-Za-z0-9_-]{30,}"
-    r"|\bSG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}"
-    r"|\bAIza[A-Za-z0-9_-]{35}"
-    r"|\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?"
+    r"(?<![A-Za-z0-9_-])(?:"
+    r"whs(?:ec|k)_[A-Za-z0-9+/=_-]{8,}"
+    r"|rg_[A-Za-z0-9_-]{16,}"
+    r"|gh[pousr]_[A-Za-z0-9]{16,}"
+    r"|github_pat_[A-Za-z0-9_]{16,}"
+    r"|gl(?:pat|ptt|cbt|rt|dt|soat|ft|imt|agent)-[A-Za-z0-9_.-]{12,}"
+    r"|(?:AKIA|ASIA)[A-Z0-9]{16}"
+    r"|xox[a-z]-[A-Za-z0-9-]{8,}"
+    r"|xapp-[A-Za-z0-9-]{8,}"
+    r"|sk-[A-Za-z0-9_-]{20,}"
+    r"|sk_live_[A-Za-z0-9]{8,}"
+    r"|snyk_[a-z]{3}_[A-Za-z0-9_.-]{16,}"
+    r"|dckr_pat_[A-Za-z0-9_-]{16,}"
+    r"|npm_[A-Za-z0-9]{30,}"
+    r"|pypi-[A-Za-z0-9_-]{30,}"
+    r"|SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}"
+    r"|AIza[A-Za-z0-9_-]{35}"
+    r"|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?"
+    r")"
 )
-_SCHEME = re.compile(r"\b(bearer|basic|token|digest)(\s{1,4}|%20|\+)([A-Za-z0-9._~+/=-]{8,})", re.IGNORECASE)
+_SCHEME = re.compile(r"(?<![A-Za-z0-9])(bearer|basic|token|digest)(\s{1,4}|%20|\+)([A-Za-z0-9._~+/=-]{8,})", re.IGNORECASE)
 _PEM_BEGIN = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----")
 _PEM_END = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY-----")
-# "password": "…", 'token'='…', \"secret\":\"…\", api_key=…, <Password>…; the name may carry up to 40 letters on either side
+# "password": "…", 'token' => '…', \"secret\":\"…\", api_key=…, <Password>…; what stands before the word is left alone
 _FIELD = re.compile(
-    r"(?P<name>[A-Za-z0-9_-]{0,40}?(?:" + _SENSITIVE + r")[A-Za-z0-9_-]{0,40})"
-    r"(?P<between>\\?[\"']?\s{0,4}[:=]\s{0,4})"
+    rf"(?P<name>(?:{_SENSITIVE})[A-Za-z0-9_-]{{0,40}})"
+    r"(?P<between>\\?[\"']?\s{0,4}[:=>]{1,2}\s{0,4})"
     r"(?P<value>\\\"[^\"\\]*\\\"|\"(?:[^\"\\]|\\.)*\"?|'(?:[^'\\]|\\.)*'?|[^\s\"'\\,;&<>{}\[\]]+)",
-    re.IGNORECASE,
+    re.IGNORECASE | re.DOTALL,
 )
 _URL = re.compile(r"https?://[^\s\"'<>\\^`{}|]{1,4000}", re.IGNORECASE)
 
@@ -81,7 +82,7 @@ _TOKEN_PATHS = (
     ("open.larksuite.com", 4),
     ("zulip.com", 3),
 )
-_TOKEN_SEGMENT = re.compile(r"(?=[A-Za-z0-9_=.~-]*[0-9])(?=[A-Za-z0-9_=.~-]*[A-Za-z])[A-Za-z0-9_=.~-]{24,}")
+_PIECES = re.compile(r"[-_.~=:]+")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _SHA = re.compile(r"[0-9a-fA-F]{40}|[0-9a-fA-F]{64}")
 
@@ -130,9 +131,19 @@ def _path(path: str, host: str) -> str:
 
 
 def _is_token(segment: str) -> bool:
+    """Say whether a part of a URL looks random; ids (UUID, commit) and words joined by hyphens do not."""
     if _SHAPES.search(segment):
         return True
-    return bool(_TOKEN_SEGMENT.fullmatch(segment)) and not _UUID.fullmatch(segment) and not _SHA.fullmatch(segment)
+    if len(segment) < 20 or _UUID.fullmatch(segment) or _SHA.fullmatch(segment):
+        return False
+    return any(_is_random(piece) for piece in _PIECES.split(segment))
+
+
+def _is_random(piece: str) -> bool:
+    digits = any(character.isdigit() for character in piece)
+    letters = any(character.isalpha() for character in piece)
+    mixed = any(character.isupper() for character in piece) and any(character.islower() for character in piece)
+    return letters and digits and (len(piece) >= 16 or (mixed and len(piece) >= 10))
 
 
 def _parameter(item: str) -> str:
@@ -146,10 +157,9 @@ def body(text: str) -> str:
     """Return a body with known secrets, bearer tokens, private keys and the values of secret-like fields masked."""
     if not text:
         return text
-    clean = _pem(text)
-    clean = _URL.sub(lambda match: url(match.group()) if _credential_like(match.group()) else match.group(), clean)
+    clean = _URL.sub(_mask_url, _pem(text))
     clean = _FIELD.sub(_mask_field, clean)
-    clean = _SCHEME.sub(rf"\1\2{MASK}", clean)
+    clean = _SCHEME.sub(_mask_scheme, clean)
     return _SHAPES.sub(MASK, clean)
 
 
@@ -158,9 +168,17 @@ def text(sentence: str) -> str:
     return body(sentence)
 
 
-def _credential_like(address: str) -> bool:
-    """Say whether a URL inside a text needs the mask: links are what makes an answer useful, so most stay as they are."""
-    return url(address) != address.partition("#")[0]
+def _mask_url(match: re.Match[str]) -> str:
+    """Leave most links as they are: they are what makes an answer useful."""
+    address = match.group()
+    masked = url(address)
+    return masked if MASK in masked or "@" in address else address
+
+
+def _mask_scheme(match: re.Match[str]) -> str:
+    value = match[3]
+    prose = value.isalpha() and (value.islower() or value.istitle())  # "Basic authentication", "token expired"
+    return match.group() if prose else f"{match[1]}{match[2]}{MASK}"
 
 
 def _mask_field(match: re.Match[str]) -> str:

@@ -12,7 +12,7 @@ from aiohttp.http_exceptions import HttpProcessingError  # noqa: TID251
 
 from core import redact
 from core.http.connector import Marks
-from core.http.messages import Failure, OutboundRequest
+from core.http.messages import Failure, OutboundRequest, UnsendableError
 
 Verdict = tuple[Failure, str]
 
@@ -56,7 +56,9 @@ def classify(exc: BaseException, marks: Marks, request: OutboundRequest, host: s
         return _disconnected(marks, host)
     if isinstance(exc, HttpProcessingError):
         return _protocol(exc, host)
-    if isinstance(exc, ValueError):
+    if isinstance(exc, UnicodeError) and marks.dns_start is not None:
+        return Failure.DNS, f"The host name {host} can't be looked up: a part of it is too long or empty. Check its spelling."
+    if isinstance(exc, UnsendableError):
         return Failure.PROTOCOL, "A header could not be sent: its name or value contains a line break or another forbidden character."
     return Failure.INTERNAL, f"The portal failed to send this request ({type(exc).__name__}); its log has the details."
 

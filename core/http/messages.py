@@ -25,6 +25,10 @@ class Failure(StrEnum):
     INTERNAL = "internal"
 
 
+class UnsendableError(ValueError):
+    """A header would break out of its line."""
+
+
 @dataclass(frozen=True, slots=True)
 class OutboundRequest:
     """One POST. Timeouts in seconds; `max_response_body` in bytes is what is kept of the answer's body."""

@@ -22,7 +22,7 @@ from core.errors import AddressRefused, InvalidInput
 from core.http.connector import MARKS, GuardedConnector, Marks, Resolver, tls_context
 from core.http.failures import classify
 from core.http.guard import check_url
-from core.http.messages import Answer, Failure, OutboundRequest, Timings
+from core.http.messages import Answer, Failure, OutboundRequest, Timings, UnsendableError
 
 if TYPE_CHECKING:
     from aiohttp.client_proto import ResponseHandler  # noqa: TID251
@@ -178,7 +178,7 @@ class Sender:
                 connection.close()
 
     def _head(self, target: _Target, request: OutboundRequest) -> bytes:
-        """Return request line and headers. Raises ValueError for a header that would break out of its line."""
+        """Return request line and headers. Raises UnsendableError for a header that would break out of its line."""
         lines = [target.head]
         seen = set()
         for name, value in request.headers.items():
@@ -186,15 +186,18 @@ class Sender:
             if lower in _OWN_HEADERS:
                 continue
             if not _HEADER_NAME.fullmatch(name):
-                raise ValueError("header name")
+                raise UnsendableError
             seen.add(lower)
             lines.append(f"{name}: {value}\r\n")
         lines += [f"{name}: {value}\r\n" for name, value in self._defaults.items() if name.lower() not in seen]
         head = f"{''.join(lines)}Content-Length: {len(request.body)}\r\n\r\n"
         expected = len(lines) + 4  # the first holds three lines, and two close the head
         if head.count("\n") != expected or head.count("\r") != expected or "\0" in head:
-            raise ValueError("header value")
-        return head.encode()
+            raise UnsendableError
+        try:
+            return head.encode()
+        except UnicodeEncodeError:
+            raise UnsendableError from None
 
     def _new_target(self, url: str) -> _Target:
         if len(self._targets) >= MAX_TARGETS:

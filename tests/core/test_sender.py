@@ -446,11 +446,14 @@ async def test_the_systems_resolver_is_asked_in_threads():
     assert answer.timings.dns_ms is not None
 
 
-async def test_a_long_international_label_is_an_answer_too(settings):
-    async with sending(resolver=FakeResolver(UnicodeError("label too long"))) as sender:  # what getaddrinfo may raise
+async def test_a_name_that_cannot_be_encoded_is_a_dns_error():
+    class Strict(FakeResolver):
+        async def resolve(self, host, port=0, family=socket.AF_UNSPEC):
+            raise UnicodeError("label too long")  # as getaddrinfo does
+
+    async with sending(resolver=Strict([])) as sender:
         answer = await sender.send(post("https://example.com/"))
-    assert answer.status is None
-    assert answer.error_class
+    assert (answer.status, answer.error_class) == (None, "dns")
 
 
 async def test_an_unexpected_error_is_an_answer_without_its_text(caplog):
