@@ -15,8 +15,6 @@ from core.models.work import WorkState
 IDEMPOTENCY_HOURS = 24
 HISTORY_DAYS = 14
 DEAD_WORKER_SECONDS = 3600.0
-# the delivery engine buries its own: the rows of a dead drain name the leases that are to be freed
-_BURIED_ELSEWHERE = ("deliveries",)
 
 
 def prune_idempotency_keys(batch: Batch) -> Step:
@@ -40,7 +38,7 @@ def prune_task_results(batch: Batch) -> Step:
 
 def prune_workers(batch: Batch) -> Step:
     """Delete workers that have been silent for an hour."""
-    dead = Worker.objects.filter(leases.lapsed(DEAD_WORKER_SECONDS)).exclude(kind__in=_BURIED_ELSEWHERE)
+    dead = Worker.objects.filter(leases.lapsed(DEAD_WORKER_SECONDS))
     ids = list(dead.values_list("id", flat=True)[: batch.limit])
     if not batch.dry_run:
         dead.filter(id__in=ids).delete()

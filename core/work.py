@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from django.db import DatabaseError, close_old_connections, connection, transaction
+from django.db import Error, close_old_connections, connection, transaction
 from django.db.models import Exists, F, OuterRef, QuerySet
 from django.utils import timezone
 
@@ -201,7 +201,7 @@ def retry_delay(attempts: int) -> float:
 def _record_abort(row: WorkRow, token: uuid.UUID, error: BaseException) -> None:
     try:
         fail(row, token, f"Ended before it was done ({type(error).__name__}).", retry_delay(row.attempts))
-    except DatabaseError:
+    except Error:
         logger.warning("work_abort_not_recorded", extra={"work": str(row.id)})
 
 
@@ -218,7 +218,7 @@ def _beat_once(worker_id: uuid.UUID) -> bool:
     try:
         close_old_connections()
         return leases.beat(worker_id)
-    except DatabaseError:
+    except Error:
         # a database that restarts: the lease lapses if it takes too long, and tokens keep the outcome right
         logger.warning("heartbeat_failed", extra={"worker": str(worker_id)})
         connection.close()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path
 from rest_framework.routers import SimpleRouter
 from rest_framework.viewsets import GenericViewSet
 
 from access.api.views import ApiKeyViewSet, AuditLogViewSet
+from repoguard.health import HealthView
 
 # path below /api/v1/ -> viewset
 RESOURCES: dict[str, type[GenericViewSet[Any]]] = {
@@ -17,7 +18,7 @@ RESOURCES: dict[str, type[GenericViewSet[Any]]] = {
     "audit-log": AuditLogViewSet,
 }
 # routes that are no resources, as path() entries below /api/v1/
-EXTRA_ROUTES: list[URLPattern | URLResolver] = []
+EXTRA_ROUTES: list[URLPattern | URLResolver] = [path("health", HealthView.as_view(), name="health")]
 _OTHER_ROUTES = re.compile(r"^/api/(?!v1/)|^/(?!api/)")
 
 

@@ -8,6 +8,8 @@ from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from repoguard import api_v1
+from repoguard.health import livez
+from repoguard.metrics import metrics_view
 
 handler400 = "core.api.errors.handler400"
 handler403 = "core.api.errors.handler403"
@@ -19,6 +21,8 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
+    path("livez", livez, name="livez"),
+    path("metrics", metrics_view, name="metrics"),
     path("api/v1/", include(api_v1.routes())),
     path("api/", include(api_v1.routes())),
 ]

