@@ -151,7 +151,7 @@ class Command(BaseCommand):
         try:
             if options["save"]:
                 self.file = open(options["save"], "a", encoding="utf-8")  # noqa: SIM115 - open while the command runs
-            catcher = Catcher(_manners(options), secrets, self._report)
+            catcher = Catcher(manners_of(options), secrets, self._report)
             asyncio.run(self._listen(catcher, options["host"], options["port"], counting=options["count"]))
         except OSError as exc:
             raise CommandError(f"{exc.strerror or exc}; choose another --port, --host or --save file.") from None
@@ -212,7 +212,8 @@ class Command(BaseCommand):
         self.stdout.flush()
 
 
-def _manners(options: dict[str, Any]) -> Manners:
+def manners_of(options: dict[str, Any]) -> Manners:
+    """Return the manners that the command's options ask for; raises CommandError."""
     status = options["status"] or (429 if options["retry_after"] is not None else 200)
     if not 200 <= status <= 599:
         raise CommandError("--status must lie between 200 and 599.")
