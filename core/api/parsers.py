@@ -59,7 +59,7 @@ def _finite(text: str) -> float:
 def _check_depth(value: JSONValue) -> None:
     # level by level rather than recursively: the value may be as deep as the parser allowed
     level: list[Any] = [value]
-    for _ in range(MAX_DEPTH + 1):
+    for _ in range(MAX_DEPTH):
         level = [
             child
             for node in level
