@@ -14,7 +14,7 @@ from core.ids import first_id_at
 from core.models import Event, RuntimeSettings
 from webhooks import housekeeping as jobs
 from webhooks.choices import DeliveryStatus, Outcome
-from webhooks.models import DeliveryAttempt, Webhook, WebhookDelivery, WebhookState
+from webhooks.models import DeliveryAttempt, Lease, Webhook, WebhookDelivery, WebhookState
 
 pytestmark = pytest.mark.django_db
 DAY = timedelta(days=1)
@@ -209,21 +209,12 @@ def test_due_times_are_reconciled_in_batches(webhook, monkeypatch):
 
 def test_the_lease_of_an_unknown_worker_is_freed(webhook):
     due = timezone.now() - DAY
-    lost = _delivery(webhook, DeliveryStatus.PENDING, DAY, next_attempt_at=due, lease_owner=uuid.uuid4(), lease_token=uuid.uuid4())
-    live = _delivery(
-        webhook,
-        DeliveryStatus.PENDING,
-        DAY,
-        next_attempt_at=due,
-        lease_owner=leases.register_worker("deliveries"),
-        lease_token=uuid.uuid4(),
-    )
+    lost, live = (_delivery(webhook, DeliveryStatus.PENDING, DAY, next_attempt_at=due) for _ in range(2))
+    for delivery, owner in ((lost, uuid.uuid4()), (live, leases.register_worker("deliveries"))):
+        Lease.objects.create(delivery_id=delivery.id, webhook_id=webhook.id, owner=owner, token=uuid.uuid4())
     assert _run("webhooks.orphaned_leases", dry_run=True) == 1
     assert _run("webhooks.orphaned_leases") == 1
-    lost.refresh_from_db()
-    live.refresh_from_db()
-    assert (lost.lease_owner, lost.lease_token) == (None, None)
-    assert live.lease_owner is not None
+    assert Lease.objects.get().delivery_id == live.id
     assert WebhookState.objects.get().next_due_at == due
 
 
