@@ -1,6 +1,6 @@
 """Deliveries a second of one engine, as a ratio to a bare aiohttp loop that posts the same bytes to the same receiver.
 
-    DATABASE_URL=postgres://… .venv/bin/python -m bench.deliveries [--events 10000] [--rounds 3]
+DATABASE_URL=postgres://… .venv/bin/python -m bench.deliveries [--events 10000] [--rounds 3]
 """
 
 from __future__ import annotations
@@ -9,15 +9,16 @@ import argparse
 import asyncio
 import statistics
 import time
+import uuid
 
 from bench import setup
 
 setup.start_django()
 
 import aiohttp  # noqa: E402
+import orjson  # noqa: E402
 
 from webhooks.engine.pump import Engine  # noqa: E402
-from webhooks.engine.targets import body  # noqa: E402
 
 PORT = 9801
 
@@ -56,10 +57,9 @@ def engine_run(url: str, events: int) -> float:
 
 
 def bodies(count: int) -> list[bytes]:
-    """Return the delivered bodies of some events."""
-    from core.models import Event
-
-    return [body(e.id, e.type, e.created_at, __import__("json").dumps(e.payload, separators=(",", ":"))) for e in Event.objects.all()[:count]]
+    """Return bodies of the same size as the delivered ones."""
+    event = {"id": str(uuid.uuid4()), "type": "custom.bench", "timestamp": "2026-01-01T00:00:00.000Z"}
+    return [orjson.dumps({**event, "data": {**setup.push_payload(), "n": n}}) for n in range(count)]
 
 
 def main() -> None:

@@ -73,12 +73,14 @@ def make_webhook(name: str, url: str, concurrency: int = 200, events: tuple[str,
     """Create a webhook without an owner."""
     from webhooks.services import create_webhook
 
-    return create_webhook(name=name, url=url, events=list(events), concurrency=concurrency)[0]
+    return create_webhook({"name": name, "url": url, "events": list(events), "concurrency": concurrency})[0]
 
 
 def push_payload() -> dict[str, Any]:
     """Return data of the size of a small push event (about 1 kB)."""
-    commits = [{"id": f"{n:040x}", "message": f"Fix the thing number {n}", "author": {"name": "Alice", "email": "a@example.com"}} for n in range(6)]
+    commits = [
+        {"id": f"{n:040x}", "message": f"Fix the thing number {n}", "author": {"name": "Alice", "email": "a@example.com"}} for n in range(6)
+    ]
     return {"ref": "refs/heads/main", "repository": {"full_name": "acme/shop", "private": True}, "commits": commits}
 
 

@@ -72,7 +72,7 @@ class EncryptedTextField(FernetTextField):  # type: ignore[misc]  # the package 
         for key in settings.FERNET_KEYS:
             if key_id(key).encode() == name:
                 try:
-                    return cast("bytes", _fernet(key).decrypt(token)).decode()
+                    return _fernet(key).decrypt(token).decode()
                 except InvalidToken as error:
                     raise DecryptError("A stored secret is damaged: its token does not match its key.") from error
         raise DecryptError("A stored secret was made with a key that FERNET_KEYS no longer holds. Put that key back as a later entry.")
@@ -126,7 +126,7 @@ class RawJSONField(models.TextField):  # type: ignore[type-arg]
     def get_prep_value(self, value: Any) -> str | None:
         """Turn a value into its stored text; a RawJSON text is taken as it is."""
         if value is None or hasattr(value, "as_sql"):
-            return value
+            return cast("str | None", value)
         return str(value) if isinstance(value, RawJSON) else self.dump(value)
 
     def from_db_value(self, value: Any, expression: Any, connection: BaseDatabaseWrapper) -> JSONValue:

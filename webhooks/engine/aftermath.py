@@ -93,7 +93,9 @@ def shown_url(url: str) -> str:
     return redact.url(url)[:2000]
 
 
-def apply(states: Mapping[uuid.UUID, WebhookState], standings: Mapping[uuid.UUID, Standing], results: Sequence[Result], now: datetime) -> None:
+def apply(
+    states: Mapping[uuid.UUID, WebhookState], standings: Mapping[uuid.UUID, Standing], results: Sequence[Result], now: datetime
+) -> None:
     """Disable webhooks that are gone or failed for too long, and publish the operational events of a batch."""
     notable = [result for result in results if result.verdict.outcome is Outcome.FAILED and not _operational(result.claimed.row.event_type)]
     changed = {hook: standing for hook, standing in standings.items() if _is_news(standing)}
@@ -176,7 +178,9 @@ def count(results: Sequence[Result]) -> None:
         if outcome != Outcome.RETRY.value:
             counts[DELIVERIES, metrics.labels(outcome=outcome)] += number
     done = (result for result in results if result.verdict.outcome is Outcome.SUCCESS)
-    counts |= metrics.histogram(LATENCY, {}, [(result.ended_at - result.claimed.row.event_at).total_seconds() for result in done])
+    counts |= metrics.histogram(LATENCY, {}, [result.ended_at.timestamp() - result.claimed.row.event_at for result in done])
     took = (result.answer.timings.total_ms for result in results)
-    counts |= metrics.histogram(DURATION, {}, [milliseconds / 1000 for milliseconds in took if milliseconds is not None], metrics.DURATION_BUCKETS)
+    counts |= metrics.histogram(
+        DURATION, {}, [milliseconds / 1000 for milliseconds in took if milliseconds is not None], metrics.DURATION_BUCKETS
+    )
     metrics.add(counts)

@@ -58,12 +58,14 @@ def recompute(webhook_ids: Collection[uuid.UUID], full: Collection[uuid.UUID] = 
         following = None
         if due is not None and state.enabled:
             following = max(due, state.hold_until) if state.hold_until else due
-        WebhookState.objects.filter(webhook_id=state.webhook_id).update(oldest_due_at=due, next_due_at=following, full=state.webhook_id in full)
+        WebhookState.objects.filter(webhook_id=state.webhook_id).update(
+            oldest_due_at=due, next_due_at=following, full=state.webhook_id in full
+        )
 
 
 def oldest_waiting(webhook_id: uuid.UUID) -> datetime | None:
     """Return when the first waiting delivery of a webhook is due: three index probes, however many wait."""
-    firsts = []
+    firsts: list[datetime | None] = []
     for lane in Lane.values:
         waiting = WebhookDelivery.objects.filter(WAITING, webhook_id=webhook_id, lane=lane)
         firsts.extend(waiting.order_by("next_attempt_at").values_list("next_attempt_at", flat=True)[:1])

@@ -7,7 +7,7 @@ is an address that the guard refuses.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from http import HTTPStatus
 
 from core.http.sender import Answer
@@ -41,7 +41,7 @@ _ADVICE = {
 }
 
 
-def judge(answer: Answer, *, step: int, schedule: Sequence[float], random: Callable[[], float]) -> Verdict:
+def judge(answer: Answer, *, step: int, schedule: tuple[float, ...], random: Callable[[], float]) -> Verdict:
     """Return the verdict on the answer to an attempt.
 
     `step` counts the attempts of this cycle, this one included; `schedule` holds the delays after each; `random` returns a

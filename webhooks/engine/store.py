@@ -22,8 +22,8 @@ from webhooks.choices import BreakerState, HoldReason, Lane
 from webhooks.engine import aftermath
 from webhooks.engine.due import lock_states, recompute
 from webhooks.engine.standing import Standing, refill, settle, spend
-from webhooks.engine.targets import EventRow, bodies, load_targets
-from webhooks.engine.types import Batch, Claimed, Result
+from webhooks.engine.targets import body, large_payloads, load_targets
+from webhooks.engine.types import Batch, Claimed, EventRow, Result
 from webhooks.models import DeliveryAttempt, DueHint, Lease, Webhook, WebhookDelivery, WebhookState
 from webhooks.models.delivery import WAITING
 
@@ -88,7 +88,9 @@ class Store:
 
     def upcoming(self) -> datetime | None:
         """Return when something is due next, as far as it is known."""
-        return WebhookState.objects.filter(enabled=True, full=False, next_due_at__isnull=False).aggregate(at=Min("next_due_at"))["at"]
+        claimable = WebhookState.objects.filter(enabled=True, full=False, next_due_at__isnull=False)
+        found: datetime | None = claimable.aggregate(at=Min("next_due_at"))["at"]
+        return found
 
     # --- what publishers left ------------------------------------------------------------------------------------
 
@@ -111,9 +113,8 @@ class Store:
     def _record(self, states: dict[uuid.UUID, WebhookState], results: Sequence[Result], now: datetime) -> list[Result]:
         if not results:
             return []
-        accepted = self.finish(results, now)
+        accepted = self.write(results, now)
         valid = [result for result in results if result.claimed.delivery_id in accepted and result.claimed.target.webhook_id in states]
-        self.insert_attempts(valid)
         grouped: dict[uuid.UUID, list[Result]] = defaultdict(list)
         for result in valid:
             grouped[result.claimed.target.webhook_id].append(result)
@@ -122,8 +123,8 @@ class Store:
         aftermath.apply(states, standings, valid, now)
         return valid
 
-    def finish(self, results: Sequence[Result], now: datetime) -> set[uuid.UUID]:
-        """End the leases of these deliveries under their tokens; returns the ids whose lease was still held."""
+    def write(self, results: Sequence[Result], now: datetime) -> set[uuid.UUID]:
+        """End the leases under their tokens, change those deliveries, append their attempts; returns the ids that were still held."""
         accepted = set()
         for result in results:
             claimed = result.claimed
@@ -131,11 +132,9 @@ class Store:
             if held.delete()[0]:
                 WebhookDelivery.objects.filter(id=claimed.delivery_id).update(**aftermath.delivery_changes(result, now))
                 accepted.add(claimed.delivery_id)
+        attempts = [DeliveryAttempt(**aftermath.attempt_values(result)) for result in results if result.claimed.delivery_id in accepted]
+        DeliveryAttempt.objects.bulk_create(attempts, batch_size=500)
         return accepted
-
-    def insert_attempts(self, results: Sequence[Result]) -> None:
-        """Append the attempts to the log."""
-        DeliveryAttempt.objects.bulk_create([DeliveryAttempt(**aftermath.attempt_values(result)) for result in results], batch_size=500)
 
     def save_states(self, states: Sequence[WebhookState]) -> None:
         """Write what a turn changes of the state rows."""
@@ -144,9 +143,7 @@ class Store:
 
     # --- claim ---------------------------------------------------------------------------------------------------
 
-    def _claim(
-        self, states: dict[uuid.UUID, WebhookState], free: int, now: datetime
-    ) -> tuple[list[EventRow], uuid.UUID, list[uuid.UUID]]:
+    def _claim(self, states: dict[uuid.UUID, WebhookState], free: int, now: datetime) -> tuple[list[EventRow], uuid.UUID, list[uuid.UUID]]:
         """Lease for the webhooks whose rows are locked already and for others that are due; adds the latter to `states`."""
         for state in self.due_states(now, states.keys()):
             states[state.webhook_id] = state
@@ -213,8 +210,11 @@ class Store:
             "event__request_id",
         )  # fmt: skip
         order = {delivery_id: place for place, delivery_id in enumerate(picked)}
-        rows = [EventRow(*row) for row in WebhookDelivery.objects.filter(id__in=picked).values_list(*columns)]
-        Lease.objects.bulk_create([Lease(delivery_id=row.delivery_id, webhook_id=row.webhook_id, owner=self.worker_id, token=token) for row in rows])
+        found = WebhookDelivery.objects.filter(id__in=picked).values_list(*columns)
+        rows = [EventRow._make((*row[:7], row[7].timestamp(), *row[8:], None)) for row in found]
+        Lease.objects.bulk_create(
+            [Lease(delivery_id=row.delivery_id, webhook_id=row.webhook_id, owner=self.worker_id, token=token) for row in rows]
+        )
         return sorted(rows, key=lambda row: order[row.delivery_id])
 
     def _prepare(self, leased: Sequence[EventRow], token: uuid.UUID) -> list[Claimed]:
@@ -231,8 +231,8 @@ class Store:
         if len(kept) < len(leased):
             self.give_back([row.delivery_id for row in leased[len(kept) :]])
         targets = load_targets({row.webhook_id for row in kept})
-        body_of = bodies(kept)
-        return [Claimed(row, token, targets[row.webhook_id], body_of[row.event_id]) for row in kept if row.webhook_id in targets]
+        data = large_payloads(kept)
+        return [Claimed(row, token, targets[row.webhook_id], body(row, data)) for row in kept if row.webhook_id in targets]
 
     def give_back(self, delivery_ids: Sequence[uuid.UUID]) -> None:
         """End leases without an attempt: nothing was sent, or the process stops."""

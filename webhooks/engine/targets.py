@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import cast
 
-from django.db.models import TextField
+from django.db.models import QuerySet, TextField
 from django.db.models.functions import Cast
 from django.utils import timezone
 
@@ -31,7 +32,7 @@ def load_targets(webhook_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Target]:
         return {hook.id: _readable(hook) for hook in _hooks(webhook_ids).defer("secrets", "headers")}
 
 
-def _hooks(webhook_ids: Collection[uuid.UUID]) -> Iterable[Webhook]:
+def _hooks(webhook_ids: Collection[uuid.UUID]) -> QuerySet[Webhook]:
     return Webhook.objects.filter(id__in=webhook_ids).only("id", "url", "secrets", "headers", "retry_config")
 
 
@@ -44,21 +45,22 @@ def _readable(hook: Webhook) -> Target:
 
 
 def _target(hook: Webhook) -> Target:
-    headers = {str(name): str(value) for name, value in (hook.headers or {}).items()}
-    secrets = tuple(signing_secrets(hook.secrets, timezone.now()))
+    stored: dict[str, str] | None = cast("dict[str, str] | None", hook.headers)
+    headers = {str(name): str(value) for name, value in (stored or {}).items()}
+    secrets = tuple(signing_secrets(cast("list[dict[str, str | None]]", hook.secrets), timezone.now()))
     return Target(hook.id, hook.url, secrets, headers, schedule_of(hook.retry_config))
 
 
-def bodies(rows: Sequence[EventRow]) -> dict[uuid.UUID, bytes]:
-    """Return the delivered body of each event, with `data` exactly as it was stored."""
-    found = Event.objects.filter(id__in={row.event_id for row in rows}).annotate(text=Cast("payload", TextField()))
-    return {
-        event_id: body(event_id, event_type, created_at, text)
-        for event_id, event_type, created_at, text in found.values_list("id", "type", "created_at", "text")
-    }
+def large_payloads(rows: Sequence[EventRow]) -> dict[uuid.UUID, str]:
+    """Return the payloads, as stored, that were not read with their rows."""
+    missing = {row.event_id for row in rows if row.data is None}
+    if not missing:
+        return {}
+    return dict(Event.objects.filter(id__in=missing).values_list("id", Cast("payload", TextField())))
 
 
-def body(event_id: uuid.UUID, event_type: str, created_at: datetime, data: str) -> bytes:
-    """Return the delivered JSON; `data` is stored as ASCII JSON and goes out to the letter."""
-    moment = created_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return f'{{"id":"{event_id}","type":"{event_type}","timestamp":"{moment}","data":{data}}}'.encode("ascii")
+def body(row: EventRow, payloads: Mapping[uuid.UUID, str]) -> bytes:
+    """Return the delivered JSON; `data` was stored as ASCII JSON and goes out to the letter."""
+    moment = datetime.fromtimestamp(row.event_at, UTC).isoformat(timespec="milliseconds")
+    data = payloads[row.event_id] if row.data is None else row.data
+    return f'{{"id":"{row.event_id}","type":"{row.event_type}","timestamp":"{moment[:-6]}Z","data":{data}}}'.encode("ascii")

@@ -34,9 +34,12 @@ class EventRow(NamedTuple):
     attempts: int
     step: int
     trigger: str
-    event_at: datetime
+    event_at: float
+    """When it was published, in seconds since the epoch."""
     size: int
     request_id: str
+    data: str | None
+    """The payload as JSON text; None where it is too large to be read with every row."""
 
 
 @dataclass(frozen=True, slots=True)
