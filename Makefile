@@ -13,8 +13,9 @@ setup: ## Install into .venv; create keys, database and the admin user where the
 	@$(PYTHON) repoguard/bootstrap.py
 	@$(BIN)/python manage.py prepare
 
-run: setup ## Start the portal (web and workers) on PORT, 8000 by default.
-	@exec $(BIN)/python manage.py supervise --hello
+run: ## Start the portal (web and workers) on PORT, 8000 by default.
+	@$(PYTHON) repoguard/bootstrap.py
+	@exec $(BIN)/python manage.py supervise --prepare --hello
 
 dev: ## Install what development and tests need.
 	@$(PYTHON) repoguard/bootstrap.py --dev

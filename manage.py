@@ -17,7 +17,7 @@ def main(arguments: list[str]) -> None:
     """Run one management command with RepoGuard's settings."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "repoguard.settings")
     try:
-        if arguments[1:2] == ["prepare"]:
+        if "prepare" in arguments[1:2] or "--prepare" in arguments:
             # the settings can't be read without keys, so they come before any command of Django's
             from_file, data_dir = env.locate(Path(__file__).resolve().parent)
             keys.ensure(data_dir, from_file | os.environ)

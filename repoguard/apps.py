@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.core.checks import Tags, register
 
 from builds.events import EVENT_TYPES as BUILD_TYPES
 from core.event_types import catalogue
+from repoguard import checks
 from scans.events import EVENT_TYPES as SCAN_TYPES
 
 
@@ -16,5 +18,6 @@ class RepoguardConfig(AppConfig):
     verbose_name = "RepoGuard"
 
     def ready(self) -> None:
-        """Declare the event types of the rooms that have no tables yet."""
+        """Register the checks, and declare the event types of the rooms that have no tables yet."""
+        register(checks.check_installation, Tags.security)
         catalogue.register([*BUILD_TYPES, *SCAN_TYPES])

@@ -16,6 +16,8 @@ from typing import Any
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+_DATABASES = {"postgres", "postgresql", "sqlite"}
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -69,18 +71,30 @@ class Environment:
     def database(self, name: str, sqlite_path: Path) -> dict[str, Any]:
         """Return Django's database settings for the URL in `name`, or for SQLite at `sqlite_path`."""
         raw = self._raw(name) or f"sqlite:///{sqlite_path}"
+        if raw.partition("://")[0] not in _DATABASES or "://" not in raw:  # environ would warn, and show the password
+            raise ImproperlyConfigured(f"{name} names no PostgreSQL (postgres://user:password@host:5432/name) and no SQLite.")
         try:
             config: dict[str, Any] = dict(environ.Env.db_url_config(raw))
-        except (ValueError, ImproperlyConfigured) as error:
+        except ValueError as error:
             raise ImproperlyConfigured(f"{name} is not a database URL like postgres://user:password@host:5432/name.") from error
         # django-q2's broker closes old connections at each call: without an age every statement would open a new one
         config |= {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}
         if "sqlite" in config["ENGINE"]:
             pragmas = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA mmap_size=134217728; PRAGMA cache_size=-20000;"
             config["OPTIONS"] = {"transaction_mode": "IMMEDIATE", "timeout": 20, "init_command": pragmas}
-        elif "postgresql" not in config["ENGINE"]:
-            raise ImproperlyConfigured(f"{name} names {config['ENGINE']}; RepoGuard runs on PostgreSQL or SQLite.")
+        else:
+            # a database host that swallows packets must not hang the health check (and all else) for minutes
+            config["OPTIONS"] = {"connect_timeout": 5, "tcp_user_timeout": 30_000} | config.get("OPTIONS", {})
         return config
+
+    def table(self) -> str:
+        """Return every setting that was asked for as a Markdown table, for docs/settings.md."""
+        lines = ["| name | kind | default | meaning |", "| --- | --- | --- | --- |"]
+        for setting in sorted(self.documented.values(), key=lambda setting: setting.name):
+            default = f"`{setting.default}`" if setting.default else ""
+            mark = " **Secret.**" if setting.secret else ""
+            lines.append(f"| `{setting.name}` | {setting.kind} | {default} | {setting.help}{mark} |")
+        return "\n".join(lines) + "\n"
 
     def _cast(
         self, name: str, cast: type, default: object, help_text: str, kind: str, *, secret: bool = False, shown: str | None = None

@@ -19,16 +19,14 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.db import OperationalError, connection, transaction
 from django.db.migrations.executor import MigrationExecutor
-from django.utils.module_loading import import_string
 
+from access import services
 from access.choices import Role
-from core import runfiles
+from core import runfiles, schedules
 
 Say = Callable[[str], None]
 DATABASE_PATIENCE_SECONDS = 60.0
 _LOCK_NUMBER = 7_236_871_001  # any number that no other program takes as an advisory lock of this database
-# what the apps themselves see to, in this order
-STEPS: tuple[str, ...] = ("core.schedules.ensure",)
 
 
 def run(say: Say) -> None:
@@ -36,9 +34,11 @@ def run(say: Say) -> None:
     wait_for_database(say)
     with turn():
         migrate(say)
-        for path in STEPS:
-            import_string(path)()
+        services.ensure_roles()
         ensure_admin(say)
+        if services.ensure_initial_key():
+            say("Created the API key of INITIAL_API_KEY.")
+        schedules.ensure()
 
 
 def wait_for_database(say: Say, patience: float = DATABASE_PATIENCE_SECONDS) -> None:

@@ -22,13 +22,13 @@ PRODUCTION = MODE == "production"
 DEBUG = ENV.switch("DEBUG", False, "Django's debug pages. Never in production.")
 SECRET_KEY = ENV.text("SECRET_KEY", "", "Signs sessions and queued tasks. `make run` generates one.", secret=True)
 FERNET_KEYS = ENV.words("FERNET_KEYS", [], "Keys that encrypt stored secrets: the first encrypts, all decrypt.", secret=True)
-ALLOWED_HOSTS = ENV.words(
-    "ALLOWED_HOSTS", [] if PRODUCTION else ["localhost", "127.0.0.1", "[::1]"], "Host names the portal answers to."
-)
+ALLOWED_HOSTS = ENV.words("ALLOWED_HOSTS", [] if PRODUCTION else ["localhost", "127.0.0.1", "[::1]"], "Host names the portal answers to.")
 CSRF_TRUSTED_ORIGINS = ENV.words("CSRF_TRUSTED_ORIGINS", [], "Origins (https://host) whose forms are accepted behind a proxy.")
 PORT = ENV.integer("PORT", 8000, "TCP port of the web server.", low=1)
 BIND = ENV.text("BIND", "127.0.0.1", "Address the web server listens on.")
-PUBLIC_URL = ENV.text("PUBLIC_URL", f"http://localhost:{PORT}", "Address of the portal as people and other systems reach it.", shown="http://localhost:$PORT")
+PUBLIC_URL = ENV.text(
+    "PUBLIC_URL", f"http://localhost:{PORT}", "Address of the portal as people and other systems reach it.", shown="http://localhost:$PORT"
+)
 WEB_PROCESSES = ENV.integer("WEB_PROCESSES", 2, "Web server processes.", low=1)
 WEB_THREADS = ENV.integer("WEB_THREADS", 4, "Threads in each web server process.", low=1)
 if MODE not in {"local", "production"}:
@@ -181,6 +181,8 @@ INITIAL_API_KEY = ENV.text(
 ADMIN_USERNAME = ENV.text("ADMIN_USERNAME", "admin", "Name of the first admin user.")
 ADMIN_PASSWORD = ENV.text("ADMIN_PASSWORD", "", "Password of the first admin user; generated and printed once when unset.", secret=True)
 LOG_LEVEL = ENV.text("LOG_LEVEL", "INFO", "Least severe log lines that are written: DEBUG, INFO, WARNING or ERROR.").upper()
+if LOG_LEVEL not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
+    raise ImproperlyConfigured(f"LOG_LEVEL is {LOG_LEVEL!r}; set it to DEBUG, INFO, WARNING or ERROR.")
 METRICS_TOKEN = ENV.text(
     "METRICS_TOKEN", "", "Bearer token that /metrics asks for; without one it answers to this machine only.", secret=True
 )
@@ -195,6 +197,7 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_PARSER_CLASSES": ["core.api.parsers.StrictJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "core.api.schema.RepoGuardSchema",
     "EXCEPTION_HANDLER": "core.api.errors.handle_exception",
+    "UNICODE_JSON": False,  # a lone surrogate in posted data is valid JSON as an escape, and can't be sent as UTF-8
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
 SPECTACULAR_SETTINGS: dict[str, Any] = {
@@ -208,6 +211,11 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
+    "ENUM_NAME_OVERRIDES": {
+        "DeliveryStatusEnum": "webhooks.choices.DeliveryStatus",
+        "ErrorClassEnum": "webhooks.choices.ErrorClass",
+        "WebhookStatusEnum": "webhooks.choices.WebhookStatus",
+    },
     "PREPROCESSING_HOOKS": ["repoguard.api_v1.only_current_version"],
 }
 

@@ -53,6 +53,7 @@ def production() -> dict[str, str]:
         "PUBLIC_URL": "https://repoguard.example.com",
         "DATABASE_URL": "postgres://repoguard:secret@db.example.com:5432/repoguard",
         "REDIS_URL": "redis://redis.example.com:6379/0",
+        "TRUSTED_PROXIES": "10.0.0.1/32",
     }
 
 

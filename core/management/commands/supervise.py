@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import socket
 from argparse import ArgumentParser
 from typing import Any
 
 from django.conf import settings
+from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
 from core import queue
-from core.supervisor import child
+from core.supervisor import alive, child
 from core.supervisor.child import CannotStart
 from core.supervisor.watch import Supervisor
 
@@ -25,6 +25,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
         parser.add_argument("--only", default=",".join(PROGRAMS), help=f"What to run here: any of {', '.join(PROGRAMS)}. Default: all.")
+        parser.add_argument("--prepare", action="store_true", help="Run `manage.py prepare` first.")
         parser.add_argument("--hello", action="store_true", help="Say where the portal is once it answers.")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -33,6 +34,8 @@ class Command(BaseCommand):
         unknown = sorted(set(names) - set(PROGRAMS))
         if unknown or not names:
             raise CommandError(f"--only takes any of {', '.join(PROGRAMS)}, not {', '.join(unknown) or 'nothing'}.", returncode=2)
+        if options["prepare"]:
+            call_command("prepare", stdout=self.stdout)
         children = [child.web() if name == "web" else child.cluster(name) for name in dict.fromkeys(names)]
         hello = Greeting(self) if options["hello"] and "web" in names else None
         try:
@@ -67,10 +70,6 @@ class Greeting:
 
 def portal_answers() -> bool:
     """Say whether the web server answers, and not merely listens."""
-    host = "127.0.0.1" if settings.BIND in {"0.0.0.0", ""} else settings.BIND  # noqa: S104 - compared, not bound
-    try:
-        with socket.create_connection((host, settings.PORT), timeout=1) as connection:
-            connection.sendall(b"GET /livez HTTP/1.0\r\nHost: localhost\r\n\r\n")
-            return connection.recv(64).startswith(b"HTTP/1.")
-    except OSError:
-        return False
+    host = next(iter(settings.ALLOWED_HOSTS), "localhost")
+    address = "127.0.0.1" if settings.BIND in {"0.0.0.0", ""} else settings.BIND  # noqa: S104 - compared, not bound
+    return alive.web_answers(settings.PORT, host, address)

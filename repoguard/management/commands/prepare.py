@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
 from core.context import Actor, acting
+from core.errors import RepoGuardError
 from repoguard import prepare
 
 
@@ -18,7 +19,10 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Prepare the installation."""
         with acting(Actor("command", "", "manage.py prepare")):
-            prepare.run(self._say)
+            try:
+                prepare.run(self._say)
+            except RepoGuardError as error:
+                raise CommandError(error.message) from error
 
     def _say(self, line: str) -> None:
         self.stdout.write(line)
