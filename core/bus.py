@@ -20,7 +20,7 @@ from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from core import context
-from core.errors import InvalidInput
+from core.errors import InvalidInput, TooLarge
 from core.event_types import check_data
 from core.fields import JSONValue, RawJSON, RawJSONField
 from core.ids import uuid7
@@ -42,6 +42,14 @@ class Announcement:
     idempotency_key: str | None = None
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A checked event that is not stored yet, and its data."""
+
+    event: Event
+    data: JSONValue
+
+
 class Sink(Protocol):
     """Takes the events of one publication, inside the publisher's transaction."""
 
@@ -59,18 +67,29 @@ def publish(
 ) -> Event:
     """Publish one event; with an `idempotency_key` that was used before, return that event and publish nothing.
 
-    Raises InvalidInput for an unknown type, data over EVENT_MAX_BYTES, not representable as JSON, or against a strict schema.
+    Raises InvalidInput for an unknown type, data that JSON can't express or that break a strict schema; TooLarge for data over
+    EVENT_MAX_BYTES.
     """
     return publish_all([Announcement(type, data, owner_id, repository_id, idempotency_key)])[0]
 
 
 def publish_all(announcements: Sequence[Announcement]) -> list[Event]:
     """Publish several events in one transaction, in order; raises as publish() does, and then publishes none."""
-    events = [_event(announcement) for announcement in announcements]
+    return publish_prepared([prepare(announcement) for announcement in announcements])
+
+
+def prepare(announcement: Announcement) -> Prepared:
+    """Check an announcement and make its event, without storing it; raises InvalidInput and TooLarge."""
+    return Prepared(_event(announcement), announcement.data)
+
+
+def publish_prepared(prepared: Sequence[Prepared]) -> list[Event]:
+    """Publish events that prepare() made, in one transaction and in order."""
+    events = [one.event for one in prepared]
     with transaction.atomic():
         known = _insert(events)
-        for event, announcement in zip(events, announcements, strict=True):
-            event.payload = announcement.data
+        for one in prepared:
+            one.event.payload = one.data
         fresh = [event for event in events if known.get(event.idempotency_key or "", event) is event]
         for sink, required in _sinks():
             _feed(sink, required, fresh)
@@ -93,7 +112,8 @@ def _event(announcement: Announcement) -> Event:
     except (ValueError, RecursionError) as error:
         raise InvalidInput.of("data", "holds a number that JSON can't express, or is nested too deeply.") from error
     if len(text) > settings.EVENT_MAX_BYTES:
-        raise InvalidInput.of("data", f"is {len(text)} bytes of JSON; EVENT_MAX_BYTES allows {settings.EVENT_MAX_BYTES}.", code="too_large")
+        sentence = f"is {len(text)} bytes of JSON; EVENT_MAX_BYTES allows {settings.EVENT_MAX_BYTES}."
+        raise TooLarge(f"data: {sentence}", fields={"data": [sentence]})
     return Event(
         id=uuid7(),
         type=announcement.type,

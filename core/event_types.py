@@ -112,7 +112,7 @@ def check_pattern(pattern: str) -> None:
         if family or any(t.name.startswith(stem) for t in catalogue.all()):
             raise InvalidInput.of("events", f"{pattern} can't be used: operational events are subscribed one by one, by their exact names.")
     raise InvalidInput.of(
-        "events", f"{pattern[:MAX_NAME]} is not a known event type; GET /api/v1/event-types lists them.", code="unknown_event_type"
+        "events", f"{pattern[:MAX_NAME]!r} is not a known event type; GET /api/v1/event-types lists them.", code="unknown_event_type"
     )
 
 
@@ -121,7 +121,7 @@ def check_data(name: str, data: JSONValue) -> EventType:
     event_type = catalogue.find(name)
     if event_type is None:
         raise InvalidInput.of(
-            "type", f"{name[:MAX_NAME]} is not a known event type; GET /api/v1/event-types lists them.", code="unknown_event_type"
+            "type", f"{name[:MAX_NAME]!r} is not a known event type; GET /api/v1/event-types lists them.", code="unknown_event_type"
         )
     if not isinstance(data, dict):
         raise InvalidInput.of("data", "must be a JSON object.")

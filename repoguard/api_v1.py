@@ -10,12 +10,21 @@ from rest_framework.routers import SimpleRouter
 from rest_framework.viewsets import GenericViewSet
 
 from access.api.views import ApiKeyViewSet, AuditLogViewSet
+from integrations.api.views import RepositoryViewSet
+from webhooks.api.deliveries import DeliveryViewSet
+from webhooks.api.events import EventTypeViewSet, EventViewSet
+from webhooks.api.webhooks import WebhookViewSet
 from repoguard.health import HealthView
 
 # path below /api/v1/ -> viewset
 RESOURCES: dict[str, type[GenericViewSet[Any]]] = {
     "api-keys": ApiKeyViewSet,
     "audit-log": AuditLogViewSet,
+    "deliveries": DeliveryViewSet,
+    "event-types": EventTypeViewSet,
+    "events": EventViewSet,
+    "repositories": RepositoryViewSet,
+    "webhooks": WebhookViewSet,
 }
 # routes that are no resources, as path() entries below /api/v1/
 EXTRA_ROUTES: list[URLPattern | URLResolver] = [path("health", HealthView.as_view(), name="health")]

@@ -17,6 +17,7 @@ from core.event_types import catalogue, patterns_for
 from core.models import Event
 from webhooks import queue_rows
 from webhooks.choices import Trigger
+from webhooks.envelope import envelope
 from webhooks.filters import matches
 from webhooks.models import Subscription, WebhookRepository
 from webhooks.queue_rows import NewDelivery
@@ -69,7 +70,7 @@ def _subscribers(patterns: Iterable[str], owners: Iterable[uuid.UUID | None]) ->
 def _receivers(event: Event, patterns: Iterable[str], subscribers: dict[str, dict[uuid.UUID, _Subscriber]]) -> Iterator[_Subscriber]:
     candidates = {subscriber.id: subscriber for pattern in patterns for subscriber in subscribers.get(pattern, {}).values()}
     about = _about(event)
-    body = {"id": str(event.id), "type": event.type, "timestamp": event.created_at.isoformat(), "data": event.payload}
+    body = envelope(event)
     for subscriber in candidates.values():
         if subscriber.owner_id not in (None, event.owner_id) or str(subscriber.id) == about:
             continue

@@ -48,7 +48,7 @@ def check_retry_config(config: object) -> dict[str, Any] | None:
     if not isinstance(config, dict):
         raise _invalid('must be an object such as {"schedule": [5, 300, 3600]}.')
     if unknown := sorted(set(config) - _KEYS):
-        raise _invalid(f"{', '.join(unknown)[:100]} is not known; it takes schedule (seconds) and max_attempts.")
+        raise _invalid(f"{', '.join(map(repr, unknown))[:100]} is not known; it takes schedule (seconds) and max_attempts.")
     schedule, attempts = config.get("schedule"), config.get("max_attempts")
     if schedule is not None:
         _check_schedule(schedule)

@@ -56,7 +56,7 @@ def test_without_a_schedule_there_is_no_retry() -> None:
     [
         ([5], "must be an object"),
         ("x", "must be an object"),
-        ({"retries": 3}, "retries is not known"),
+        ({"retries": 3}, "'retries' is not known"),
         ({"schedule": 5}, "must be a list"),
         ({"schedule": [5] * 31}, "at most 30"),
         ({"schedule": [5, 0]}, r"schedule\[1\]"),

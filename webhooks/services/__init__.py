@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from webhooks.services.deliveries import cancel, redeliver, send_test
 from webhooks.services.manage import create_webhook, delete_webhook, rotate_secret, update_webhook
+from webhooks.services.posting import post_events
 from webhooks.services.purge import purge_deleted_webhooks
 from webhooks.services.switch import disable, enable
 from webhooks.services.values import WebhookValues
@@ -15,6 +16,7 @@ __all__ = [
     "delete_webhook",
     "disable",
     "enable",
+    "post_events",
     "purge_deleted_webhooks",
     "redeliver",
     "rotate_secret",

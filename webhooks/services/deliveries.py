@@ -96,7 +96,7 @@ def _sample(webhook: Webhook, event_type: str | None) -> tuple[str, JSONValue]:
     if found is None:
         raise InvalidInput.of(
             "event_type",
-            f"{event_type[:MAX_NAME]} is not a known event type; GET /api/v1/event-types lists them.",
+            f"{event_type[:MAX_NAME]!r} is not a known event type; GET /api/v1/event-types lists them.",
             code="unknown_event_type",
         )
     return (found.example_name if event_type == found.name else event_type), found.example
@@ -117,7 +117,9 @@ def _current(delivery: WebhookDelivery) -> WebhookDelivery:
 
 def _change(delivery: WebhookDelivery, fields: dict[str, Any]) -> None:
     """Change a delivery that is in the state it was read in, and not under way."""
-    unchanged = WebhookDelivery.objects.filter(~Exists(Lease.objects.filter(delivery_id=delivery.id)), id=delivery.id, status=delivery.status)
+    unchanged = WebhookDelivery.objects.filter(
+        ~Exists(Lease.objects.filter(delivery_id=delivery.id)), id=delivery.id, status=delivery.status
+    )
     if not unchanged.update(**fields):
         raise Conflict("The request of this delivery is under way; wait until it has ended.", code="under_way", retry_after=1)
 

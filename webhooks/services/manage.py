@@ -52,10 +52,11 @@ def create_webhook(values: WebhookValues, *, secret: str | None = None) -> tuple
     return webhook, secret
 
 
-def update_webhook(webhook: Webhook, values: WebhookValues) -> Webhook:
+def update_webhook(webhook: Webhook, values: WebhookValues, *, secret: str | None = None) -> Webhook:
     """Change what `values` holds and nothing else; waiting deliveries go to the new URL, with the new headers and limits.
 
-    A new priority holds for new deliveries. Raises InvalidInput, and Conflict when the webhook was deleted meanwhile.
+    A new priority holds for new deliveries. A `secret` other than the present one replaces it as rotate_secret() does.
+    Raises InvalidInput, and Conflict when the webhook was deleted meanwhile.
     """
     with transaction.atomic():
         lock_states([webhook.id])
@@ -75,6 +76,8 @@ def update_webhook(webhook: Webhook, values: WebhookValues) -> Webhook:
             audit.record(AuditVerb.CHANGED, webhook, changes=changes, owner_id=webhook.owner_id)
             bus.publish("webhook.updated", about_webhook(webhook, changed=sorted(changes)), owner_id=webhook.owner_id)
             transaction.on_commit(bus.wake)
+        if secret is not None and not _has_secret(webhook.id, secret):
+            rotate_secret(webhook, secret=secret)
         if status != webhook.status:
             (switch.enable if status == WebhookStatus.ACTIVE else switch.disable)(webhook)
     return webhook
@@ -127,6 +130,10 @@ def _stored_secrets(webhook_id: uuid.UUID) -> list[dict[str, Any]]:
         return []
     except Webhook.DoesNotExist:
         raise Conflict("This webhook was deleted meanwhile.") from None
+
+
+def _has_secret(webhook_id: uuid.UUID, secret: str) -> bool:
+    return any(entry["secret"] == secret for entry in _stored_secrets(webhook_id)[:1])
 
 
 def _save(webhook: Webhook, fields: dict[str, Any]) -> None:

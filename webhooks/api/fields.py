@@ -1,0 +1,63 @@
+"""Serializer fields of the webhooks room."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from access.principals import principal
+from core import redact
+from webhooks.choices import Lane
+from webhooks.headers import masked
+from webhooks.models import Webhook
+
+_LANES = {str(label): Lane(value) for value, label in Lane.choices}
+
+
+class PriorityField(serializers.ChoiceField):
+    """`high`, `normal` or `low`."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(choices=list(_LANES), **kwargs)
+
+    def to_internal_value(self, data: Any) -> Lane:  # type: ignore[override]  # a choice of words for numbers
+        """Return the lane of a word."""
+        return _LANES[super().to_internal_value(data)]
+
+    def to_representation(self, value: int) -> str:  # type: ignore[override]
+        """Return the word of a lane."""
+        return str(Lane(value).label)
+
+
+@extend_schema_field({"type": "object", "additionalProperties": {"type": "string"}})
+class HeadersField(serializers.JSONField):
+    """Custom headers: written whole, shown with their values masked; a masked value sent back keeps the stored one."""
+
+    def to_representation(self, value: dict[str, str] | None) -> dict[str, str]:  # type: ignore[override]  # shown otherwise than written
+        """Return the names with masked values."""
+        return masked(value)
+
+
+@extend_schema_field(OpenApiTypes.URI)
+class WebhookUrlField(serializers.CharField):
+    """The URL; who may only read sees it without credentials."""
+
+    def to_representation(self, value: str) -> str:
+        """Return the URL as the caller may see it."""
+        request = self.context.get("request")
+        return value if request is not None and principal(request).may_write else redact.url(value)
+
+
+@extend_schema_field({"type": "array", "items": {"type": "string", "format": "uuid"}})
+class RepositoriesField(serializers.ListField):
+    """Ids of the repositories that a webhook is limited to; empty is all. The view loads the rows."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(child=serializers.UUIDField(), **kwargs)
+
+    def get_attribute(self, instance: Webhook) -> list[Any]:
+        """Return the ids, from the rows that live_webhooks() has loaded."""
+        return [row.repository_id for row in instance.webhookrepository_set.all()]

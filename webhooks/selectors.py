@@ -1,0 +1,110 @@
+"""Reading webhooks and deliveries. Nothing here counts finished deliveries: their numbers are kept in WebhookState."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import BooleanField, Case, Exists, F, OuterRef, Prefetch, Q, QuerySet, Sum, Value, When
+from django.utils import timezone
+
+from core.event_types import patterns_for
+from webhooks.choices import HoldReason
+from webhooks.engine.due import oldest_waiting
+from webhooks.models import DeliveryAttempt, DueHint, Lease, Subscription, Webhook, WebhookDelivery, WebhookRepository, WebhookState
+from webhooks.models.delivery import PENDING, WAITING
+
+ATTEMPTS_SHOWN = 100
+
+
+@dataclass(frozen=True)
+class WebhookStats:
+    """How a webhook stands. `pending` is without the `parked`: deliveries that are due but wait for a hold or for enabling."""
+
+    pending: int
+    parked: int
+    in_flight: int
+    success: int
+    failed: int
+    cancelled: int
+    oldest_pending_at: datetime | None
+    oldest_parked_at: datetime | None
+    enabled: bool
+    hold_until: datetime | None
+    hold_reason: str
+    breaker: str
+    consecutive_failures: int
+    failing_since: datetime | None
+    last_success_at: datetime | None
+    last_failure_at: datetime | None
+    last_error: str
+
+
+def stats(webhook_id: uuid.UUID) -> WebhookStats:
+    """Return the numbers of a webhook at constant cost, however many deliveries it has had."""
+    now = timezone.now()
+    # hints before the state: a fold in between then counts a delivery twice for a moment rather than not at all
+    unfolded = DueHint.objects.filter(webhook_id=webhook_id).aggregate(total=Sum("count"))["total"] or 0
+    state = WebhookState.objects.get(webhook_id=webhook_id)
+    waiting = max(0, state.pending_count + unfolded)
+    in_flight = Lease.objects.filter(webhook_id=webhook_id).count()
+    parked, oldest = 0, oldest_waiting(webhook_id)
+    held = is_held(state, now)
+    if held:
+        later = WebhookDelivery.objects.filter(WAITING, webhook_id=webhook_id, next_attempt_at__gt=now).count()
+        parked = max(0, waiting - later - in_flight)
+    hold_ended = state.hold_until is None or state.hold_until <= now
+    return WebhookStats(
+        pending=waiting - parked,
+        parked=parked,
+        in_flight=in_flight,
+        success=state.success_count,
+        failed=state.failed_count,
+        cancelled=state.cancelled_count,
+        oldest_pending_at=None if held and parked else oldest,
+        oldest_parked_at=oldest if held and parked else None,
+        enabled=state.enabled,
+        hold_until=None if hold_ended else state.hold_until,
+        hold_reason="" if hold_ended else state.hold_reason,
+        breaker=state.breaker,
+        consecutive_failures=state.consecutive_failures,
+        failing_since=state.failing_since,
+        last_success_at=state.last_success_at,
+        last_failure_at=state.last_failure_at,
+        last_error=state.last_error,
+    )
+
+
+def is_held(state: WebhookState, now: datetime) -> bool:
+    """Say whether due deliveries are parked. A rate limit parks nothing: it only spreads them."""
+    return not state.enabled or bool(state.hold_until and state.hold_until > now and state.hold_reason != HoldReason.RATE_LIMIT)
+
+
+def live_webhooks() -> QuerySet[Webhook]:
+    """Return the webhooks that were not deleted, with what an answer shows and without their secrets."""
+    scope = Prefetch("webhookrepository_set", WebhookRepository.objects.order_by("repository_id"))
+    rows = Webhook.objects.filter(deleted_at__isnull=True).defer("secrets")
+    return rows.select_related("owner__user", "owner__team").prefetch_related(scope)
+
+
+def receiving(webhooks: QuerySet[Webhook], event_type: str) -> QuerySet[Webhook]:
+    """Return those of `webhooks` that are subscribed to `event_type`, by name or wildcard."""
+    return webhooks.filter(Exists(Subscription.objects.filter(webhook=OuterRef("pk"), pattern__in=patterns_for(event_type))))
+
+
+def deliveries() -> QuerySet[WebhookDelivery]:
+    """Return deliveries with their webhook's name and with `parked`, in one statement a page."""
+    now = timezone.now()
+    held = Q(webhook__state__enabled=False) | (
+        Q(webhook__state__hold_until__gt=now) & ~Q(webhook__state__hold_reason=HoldReason.RATE_LIMIT)
+    )
+    leased = Exists(Lease.objects.filter(delivery_id=OuterRef("pk")))
+    due = PENDING & Q(next_attempt_at__lte=now)
+    parked = Case(When(due & held & ~leased, then=Value(True)), default=Value(False), output_field=BooleanField())
+    return WebhookDelivery.objects.annotate(webhook_name=F("webhook__name"), parked=parked, in_flight=leased)
+
+
+def latest_attempts(delivery: WebhookDelivery) -> list[DeliveryAttempt]:
+    """Return the last ATTEMPTS_SHOWN attempts of a delivery, oldest first."""
+    return list(DeliveryAttempt.objects.filter(delivery=delivery).order_by("-id")[:ATTEMPTS_SHOWN])[::-1]
