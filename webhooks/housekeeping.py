@@ -18,7 +18,7 @@ from core.models import Event
 from webhooks.choices import DeliveryStatus
 from webhooks.engine.due import lock_states, recompute
 from webhooks.engine.sweep import lost_holders, sweep
-from webhooks.models import DeliveryAttempt, Lease, WebhookDelivery, WebhookState
+from webhooks.models import DeliveryAttempt, Lease, Webhook, WebhookDelivery, WebhookState
 from webhooks.services import purge_deleted_webhooks
 
 FINISHED = (DeliveryStatus.CANCELLED, DeliveryStatus.FAILED, DeliveryStatus.SUCCESS)
@@ -73,7 +73,7 @@ def prune_events(batch: Batch) -> Step:
 def purge_webhooks(batch: Batch) -> Step:
     """Remove what deleted webhooks left behind."""
     if batch.dry_run:
-        return Step()
+        return Step(Webhook.objects.filter(deleted_at__isnull=False).count())
     rows = purge_deleted_webhooks(batch.limit)
     return Step(rows, "more" if rows >= batch.limit else "")
 

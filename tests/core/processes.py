@@ -25,12 +25,12 @@ def database_url() -> str:
 
 
 @contextmanager
-def python(code: str) -> Iterator[subprocess.Popen[str]]:
-    """Run `code` in a process of its own, killed with SIGKILL at the end of the block at the latest."""
+def python(code: str, database: str = "") -> Iterator[subprocess.Popen[str]]:
+    """Run `code` in a process of its own (on another `database` URL), killed with SIGKILL at the end of the block at the latest."""
     environment = os.environ | {
         "DJANGO_SETTINGS_MODULE": "repoguard.settings",
         "REPOGUARD_DATA_DIR": str(settings.DATA_DIR),
-        "DATABASE_URL": database_url(),
+        "DATABASE_URL": database or database_url(),
     }
     command = [sys.executable, "-c", _START + code]
     process = subprocess.Popen(command, env=environment, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

@@ -301,6 +301,7 @@ work.run_due(Housekeeping, handler)
 """
 
 
+@pytest.mark.processes
 @pytest.mark.django_db(transaction=True)
 def test_the_work_of_a_killed_process_is_run_by_another(monkeypatch):
     row = _row()
@@ -319,6 +320,7 @@ def test_the_work_of_a_killed_process_is_run_by_another(monkeypatch):
     assert seen == [{"rows": 1}], "the successor did not see how far the first had come"
 
 
+@pytest.mark.processes
 @pytest.mark.django_db(transaction=True)
 def test_a_stopped_process_that_wakes_up_records_nothing(monkeypatch):
     row = _row()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.db import InterfaceError, OperationalError, connection
@@ -12,6 +13,8 @@ from django.utils import timezone
 from core import leases
 from core.models import Worker
 from repoguard import __version__, health
+from repoguard.env import Environment
+from tests.core.processes import line_of, python
 from tests.factories import WebhookFactory
 from webhooks.models import DueHint, WebhookState
 
@@ -147,6 +150,32 @@ def test_a_dead_database_is_a_503_that_tells_nobody_where_it_is(client, db, monk
     assert answer.json()["database"] == {"ok": False, "milliseconds": None}
     assert "10.9.8.7" not in answer.content.decode()
     assert "hunter2" not in answer.content.decode()
+
+
+_ASKS = """
+from django.test import Client
+for path in ("api/v1/health", "metrics", "livez"):
+    answer = Client(headers={"host": "localhost"}).get(f"/{path}")
+    print(answer.status_code, answer.content.decode().strip(), flush=True)
+"""
+
+
+@pytest.mark.processes
+def test_a_real_process_whose_database_is_away_answers(db):
+    with python(_ASKS, database="postgres://portal:hunter2@127.0.0.1:9/portal") as process:
+        lines = [line_of(process) for _ in range(3)]
+    assert [line.split()[0] for line in lines] == ["503", "503", "200"]
+    assert "The database can't be reached" in lines[0]
+    assert "The database can't be reached" in lines[1]
+    assert "hunter2" not in "".join(lines)
+    assert "127.0.0.1" not in "".join(lines)
+
+
+def test_connecting_to_a_host_that_does_not_answer_ends_soon():
+    config = Environment({"URL": "postgres://portal@db.example.com/portal"}).database("URL", Path("unused"))
+    assert config["OPTIONS"]["connect_timeout"] == 5
+    config = Environment({"URL": "postgres://portal@db.example.com/portal?connect_timeout=2"}).database("URL", Path("unused"))
+    assert int(config["OPTIONS"]["connect_timeout"]) == 2
 
 
 def test_nothing_on_the_way_to_the_answer_asks_the_database(client, monkeypatch):

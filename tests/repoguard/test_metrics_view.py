@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import tomllib
 import uuid
 from datetime import timedelta
@@ -13,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
-from core import leases, metrics
+from core import housekeeping, leases, metrics
 from core.models import Housekeeping, Worker
 from core.models.work import WorkState
 from repoguard import __version__
@@ -238,3 +239,16 @@ def test_a_dead_database_is_a_503(client, monkeypatch):
     assert answer.status_code == 503
     assert answer.json()["code"] == "unavailable"
     assert "10.9.8.7" not in answer.content.decode()
+
+
+# --- the handbook -----------------------------------------------------------------------------------------------------
+
+
+def test_the_handbook_names_every_metric_and_job(scrape):
+    text = (Path(django_settings.BASE_DIR) / "docs" / "monitoring.md").read_text(encoding="utf-8")
+    documented = set(re.findall(r"^\| `(repoguard_\w+)` \|", text, re.MULTILINE))
+    metrics.add({("repoguard_delivery_attempts_total", metrics.labels(outcome="retry", error_class="dns")): 1})
+    served = {re.sub(r"_(bucket|count|sum)$", "", name) for name, _ in scrape()}
+    assert documented == served
+    jobs = set(re.findall(r"^\| `((?:access|core|webhooks)\.\w+)` \|", text, re.MULTILINE))
+    assert jobs == {job.name for job in housekeeping.jobs()}
