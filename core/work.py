@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 from django.db import Error, close_old_connections, connection, transaction
 from django.db.models import Exists, F, OuterRef, QuerySet
@@ -165,7 +165,7 @@ def run_due(model: type[WorkRow], handler: Handler, *, seconds: float = RUN_SECO
     count = 0
     with heartbeat() as worker_id:
         while time.monotonic() < deadline and not stopping() and (rows := claim(model, worker_id)):
-            perform(Run(rows[0], _token(rows[0]), deadline, stopping), handler)
+            perform(Run(rows[0], cast("uuid.UUID", rows[0].lease_token), deadline, stopping), handler)
             count += 1
     return count
 
@@ -236,9 +236,3 @@ def _due(model: type[WorkRow]) -> QuerySet[WorkRow]:
 
 def _held(row: WorkRow, token: uuid.UUID) -> QuerySet[WorkRow]:
     return _rows(type(row)).filter(pk=row.pk, state=WorkState.RUNNING, lease_token=token)
-
-
-def _token(row: WorkRow) -> uuid.UUID:
-    if row.lease_token is None:
-        raise LeaseLost(str(row.id))
-    return row.lease_token

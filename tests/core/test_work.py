@@ -6,7 +6,7 @@ import uuid
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -263,6 +263,56 @@ def _raising(error: BaseException) -> work.Handler:
         raise error
 
     return handler
+
+
+def test_an_end_that_can_not_be_recorded_is_passed_on_and_swept_later(monkeypatch):
+    row = _row()
+
+    def away(*args) -> bool:
+        raise InterfaceError("the connection is closed")
+
+    monkeypatch.setattr(work, "fail", away)
+    with pytest.raises(SystemExit):
+        work.run_due(Housekeeping, _raising(SystemExit()))
+    assert work.sweep(Housekeeping) == 1
+    row.refresh_from_db()
+    assert row.state == WorkState.QUEUED
+
+
+# --- the heartbeat ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def fast_heartbeat(monkeypatch):
+    monkeypatch.setattr(leases, "HEARTBEAT_SECONDS", 0.02)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("error", [None, OperationalError, InterfaceError])
+def test_a_long_run_stays_alive_also_over_a_restart_of_the_database(fast_heartbeat, monkeypatch, error):
+    row, beat, failures = _row(), leases.beat, [error] if error else []
+
+    def once_away(worker_id: uuid.UUID) -> bool:
+        if failures:
+            raise failures.pop()("terminating connection")
+        return beat(worker_id)
+
+    monkeypatch.setattr(leases, "beat", once_away)
+    work.run_due(Housekeeping, lambda run: _wait_for_another_heartbeat())
+    row.refresh_from_db()
+    assert row.state == WorkState.DONE
+    assert not failures
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_that_was_given_up_says_so(fast_heartbeat, caplog):
+    _row()
+
+    def handler(run: work.Run) -> None:
+        Worker.objects.all().delete()
+        _wait_for(lambda: "heartbeat_given_up" in caplog.messages)
+
+    work.run_due(Housekeeping, handler)
 
 
 # --- several at once, and killed --------------------------------------------------------------------------------------
