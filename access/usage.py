@@ -14,7 +14,7 @@ from access.models import ApiKey, ApiUsage
 
 logger = logging.getLogger(__name__)
 _PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
-_API = re.compile(r"^/api/(?:v\d+/)?")
+_ALIAS = re.compile(r"^/api/(?!v\d)")
 # one statement, so that concurrent requests of a key never lose a count
 _UPSERT = """INSERT INTO access_apiusage (key_id, day, route, requests, errors) VALUES (%s, %s, %s, 1, %s)
     ON CONFLICT (key_id, day, route) DO UPDATE
@@ -36,4 +36,4 @@ def count_use(key: ApiKey, request: HttpRequest, status_code: int) -> None:
 @lru_cache(maxsize=1024)
 def route_pattern(route: str) -> str:
     """Return Django's route as callers know it: the alias /api/ counts with the version it stands for."""
-    return _API.sub("/api/v1/", "/" + _PARAMETER.sub(r"{\1}", route))
+    return _ALIAS.sub("/api/v1/", "/" + _PARAMETER.sub(r"{\1}", route))
