@@ -178,6 +178,14 @@ def test_it_runs_everything_that_is_due():
     assert not Worker.objects.exists()
 
 
+def test_it_first_takes_back_what_a_dead_worker_held():
+    row = _claimed()
+    _silence_everyone()
+    assert work.run_due(Housekeeping, lambda run: None) == 1
+    row.refresh_from_db()
+    assert (row.state, row.attempts) == (WorkState.DONE, 2)
+
+
 def test_it_is_alive_while_the_handler_runs():
     row = _row()
 
