@@ -28,7 +28,8 @@ class Portal:
         self._only = only
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("DJANGO_", "PYTEST_"))}
         self.environment = clean | {"REPOGUARD_DATA_DIR": str(folder), "REPOGUARD_ENV_FILE": os.devnull} | environment
-        self.environment.pop("DATABASE_URL", None)  # a database file: this is about processes
+        if "DATABASE_URL" not in environment:
+            self.environment.pop("DATABASE_URL", None)  # a database file: this is about processes
         self.process: subprocess.Popen[bytes] | None = None
         self.started: list[subprocess.Popen[bytes]] = []
         self.log = folder / "supervisor.log"

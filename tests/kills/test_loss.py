@@ -1,0 +1,22 @@
+"""The short form of tests/kills/loss.py: whatever is killed, every event arrives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.kills import loss
+
+pytestmark = [pytest.mark.processes]
+
+
+def test_no_event_is_lost_when_processes_are_killed(tmp_path: Path) -> None:
+    with loss.fresh_database() as database:
+        report = loss.run(tmp_path / "var", database, events=600, kills=3, seed=7)
+    assert report.missing == set()
+    assert sum(report.killed.values()) == 3
+    assert min(report.leased_at_kill) > 0
+    assert report.duplicates <= report.allowed_duplicates
+    assert report.clusters == {"default": 1, "deliveries": 1}
+    assert (report.stats["pending"], report.stats["success"]) == (0, 600)
