@@ -108,6 +108,26 @@ class NewestFirstPagination(BasePagination):
         return replace_query_param(url, "cursor", Cursor(getattr(row, self.key), backward).pack())
 
 
+class WholeList(BasePagination):
+    """For a short list that is not in the database: all of it, in the shape of a page, without parameters."""
+
+    parameters: ClassVar[frozenset[str]] = frozenset()
+
+    def paginate_queryset(self, queryset: Any, request: Request, view: APIView | None = None) -> list[Any]:
+        """Return all of it."""
+        return list(queryset)
+
+    def get_paginated_response(self, data: Any) -> Response:
+        """Return all of it as a page."""
+        return Response({"results": data, "next": None, "previous": None})
+
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """Return the schema of a page of `schema`."""
+        link = {"type": "string", "nullable": True, "format": "uri", "example": None}
+        names = ["results", "next", "previous"]
+        return {"type": "object", "required": names, "properties": {"results": schema, "next": link, "previous": link}}
+
+
 def whole_list(items: Sequence[Any]) -> Response:
     """Answer a short list that is not in the database (a catalogue) in the shape of a page."""
     return Response({"results": list(items), "next": None, "previous": None})

@@ -79,6 +79,11 @@ class RepoGuardSchema(AutoSchema):
             bodies.setdefault(str(code), answer)
         return bodies
 
+    def _get_examples(self, serializer: Any, direction: Any, media_type: Any, status_code: Any = None, extras: Any = None) -> Any:
+        # drf-spectacular shows a serializer's examples with 200 and 201 only
+        code = "200" if status_code == "202" else status_code
+        return super()._get_examples(serializer, direction, media_type, code, extras)  # type: ignore[no-untyped-call]
+
     def _error_codes(self) -> list[int]:
         if not getattr(self.view, "scope_resource", ""):
             return []

@@ -95,7 +95,7 @@ class PortalViewSet(GenericViewSet[M]):
         """Return the query parameters that the present action understands."""
         extra = self.query_parameters.get(self._action() or "", frozenset())
         if self.action == "list":
-            return extra | filter_names(self) | NewestFirstPagination.parameters
+            return extra | filter_names(self) | getattr(self.pagination_class, "parameters", frozenset())
         if self.action in self.list_actions:
             filterset = self.list_actions[self.action]
             return extra | NewestFirstPagination.parameters | frozenset(filterset.base_filters if filterset else ())

@@ -13,7 +13,7 @@ from rest_framework.response import Response
 
 from access.principals import principal
 from access.selectors import with_owner
-from core.api.pagination import whole_list
+from core.api.pagination import WholeList, whole_list
 from core.api.viewsets import ListRows, PortalViewSet, RetrieveRow
 from core.errors import InvalidInput, NotFound
 from core.event_types import catalogue
@@ -83,7 +83,7 @@ class EventTypeViewSet(PortalViewSet[Event]):
     scope_resource = "event-types"
     queryset = Event.objects.none()
     serializer_class = EventTypeSerializer
-    pagination_class = None
+    pagination_class = WholeList
 
     @extend_schema(responses={200: EventTypeSerializer(many=True)})
     def list(self, request: Request) -> Response:
