@@ -44,23 +44,24 @@ class Cage:
 
     def __init__(self, cluster: str) -> None:
         self._cluster = cluster
-        self._sent_at = 0.0
+        self._sent_at = -_LOST_AFTER_SECONDS
+        self._noted_before = -1
 
     def open(self) -> bool:
         """Say whether a canary is due, and if so count it as sent."""
-        now = time.time()
-        if now - self._sent_at < PERIOD_SECONDS or not (self._returned() or now - self._sent_at > _LOST_AFTER_SECONDS):
+        now, noted = time.monotonic(), self._noted()
+        waited = now - self._sent_at
+        # a change, not a later time: the clock of files lags behind, and a canary is back within a millisecond
+        if waited < PERIOD_SECONDS or (noted == self._noted_before and waited < _LOST_AFTER_SECONDS):
             return False
-        self._sent_at = now
+        self._sent_at, self._noted_before = now, noted
         return True
 
-    def _returned(self) -> bool:
-        if not self._sent_at:
-            return True
+    def _noted(self) -> int:
         try:
-            return runfiles.canary_file(self._cluster).stat().st_mtime >= self._sent_at
+            return runfiles.canary_file(self._cluster).stat().st_mtime_ns
         except FileNotFoundError:
-            return False
+            return 0
 
 
 class Perch:

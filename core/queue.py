@@ -54,6 +54,8 @@ def ensure_schedule(name: str, path: str, minutes: int, cluster: str = DEFAULT) 
         "cluster": cluster,
         "schedule_type": Schedule.MINUTES,
         "repeats": -1,
+        "args": None,
+        "hook": None,
         "kwargs": "q_options={'save': False}",  # a row a minute that says "ran" helps nobody
     }
     with transaction.atomic():
@@ -63,7 +65,8 @@ def ensure_schedule(name: str, path: str, minutes: int, cluster: str = DEFAULT) 
             Schedule.objects.create(name=name, **wanted)
             return
         rows.exclude(id=first.id).delete()
-        Schedule.objects.filter(id=first.id).exclude(**wanted).update(**wanted)
+        if not rows.filter(id=first.id, **wanted).exists():
+            rows.filter(id=first.id).update(**wanted)
 
 
 def keep_only_schedules(names: set[str]) -> int:

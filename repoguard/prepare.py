@@ -10,6 +10,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -31,6 +32,7 @@ _LOCK_NUMBER = 7_236_871_001  # any number that no other program takes as an adv
 
 def run(say: Say) -> None:
     """Bring the installation up to date; `say` gets a line for each thing that was done."""
+    Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)  # whitenoise warns of a folder that is not there
     wait_for_database(say)
     with turn():
         migrate(say)

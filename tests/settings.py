@@ -42,6 +42,7 @@ os.environ["REPOGUARD_ENV_FILE"] = os.devnull
 from repoguard import keys  # noqa: E402 - the environment comes first
 
 keys.create_missing(_dir)
+(_dir / "static").mkdir(parents=True, exist_ok=True)  # whitenoise warns without it
 
 from repoguard.settings import *  # noqa: E402, F403
 from repoguard.settings import DATABASES  # noqa: E402

@@ -18,6 +18,7 @@ from core.supervisor.group import ProcessGroup
 logger = logging.getLogger(__name__)
 STARTING_SECONDS = 60.0
 _RECOVERY_SECONDS = 15.0
+_ASK_EVERY_SECONDS = 2.0
 _FIRST_PAUSE, _LONGEST_PAUSE, _SETTLED_SECONDS = 0.5, 10.0, 60.0
 
 
@@ -109,9 +110,9 @@ class Sign:
             self.modified, self.since, self.allowed = latest, now, float(settings.WATCHDOG_SECONDS)
         return now - self.since
 
-    def excuse(self, now: float, allowed: float) -> None:
+    def excuse(self, now: float) -> None:
         """Start counting anew."""
-        self.since, self.allowed = now, allowed
+        self.since = now
 
 
 class Cluster(Child):
@@ -120,6 +121,7 @@ class Cluster(Child):
     def __init__(self, name: str, group: ProcessGroup) -> None:
         super().__init__(name, group)
         self._signs: list[Sign] = []
+        self._asked_at = self._away_at = float("-inf")
 
     def start(self) -> None:
         """Start the cluster with a clean slate."""
@@ -138,13 +140,18 @@ class Cluster(Child):
         for sign in self._signs:
             silent = sign.silence(now)
             if sign.what == "canary" and silent > 1 and self._all_busy():
-                sign.excuse(now, sign.allowed)
-            elif silent > sign.allowed:
-                if database_answers():
-                    return f"its {sign.what} was silent for {silent:.0f} s"
-                # without a database nothing comes through, and when it is back the pusher takes some ten seconds to notice
-                sign.excuse(now, settings.WATCHDOG_SECONDS + _RECOVERY_SECONDS)
+                sign.excuse(now)
+            elif silent > sign.allowed and not self._blames_database(now, database_answers):
+                return f"its {sign.what} was silent for {silent:.0f} s"
         return ""
+
+    def _blames_database(self, now: float, database_answers: Callable[[], bool]) -> bool:
+        # without a database nothing comes through, and when it is back the pusher takes some ten seconds to notice
+        if now - self._asked_at >= _ASK_EVERY_SECONDS:
+            self._asked_at = now
+            if not database_answers():
+                self._away_at = now
+        return now - self._away_at < settings.WATCHDOG_SECONDS + _RECOVERY_SECONDS
 
     def _all_busy(self) -> bool:
         # a canary waits its turn behind tasks; a task past its time limit is no excuse
