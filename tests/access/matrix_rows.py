@@ -1,0 +1,59 @@
+"""One row of each resource for the matrix test. A new resource with rows needs a line in ROWS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.db.models import Model
+
+from access import audit
+from core import bus
+from core.models import Owner
+from integrations.models import Repository
+from tests.access.keys import make_key
+from webhooks.choices import DeliveryStatus
+from webhooks.models import Webhook, WebhookDelivery
+from webhooks.services import create_webhook
+from webhooks.services.values import WebhookValues
+
+
+def api_key(owner: Owner) -> Model:
+    return make_key(owner.user)[0]
+
+
+def audit_entry(owner: Owner) -> Model:
+    return audit.record("changed", repository(owner))
+
+
+def repository(owner: Owner) -> Repository:
+    return Repository.objects.create(provider="github", full_name=f"{owner}/n", owner=owner)
+
+
+def webhook(owner: Owner) -> Webhook:
+    values = WebhookValues(name="w", url="https://receiver.example.com/", events=["custom.*"], owner_id=owner.id)  # type: ignore[typeddict-item]
+    return create_webhook(values)[0]
+
+
+def event(owner: Owner) -> Model:
+    return bus.publish("custom.deployed", {"secret_plan": 1}, owner_id=owner.id)
+
+
+def delivery(owner: Owner) -> Model:
+    hook = webhook(owner)
+    event(owner)
+    row = WebhookDelivery.objects.get(webhook=hook)
+    WebhookDelivery.objects.filter(id=row.id).update(status=DeliveryStatus.FAILED, next_attempt_at=None)
+    return row
+
+
+ROWS: dict[str, Callable[[Owner], Any]] = {
+    "api-keys": api_key,
+    "audit-log": audit_entry,
+    "deliveries": delivery,
+    "events": event,
+    "repositories": repository,
+    "webhooks": webhook,
+}
+# the same for everybody: no row belongs to anyone
+SHARED = {"event-types": "custom.*"}
