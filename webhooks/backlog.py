@@ -1,7 +1,7 @@
 """What waits, over all webhooks, at a cost that depends on the number of webhooks but never on that of deliveries.
 
-A webhook that is switched off or held (breaker, Retry-After, rate limit) has its deliveries parked; those of every other one
-are pending: they wait for their time or a free place, or are under way. Deleted webhooks don't count.
+It adds up what selectors.stats() says of one webhook: the due deliveries of a webhook that is switched off or held (it keeps
+failing, or asked to wait) are parked, all others that are not finished are pending. Deleted webhooks don't count.
 """
 
 from __future__ import annotations
@@ -12,8 +12,11 @@ from datetime import datetime
 from django.db.models import Count, Max, Min, Q, Sum
 from django.utils import timezone
 
-from webhooks.choices import WebhookStatus
-from webhooks.models import DueHint, Lease, Webhook, WebhookState
+from webhooks.choices import HoldReason, Lane, WebhookStatus
+from webhooks.models import DueHint, Lease, Webhook, WebhookDelivery, WebhookState
+from webhooks.models.delivery import WAITING
+
+LATER_COUNTED = 10_000
 
 
 @dataclass(frozen=True)
@@ -26,45 +29,55 @@ class Backlog:
     oldest_due_at: datetime | None
     """When the longest waiting delivery became due that is not parked; None where nothing is overdue."""
     stuck_since: datetime | None
-    """The same, but only for webhooks with a free place: a backlog at a webhook's own concurrency cap is not the engine's."""
+    """The same, but only for webhooks that could take more: one at its own rate limit or concurrency cap is not the engine's fault."""
     last_attempt_at: datetime | None
 
 
-def moving(now: datetime) -> Q:
-    """Return the condition on WebhookState for a webhook whose deliveries are not parked."""
-    return Q(enabled=True) & (Q(hold_until__isnull=True) | Q(hold_until__lte=now))
+def held(now: datetime) -> Q:
+    """Return the condition on WebhookState for a webhook whose due deliveries are parked. A rate limit parks nothing."""
+    return Q(enabled=False) | (Q(hold_until__gt=now) & ~Q(hold_reason=HoldReason.RATE_LIMIT))
 
 
 def backlog() -> Backlog:
-    """Return what waits now: three statements."""
+    """Return what waits now: four statements."""
     now = timezone.now()
     live = WebhookState.objects.filter(webhook__deleted_at__isnull=True)
-    moves, due = moving(now), Q(oldest_due_at__lte=now)
+    holds = held(now)
+    free = ~holds & Q(full=False) & (Q(hold_until__isnull=True) | Q(hold_until__lte=now))
+    # what publishers left and no drain has counted yet; read first, so that a fold in between counts twice rather than not at all
+    is_live, is_held = Q(webhook_id__in=live.values("webhook_id")), Q(webhook_id__in=live.filter(holds).values("webhook_id"))
+    hints = DueHint.objects.aggregate(
+        total=Sum("count", filter=is_live, default=0),
+        held=Sum("count", filter=is_held, default=0),
+        oldest=Min("due_at", filter=is_live & ~is_held & Q(due_at__lte=now)),
+    )
     states = live.aggregate(
         total=Sum("pending_count", default=0),
-        moving=Sum("pending_count", filter=moves, default=0),
-        oldest=Min("oldest_due_at", filter=moves & due),
-        stuck=Min("oldest_due_at", filter=moves & due & Q(full=False)),
+        held=Sum("pending_count", filter=holds, default=0),
+        oldest=Min("oldest_due_at", filter=~holds & Q(oldest_due_at__lte=now)),
+        stuck=Min("oldest_due_at", filter=free & Q(oldest_due_at__lte=now)),
         success=Max("last_success_at"),
         failure=Max("last_failure_at"),
     )
-    # what publishers left and no drain has counted yet
-    is_live, is_moving = Q(webhook_id__in=live.values("webhook_id")), Q(webhook_id__in=live.filter(moves).values("webhook_id"))
-    hints = DueHint.objects.aggregate(
-        total=Sum("count", filter=is_live, default=0),
-        moving=Sum("count", filter=is_moving, default=0),
-        oldest=Min("due_at", filter=is_moving & Q(due_at__lte=now)),
-    )
-    flights = Lease.objects.aggregate(total=Count("pk"), parked=Count("pk", filter=is_live & ~is_moving))
-    pending = states["moving"] + hints["moving"] + flights["parked"]
+    flights = Lease.objects.aggregate(total=Count("pk"), held=Count("pk", filter=is_held))
+    total = max(0, states["total"] + hints["total"])
+    parked = states["held"] + hints["held"]
+    if parked:
+        parked = max(0, parked - flights["held"] - _not_due_yet(is_held, now))
     return Backlog(
-        pending=max(0, pending),
-        parked=max(0, states["total"] + hints["total"] - pending),
+        pending=max(0, total - parked),
+        parked=parked,
         in_flight=flights["total"],
         oldest_due_at=_earliest(states["oldest"], hints["oldest"]),
         stuck_since=_earliest(states["stuck"], hints["oldest"]),
         last_attempt_at=max(filter(None, (states["success"], states["failure"])), default=None),
     )
+
+
+def _not_due_yet(is_held: Q, now: datetime) -> int:
+    """Return how many deliveries of held webhooks wait for a later retry; no more than LATER_COUNTED are looked at."""
+    later = WebhookDelivery.objects.filter(WAITING, is_held, lane__in=Lane.values, next_attempt_at__gt=now)
+    return later.values("pk")[:LATER_COUNTED].count()
 
 
 def webhooks_by_status() -> dict[str, int]:

@@ -53,10 +53,12 @@ def test_a_running_portal_is_ready(client, workers, route):
     assert answer["Cache-Control"] == "no-store"
 
 
-def test_it_costs_four_statements_and_no_session(client, workers):
-    with CaptureQueriesContext(connection) as queries:
-        client.get("/api/v1/health")
-    assert len(queries) == 4
+def test_it_costs_a_fixed_number_of_statements_and_no_session(client, workers):
+    for parked in (0, 1):
+        _overdue(400, enabled=False, pending_count=parked)
+        with CaptureQueriesContext(connection) as queries:
+            client.get("/api/v1/health")
+        assert len(queries) == 4 + parked
 
 
 def test_a_portal_without_workers_is_not_ready(client, db):
@@ -123,8 +125,9 @@ def test_a_backlog_that_is_being_worked_off_is_no_problem(client, workers):
     assert _problems(client) == []
 
 
-def test_a_webhook_at_its_own_cap_is_no_problem(client, workers):
-    _overdue(400, full=True)
+@pytest.mark.parametrize("limit", [{"full": True}, {"hold_until": timezone.now() + timedelta(hours=1), "hold_reason": "rate_limit"}])
+def test_a_webhook_at_its_own_limit_is_no_problem(client, workers, limit):
+    _overdue(400, **limit)
     assert _problems(client) == []
 
 
