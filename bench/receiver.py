@@ -1,6 +1,6 @@
 """A receiver that costs little: answers every POST at once, late, or never. Run as a process of its own by the benches.
 
-    python -m bench.receiver PORT [--delay SECONDS] [--hang] [--status CODE]
+    python -m bench.receiver PORT [--delay SECONDS] [--hang] [--status CODE] [--refuse-first]
 
 GET /count answers how many POSTs were answered; GET /times the arrival times (perf_counter) of the last 100,000.
 """
@@ -20,6 +20,7 @@ class Receiver(asyncio.Protocol):
 
     count = 0
     arrivals: deque[tuple[str, float]] = deque(maxlen=100_000)
+    seen: set[str] = set()
     options: argparse.Namespace
 
     def connection_made(self, transport: Any) -> None:
@@ -48,8 +49,13 @@ class Receiver(asyncio.Protocol):
             self.answer(json.dumps(list(Receiver.arrivals)).encode())
         elif not self.options.hang:
             at = lower.find(b"webhook-id:")
-            Receiver.arrivals.append((head[at + 11 : at + 48].strip().decode() if at >= 0 else "", time.perf_counter()))
+            event_id = head[at + 11 : at + 48].strip().decode() if at >= 0 else ""
+            Receiver.arrivals.append((event_id, time.perf_counter()))
             Receiver.count += 1
+            if self.options.refuse_first and event_id not in Receiver.seen:
+                Receiver.seen.add(event_id)
+                self.transport.write(b"HTTP/1.1 500 X\r\nContent-Length: 0\r\n\r\n")
+                return
             if self.options.delay:
                 asyncio.get_running_loop().call_later(self.options.delay, self.answer, b"ok")
             else:
@@ -73,4 +79,5 @@ if __name__ == "__main__":
     parser.add_argument("--delay", type=float, default=0.0)
     parser.add_argument("--hang", action="store_true")
     parser.add_argument("--status", type=int, default=200)
+    parser.add_argument("--refuse-first", action="store_true", help="Answer 500 to the first arrival of each event.")
     asyncio.run(serve(parser.parse_args()))

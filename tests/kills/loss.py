@@ -1,6 +1,6 @@
 """Kills random processes of a portal that is delivering, and counts what arrived.
 
-    python -m tests.kills.loss --events 5000 --kills 20 [--seed 1]        (SQLite, or PostgreSQL by DATABASE_URL)
+python -m tests.kills.loss --events 5000 --kills 20 [--seed 1]        (SQLite, or PostgreSQL by DATABASE_URL)
 """
 
 from __future__ import annotations
@@ -54,8 +54,9 @@ class Report:
         return sum(self.killed.values()) * CONCURRENCY
 
     def __str__(self) -> str:
+        killed = ", ".join(f"{number} {role}" for role, number in sorted(self.killed.items()))
         return (
-            f"{self.events} events, {sum(self.killed.values())} kills ({', '.join(f'{n} {role}' for role, n in sorted(self.killed.items()))}), "
+            f"{self.events} events, {sum(self.killed.values())} kills ({killed}), "
             f"leased at each kill {min(self.leased_at_kill, default=0)}-{max(self.leased_at_kill, default=0)}: {len(self.missing)} lost, "
             f"{self.duplicates} duplicates (at most {self.allowed_duplicates} allowed), {self.worker_lost} attempts logged as worker_lost, "
             f"pending {self.stats.get('pending')}, parked {self.stats.get('parked')}, running clusters {self.clusters}"
@@ -212,7 +213,9 @@ def one_of_each(portal: Portal) -> dict[str, int]:
     """Return how many parents of each cluster run, once it is one of each."""
     processes = portal.processes()
     found = {name: int(portal.members(name).get("parent", 0) in processes) for name in ("default", "deliveries")}
-    parents = [pid for pid, command in processes.items() if " qcluster" in command and parent_of(pid) not in processes_with(processes, " qcluster")]
+    parents = [
+        pid for pid, command in processes.items() if " qcluster" in command and parent_of(pid) not in processes_with(processes, " qcluster")
+    ]
     return found if all(found.values()) and len(parents) == len(found) else {}
 
 
