@@ -247,7 +247,7 @@ def test_the_database_is_asked(transactional_db: None) -> None:
     assert database.answers()
 
 
-def test_a_database_that_is_away_does_not_answer(tmp_path: Path) -> None:
+def test_a_database_that_is_away_does_not_answer(tmp_path: Path, transactional_db: None) -> None:
     create = connections.create_connection
 
     def away(alias: str) -> Any:
