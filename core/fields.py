@@ -11,7 +11,7 @@ import hashlib
 import json
 from typing import Any, cast
 
-from cryptography.fernet import InvalidToken
+from cryptography.fernet import Fernet, InvalidToken
 from django.conf import settings
 from django.core.exceptions import FieldError
 from django.db import models
@@ -19,7 +19,6 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.expressions import Case, Expression, Value, When
 from fernet_fields import EncryptedTextField as FernetTextField
 from fernet_fields import hkdf
-from cryptography.fernet import Fernet
 
 JSONValue = None | bool | int | float | str | list[Any] | dict[str, Any]
 

@@ -1,5 +1,7 @@
 """Tables of the plumbing that all rooms share."""
 
+from __future__ import annotations
+
 from core.models.events import Event
 from core.models.idempotency import IdempotencyKey
 from core.models.metrics import MetricCount

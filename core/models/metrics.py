@@ -9,7 +9,7 @@ class MetricCount(models.Model):
     """A running total. Writers of different shards do not wait for one another."""
 
     name = models.CharField(max_length=80)
-    labels = models.CharField(max_length=200, blank=True, help_text="As Prometheus writes them, sorted: a=\"b\",c=\"d\".")
+    labels = models.CharField(max_length=200, blank=True, help_text='As Prometheus writes them, sorted: a="b",c="d".')
     shard = models.PositiveSmallIntegerField(default=0)
     value = models.FloatField(default=0)
 

@@ -1,5 +1,7 @@
 """Tables of the webhooks room."""
 
+from __future__ import annotations
+
 from webhooks.models.attempt import DeliveryAttempt
 from webhooks.models.delivery import DueHint, Lease, WebhookDelivery
 from webhooks.models.state import WebhookState
