@@ -43,6 +43,7 @@ class Marks:
         "first_byte",
         "fresh",
         "literal",
+        "opening",
         "plain",
         "ready",
         "refused",
@@ -62,6 +63,7 @@ class Marks:
         self._clear()
 
     def _clear(self) -> None:
+        self.opening = False
         self.reused = False
         self.address = ""
         self.refused: AddressRefused | None = None
@@ -85,9 +87,14 @@ class GuardedHandler(ResponseHandler):
 
     marks: Marks | None = None
     address = ""
+    busy = False
 
     def data_received(self, data: bytes) -> None:
         """Note the first byte, then parse as usual."""
+        if not self.busy:
+            # Nobody asked: some proxies say 408 before they close an idle connection. It must not answer the next request.
+            self.close()
+            return
         marks = self.marks
         if marks is not None:
             marks.first_byte = monotonic()
@@ -151,7 +158,21 @@ class GuardedConnector(aiohttp.TCPConnector):
         marks.address = handler.address
         marks.ready = monotonic()
         handler.marks = marks
+        handler.busy = True
         return connection
+
+    def give_back(self, connection: Connection, *, reusable: bool) -> None:
+        """Return a connection to the pool, or close it."""
+        if not reusable:
+            connection.close()
+            return
+        if isinstance(connection.protocol, GuardedHandler):
+            connection.protocol.busy = False
+        connection.release()
+
+    async def _create_connection(self, req: ClientRequest, traces: list[Trace], timeout: ClientTimeout) -> ResponseHandler:
+        MARKS.get().opening = True
+        return await super()._create_connection(req, traces, timeout)
 
     async def _get(self, key: ConnectionKey, traces: list[Trace]) -> Connection | None:
         return None if MARKS.get().fresh else await super()._get(key, traces)

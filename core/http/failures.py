@@ -52,7 +52,7 @@ def classify(exc: BaseException, marks: Marks, request: OutboundRequest, host: s
         return Failure.TLS, _certificate(exc.certificate_error, host)
     if isinstance(exc, aiohttp.ClientConnectorError):
         return _connect(exc.os_error, marks, place, host)
-    if isinstance(exc, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError | aiohttp.ClientPayloadError):
+    if isinstance(exc, aiohttp.ClientConnectionError | aiohttp.ClientPayloadError):
         return _disconnected(marks, host)
     if isinstance(exc, HttpProcessingError):
         return _protocol(exc, host)
@@ -65,6 +65,11 @@ def classify(exc: BaseException, marks: Marks, request: OutboundRequest, host: s
 
 def _timeout(marks: Marks, request: OutboundRequest, place: str, host: str) -> Verdict:
     if marks.ready is None:
+        if not marks.opening:
+            return (
+                Failure.CONNECT_TIMEOUT,
+                "All connections of this portal were busy. It will be tried again; raise DELIVERY_SLOTS if it recurs.",
+            )
         if marks.tcp is not None:
             return Failure.TLS, f"{place} accepted the connection, but the TLS handshake did not end in time. Check that it speaks TLS."
         if marks.connect_start is not None or marks.literal or marks.dns_end is not None:

@@ -126,19 +126,7 @@ def _ascii(host: str, field: str) -> str:
     try:
         return idna.encode(host, uts46=True, transitional=False).decode("ascii").lower()
     except (idna.IDNAError, UnicodeError):
-        # a full-width "127.0.0.1" is no valid name, but it becomes an address
-        mapped = _mapped(host)
-        if mapped is not None and _looks_numeric(mapped):
-            return mapped
         raise InvalidInput.of(field, "the host is not a valid international name.") from None
-
-
-def _mapped(host: str) -> str | None:
-    try:
-        mapped = idna.uts46_remap(host, std3_rules=False, transitional=False)
-    except idna.IDNAError:
-        return None
-    return mapped if mapped.isascii() else None
 
 
 def _looks_numeric(name: str) -> bool:

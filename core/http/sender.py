@@ -7,6 +7,7 @@ import logging
 import math
 import re
 import ssl
+import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -128,7 +129,7 @@ class Sender:
             except Exception as exc:  # whatever the other side does becomes an answer
                 failure, sentence = classify(exc, marks, request, target.host, target.port)
                 if failure is Failure.INTERNAL:
-                    logger.exception("sending failed", extra={"host": target.host})
+                    logger.error("sending to %s failed: %s", target.host, redact.text("".join(traceback.format_exception(exc))))
                 answer.error_class, answer.error = failure.value, sentence
             _note(answer, marks)
         answer.timings.total_ms = (monotonic() - begin) * 1000
@@ -147,9 +148,10 @@ class Sender:
 
     async def _converse(self, request: OutboundRequest, target: _Target, head: bytes, answer: Answer) -> None:
         """Write the request to a connection and read the answer from it."""
-        if self._connector is None:
+        connector = self._connector
+        if connector is None:
             raise RuntimeError("Sender.start() was not called")
-        connection = await self._connector.connect(target.request, [], self._connect_timeout(request.connect_timeout))
+        connection = await connector.connect(target.request, [], self._connect_timeout(request.connect_timeout))
         handler, transport = connection.protocol, connection.transport
         reusable = False
         try:
@@ -172,10 +174,7 @@ class Sender:
             # an answer may come before the request was taken in whole: what is left must not run into the next one
             reusable = payload.is_eof() and transport.get_write_buffer_size() == 0
         finally:
-            if reusable:
-                connection.release()
-            else:
-                connection.close()
+            connector.give_back(connection, reusable=reusable)
 
     def _head(self, target: _Target, request: OutboundRequest) -> bytes:
         """Return request line and headers. Raises UnsendableError for a header that would break out of its line."""
@@ -208,6 +207,8 @@ class Sender:
     def _connect_timeout(self, seconds: float) -> aiohttp.ClientTimeout:
         timeout = self._timeouts.get(seconds)
         if timeout is None:
+            if len(self._timeouts) >= MAX_TARGETS:
+                self._timeouts.clear()
             timeout = self._timeouts[seconds] = aiohttp.ClientTimeout(connect=seconds, ceil_threshold=math.inf)
         return timeout
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gzip
 import socket
+import ssl
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
+import aiohttp
 import pytest
 
 from core.http import sender as sender_module
+from core.http.connector import Marks
+from core.http.failures import classify
 from core.http.messages import Failure
 from core.http.sender import MAX_TARGETS, Sender, retry_after
 from tests.core.http_servers import OK, FakeResolver, answering, post, read_request, sending, serving
@@ -25,6 +30,12 @@ def _loopback(settings):
 async def _one(answer: bytes, **options):
     async with serving(answering(answer)) as receiver, sending() as sender:
         return await sender.send(post(receiver.url, **options))
+
+
+async def _connected(receiver):
+    async with asyncio.timeout(10):
+        while receiver.connections == 0:
+            await asyncio.sleep(0.01)
 
 
 def _body(body: bytes, *headers: str) -> bytes:
@@ -172,6 +183,24 @@ async def test_a_stale_connection_is_replaced_only_once():
         answer = await sender.send(post(receiver.url))
     assert receiver.connections == 2
     assert answer.error_class == "disconnected"
+
+
+async def test_what_arrives_unasked_does_not_answer_the_next_request():
+    async def hasty(receiver, reader, writer):
+        receiver.requests.append(await read_request(reader))
+        writer.write(OK)
+        await writer.drain()
+        if receiver.connections == 1:
+            await asyncio.sleep(0.05)
+            writer.write(b"HTTP/1.1 408 Request Time-out\r\nContent-Length: 0\r\n\r\n")
+        await asyncio.sleep(30)
+
+    async with serving(hasty) as receiver, sending() as sender:
+        await sender.send(post(receiver.url))
+        await asyncio.sleep(0.15)
+        answer = await sender.send(post(receiver.url))
+    assert answer.status == 200
+    assert receiver.connections == 2
 
 
 async def test_an_answer_that_breaks_off_is_not_sent_again():
@@ -412,6 +441,71 @@ async def test_a_full_backlog_is_a_connect_timeout():
     assert "within 0.2 s" in answer.error
 
 
+async def test_waiting_for_a_free_connection_is_not_blamed_on_the_receiver():
+    async def silent(receiver, reader, writer):
+        await asyncio.sleep(30)
+
+    async with serving(silent) as receiver, sending(limit=1) as sender:
+        first = asyncio.create_task(sender.send(post(receiver.url, total_timeout=0.5)))
+        await _connected(receiver)
+        second = await sender.send(post(receiver.url, connect_timeout=0.1))
+        await first
+    assert second.error_class == "connect_timeout"
+    assert "connections of this portal were busy" in second.error
+
+
+async def test_closing_ends_what_is_under_way():
+    async def silent(receiver, reader, writer):
+        await asyncio.sleep(30)
+
+    async with serving(silent) as receiver, sending() as sender:
+        task = asyncio.create_task(sender.send(post(receiver.url)))
+        await _connected(receiver)
+        await sender.close()
+        answer = await task
+        assert answer.error_class == "disconnected"
+        await sender.close()
+
+
+def _connector_error(error):
+    return aiohttp.ClientConnectorError(aiohttp.client_reqrep.ConnectionKey("h", 443, True, True, None, None, None), error)
+
+
+def _tls_error(reason):
+    error = ssl.SSLError(1, "failed")
+    error.reason = reason
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "failure", "sentence"),
+    [
+        (OSError(errno.EHOSTUNREACH, "x"), "connect", "no route to h:443"),
+        (OSError(errno.ENETUNREACH, "x"), "connect", "network of h:443"),
+        (OSError(errno.EMFILE, "x"), "connect", "too many open files"),
+        (OSError(errno.EADDRNOTAVAIL, "x"), "connect", "EADDRNOTAVAIL"),
+        (OSError("odd"), "connect", "OSError"),
+        (_tls_error("WRONG_VERSION_NUMBER"), "tls", "does not speak TLS"),
+        (_tls_error("TLSV1_ALERT_PROTOCOL_VERSION"), "tls", "outdated TLS versions"),
+        (_tls_error("SSLV3_ALERT_HANDSHAKE_FAILURE"), "tls", "sslv3 alert handshake failure"),
+        (_tls_error(None), "tls", "no reason given"),
+    ],
+)
+def test_each_connection_error_has_its_sentence(error, failure, sentence):
+    verdict = classify(_connector_error(error), Marks(plain=False, literal=False), post("https://h/"), "h", 443)
+    assert verdict[0] == failure
+    assert sentence in verdict[1]
+
+
+def test_an_unusual_certificate_error_shows_its_reason():
+    error = ssl.SSLCertVerificationError(1, "failed")
+    error.verify_code, error.verify_message = 26, "unsupported certificate purpose"
+    key = aiohttp.client_reqrep.ConnectionKey("h", 443, True, True, None, None, None)
+    exc = aiohttp.ClientConnectorCertificateError(key, error)
+    verdict = classify(exc, Marks(plain=False, literal=False), post("https://h/"), "h", 443)
+    assert verdict == (Failure.TLS, "The certificate of h was not accepted: unsupported certificate purpose.")
+
+
 @pytest.mark.parametrize(
     ("error", "sentence"),
     [
@@ -466,6 +560,8 @@ async def test_an_unexpected_error_is_an_answer_without_its_text(caplog):
     assert answer.error_class == "internal"
     assert "RuntimeError" in answer.error
     assert "whsec_" not in answer.error
+    assert "RuntimeError" in caplog.text
+    assert "whsec_not" not in caplog.text
 
 
 async def test_a_sender_that_was_not_started_says_so():
@@ -481,8 +577,7 @@ async def test_cancelling_gives_the_slot_back():
 
     async with serving(silent) as receiver, sending(limit=1) as sender:
         task = asyncio.create_task(sender.send(post(receiver.url)))
-        while receiver.connections == 0:
-            await asyncio.sleep(0.01)
+        await _connected(receiver)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
