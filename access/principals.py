@@ -119,9 +119,11 @@ def _build(
 
 def _groups(user: User) -> tuple[str, list[uuid.UUID]]:
     """Return the user's role (integrator without any) and the owners of their teams."""
-    rows = list(user.groups.values_list("name", "owner__id"))
-    names = {name for name, _ in rows}
-    team_ids = [owner_id for name, owner_id in rows if owner_id and name not in ROLE_NAMES]
+    rows = list(user.groups.values_list("id", "name", "owner__id"))
+    names = {name for _, name, _ in rows}
+    # a team that owns nothing yet gets its row here, so that its members can name it
+    teams = [(id, owner_id) for id, name, owner_id in rows if name not in ROLE_NAMES]
+    team_ids = [owner_id or Owner.objects.get_or_create(team_id=id)[0].id for id, owner_id in teams]
     if user.is_superuser or Role.ADMIN in names:
         return Role.ADMIN, team_ids
     return (Role.AUDITOR if Role.AUDITOR in names else Role.INTEGRATOR), team_ids

@@ -6,6 +6,7 @@ to the webhook they are about, and their deliveries never cause further ones.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -137,3 +138,21 @@ def check_data(name: str, data: JSONValue) -> EventType:
                 fields={"data": errors},
             )
     return event_type
+
+
+def reference(types: Iterable[EventType]) -> str:
+    """Return the catalogue as Markdown, for docs/events.md."""
+    return "\n".join(_section(event_type) for event_type in types)
+
+
+def _section(event_type: EventType) -> str:
+    marks = [
+        "posted by teams" if event_type.postable else "published by the portal",
+        "data must fit the schema" if event_type.strict else "data are free beyond the schema",
+        *(["operational: subscribed by exact name only"] if event_type.operational else []),
+    ]
+    schema, example = (json.dumps(value, indent=2, ensure_ascii=False) for value in (event_type.schema, event_type.example))
+    return (
+        f"### `{event_type.name}`\n\n{event_type.description} ({'; '.join(marks)}.)\n\n"
+        f"<details><summary>Schema</summary>\n\n```json\n{schema}\n```\n\n</details>\n\n```json\n{example}\n```\n"
+    )

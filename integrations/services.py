@@ -67,8 +67,8 @@ def delete_repository(repository: Repository) -> None:
         try:
             Repository.objects.filter(id=repository.id).delete()
         except ProtectedError as error:
-            names = ", ".join(sorted({str(row) for row in error.protected_objects})[:5])
-            raise Conflict(f"This repository is still used ({names}); change or delete that first.", code="in_use") from error
+            kinds = ", ".join(sorted({str(row._meta.verbose_name) for row in error.protected_objects}))
+            raise Conflict(f"This repository is still used ({kinds}); change or delete that first.", code="in_use") from error
 
 
 def _check(values: RepositoryValues) -> None:

@@ -86,8 +86,8 @@ def test_of_several_roles_the_strongest_counts(groups: list[str], superuser: boo
 
 
 def test_a_role_is_no_team(alice: User) -> None:
-    Owner.objects.create(team=Group.objects.get(name="integrator"))
-    assert of_user(alice).owner_ids == {Owner.objects.get(user=alice).id}
+    role = Owner.objects.create(team=Group.objects.get(name="integrator"))
+    assert role.id not in of_user(alice).owner_ids
 
 
 def test_sessions(admin: User, alice: User) -> None:
@@ -178,3 +178,8 @@ class TestRoles:
         assert not alice.has_perm("access.change_auditentry")
         assert auditor.has_perms(["webhooks.view_webhook", "access.view_auditentry", "core.view_event"])
         assert not any(".view_" not in permission for permission in auditor.get_all_permissions())
+
+
+def test_a_team_that_owns_nothing_yet_can_be_named_by_its_members(alice: User) -> None:
+    owner_ids = of_user(alice).owner_ids
+    assert Owner.objects.get(team__name="team-blue").id in owner_ids

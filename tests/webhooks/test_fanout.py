@@ -48,7 +48,7 @@ def test_a_delivery_waits_from_now_on_in_its_webhooks_lane(alice: User) -> None:
     assert (delivery.webhook_id, delivery.event_id, delivery.event_type) == (hook.id, event.id, "custom.deploy")
     assert (delivery.status, delivery.trigger, delivery.lane) == (DeliveryStatus.PENDING, Trigger.AUTO, Lane.LOW)
     assert (delivery.attempts, delivery.step, delivery.owner_id) == (0, 0, hook.owner_id)
-    assert (delivery.lease_owner, delivery.lease_token, delivery.finished_at, delivery.last_status_code) == (None, None, None, None)
+    assert (delivery.finished_at, delivery.last_status_code) == (None, None)
     assert (delivery.last_error, delivery.last_error_class) == ("", "")
     for moment in (delivery.next_attempt_at, delivery.created_at):
         assert moment is not None

@@ -36,6 +36,10 @@ class PriorityField(serializers.ChoiceField):
 class HeadersField(serializers.JSONField):
     """Custom headers: written whole, shown with their values masked; a masked value sent back keeps the stored one."""
 
+    def get_attribute(self, instance: Webhook) -> dict[str, str]:
+        """Return the headers, {} for none."""
+        return instance.headers or {}
+
     def to_representation(self, value: dict[str, str] | None) -> dict[str, str]:  # type: ignore[override]  # shown otherwise than written
         """Return the names with masked values."""
         return masked(value)

@@ -15,9 +15,7 @@ class DeliveryAttempt(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     # no constraint: checking it would lock and touch the delivery for every attempt; the engine holds the lease, and pruning
     # and purging delete attempts before their deliveries
-    delivery = models.ForeignKey(
-        WebhookDelivery, on_delete=models.CASCADE, related_name="attempt_log", db_index=False, db_constraint=False
-    )
+    delivery = models.ForeignKey(WebhookDelivery, on_delete=models.CASCADE, related_name="attempt_log", db_index=False, db_constraint=False)
     webhook_id = models.UUIDField()
     number = models.PositiveIntegerField()
     trigger = models.CharField(max_length=10, choices=Trigger.choices, default=Trigger.AUTO)

@@ -11,6 +11,7 @@ from webhooks.choices import DeliveryStatus, ErrorClass, Lane, Trigger
 from webhooks.models.webhook import Webhook
 
 PENDING = models.Q(status=DeliveryStatus.PENDING)
+FAILED_LAST = ~models.Q(last_error_class=ErrorClass.NONE)
 
 
 class WebhookDelivery(models.Model):
@@ -43,6 +44,7 @@ class WebhookDelivery(models.Model):
             models.Index(fields=["status", "-id"], name="delivery_status_idx"),
             models.Index(fields=["webhook", "status", "-id"], name="delivery_webhook_status_idx"),
             models.Index(fields=["event_type", "-id"], name="delivery_type_idx"),
+            models.Index(fields=["last_error_class", "-id"], name="delivery_error_idx", condition=FAILED_LAST),
         ]
 
     def __str__(self) -> str:

@@ -34,7 +34,9 @@ class Webhook(Owned):
     repositories = models.ManyToManyField(Repository, through="WebhookRepository", blank=True, help_text="Only these; empty is all.")
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(auto_now=True)
-    deleted_at = models.DateTimeField(null=True, editable=False, help_text="Hidden since; housekeeping removes the row and its log in batches.")
+    deleted_at = models.DateTimeField(
+        null=True, editable=False, help_text="Hidden since; housekeeping removes the row and its log in batches."
+    )
 
     class Meta:
         indexes = [models.Index(fields=["owner", "-id"], name="webhook_owner_idx")]
@@ -47,9 +49,11 @@ class WebhookRepository(models.Model):
     """A repository that a webhook is limited to."""
 
     webhook = models.ForeignKey(Webhook, on_delete=models.CASCADE)
-    repository = models.ForeignKey(Repository, on_delete=models.CASCADE)
+    # protected: a webhook that lost its last repository would receive the events of all
+    repository = models.ForeignKey(Repository, on_delete=models.PROTECT)
 
     class Meta:
+        verbose_name = "webhook limited to it"
         constraints = [models.UniqueConstraint(fields=["webhook", "repository"], name="webhook_repository_once")]
 
     def __str__(self) -> str:
