@@ -22,7 +22,8 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "repoguard.settings"
 os.environ["EGRESS_ALLOW_CIDRS"] = "127.0.0.0/8"
 
 import aiohttp
-import django
+
+from core.http.sender import OutboundRequest, Sender
 
 ANSWER = b"HTTP/1.1 204 No Content\r\nServer: bench\r\nDate: Sat, 21 Nov 2026 00:00:00 GMT\r\n\r\n"
 BODY = json.dumps({"id": "0" * 36, "type": "scan.completed", "timestamp": "2026-11-21T00:00:00Z", "data": {"text": "x" * 800}}).encode()
@@ -92,8 +93,6 @@ async def bare(url: str, requests: int, open_at_once: int) -> float:
 
 
 async def guarded(url: str, requests: int, open_at_once: int) -> float:
-    from core.http.sender import OutboundRequest, Sender
-
     sender = Sender(limit=open_at_once)
     await sender.start()
 
@@ -113,7 +112,6 @@ def main() -> None:
     parser.add_argument("--open", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    django.setup()
     listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}/hook"
     process = multiprocessing.get_context("fork").Process(target=receive, args=(listener,), daemon=True)
