@@ -43,7 +43,7 @@ FERNET_USE_HKDF = True
 # --- Applications ----------------------------------------------------------------------------------------------------
 # core stands before django_q: its `qcluster` command adds the parent-death signal to django-q2's.
 INSTALLED_APPS = [
-    "unfold",
+    "unfold.apps.BasicAppConfig",  # its default one would put its own admin site in the place of ours
     "unfold.contrib.filters",
     "repoguard.admin_app.RepoGuardAdminConfig",
     "django.contrib.auth",
@@ -210,7 +210,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "COMPONENT_SPLIT_REQUEST": True,
-    "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
+    "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": True,
     "ENUM_NAME_OVERRIDES": {
         "DeliveryStatusEnum": "webhooks.choices.DeliveryStatus",
         "ErrorClassEnum": "webhooks.choices.ErrorClass",
@@ -252,6 +252,8 @@ AXES_RESET_ON_SUCCESS = True
 AXES_HTTP_RESPONSE_CODE = 429
 AXES_VERBOSE = False
 AXES_CLIENT_IP_CALLABLE = "access.addresses.client_address"
+AXES_LOCKOUT_CALLABLE = "access.lockout.locked_out"
+CSRF_FAILURE_VIEW = "core.api.errors.csrf_failure"
 
 STATIC_URL = "static/"
 STATIC_ROOT = DATA_DIR / "static"

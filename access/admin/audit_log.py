@@ -1,0 +1,102 @@
+"""The audit trail, read-only for everybody."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.models import User
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from access.admin_base import show
+from access.admin_base.base import LogAdmin
+from access.admin_base.filters import SinceFilter, UntilFilter, choice_filter
+from access.choices import AuditVerb
+from access.models import AuditEntry
+from access.selectors import with_owner
+from core.ids import is_uuid
+
+# the kinds of objects that are changed; an index leads from them to an object's entries
+OBJECT_TYPES = ("accessattempt", "apikey", "group", "repository", "runtimesettings", "user", "webhook", "webhookdelivery")
+_TONES = {"created": show.GOOD, "deleted": show.BAD, "refused": show.WARN, "changed": show.INFO}
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(LogAdmin):
+    """Who did what, when and from where."""
+
+    list_display = ("shown_at", "actor", "shown_verb", "object_type", "shown_object", "shown_fields", "address")
+    list_display_links = ("shown_at",)
+    list_filter = (
+        choice_filter("verb", "what", AuditVerb.choices),
+        choice_filter("object_type", "kind of object", [(name, name) for name in OBJECT_TYPES]),
+        SinceFilter,
+        UntilFilter,
+    )
+    search_fields = ("object_id",)
+    search_help_text = "id of an object, or name of a user"
+    fields = ("shown_at", "actor", "shown_verb", "object_type", "shown_object", "owner", "address", "request_id", "shown_changes")
+    readonly_fields = fields
+
+    def rows(self, request: HttpRequest) -> QuerySet[AuditEntry]:
+        """Return the entries with their owners."""
+        return with_owner(AuditEntry.objects.all())
+
+    def get_search_results(self, request: HttpRequest, queryset: QuerySet[Any], search_term: str) -> tuple[QuerySet[Any], bool]:
+        """Find by the exact id of an object, or by the name of the user who acted."""
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        by_object = Q(object_type__in=OBJECT_TYPES, object_id=term)
+        user_id = None if is_uuid(term) else User.objects.filter(username=term).values_list("pk", flat=True).first()
+        return queryset.filter(by_object | Q(actor_id=str(user_id)) if user_id else by_object), False
+
+    @admin.display(description="time (UTC)")
+    def shown_at(self, entry: AuditEntry) -> SafeString:
+        """Return the time."""
+        return show.exact(entry.at)
+
+    @admin.display(description="what")
+    def shown_verb(self, entry: AuditEntry) -> SafeString:
+        """Return the verb, or the action."""
+        return show.badge(entry.action or entry.get_verb_display(), _TONES.get(entry.verb, show.QUIET))
+
+    @admin.display(description="object")
+    def shown_object(self, entry: AuditEntry) -> SafeString:
+        """Return the object's name and id."""
+        return format_html(
+            '{} <span class="rg-faint" title="{}">{}</span>', entry.object_name, entry.object_id, show.short(entry.object_id)
+        )
+
+    @admin.display(description="changed")
+    def shown_fields(self, entry: AuditEntry) -> str:
+        """Return the names of the changed fields."""
+        return ", ".join(entry.changes)[:120]
+
+    @admin.display(description="changes")
+    def shown_changes(self, entry: AuditEntry) -> SafeString:
+        """Return old and new values side by side."""
+        if not entry.changes:
+            return show.NOTHING
+        rows = format_html_join(
+            "", "<tr><td>{}</td><td>{}</td><td>{}</td></tr>", (_row(name, pair) for name, pair in entry.changes.items())
+        )
+        head = (
+            "<table class='rg-table rg-diff'><thead><tr><th>field</th><th>before</th><th>after</th></tr></thead><tbody>{}</tbody></table>"
+        )
+        return format_html(head, rows)
+
+
+def _row(name: str, pair: Any) -> tuple[str, str, str]:
+    old, new = pair if isinstance(pair, list) and len(pair) == 2 else (None, pair)
+    return name, _value(old), _value(new)
+
+
+def _value(value: Any) -> str:
+    if value in (None, ""):
+        return "–"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,41 @@
+"""Buttons of an object's page: each is a form that posts, with CSRF token and permission check, never a link."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpRequest, HttpResponseBase
+
+
+def _always(request: HttpRequest, obj: Any) -> bool:
+    return True
+
+
+@dataclass(frozen=True)
+class ButtonField:
+    """A value that goes with a button: a number, or a choice among `choices`."""
+
+    name: str
+    label: str
+    kind: str = "number"
+    value: str = ""
+    choices: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Button:
+    """`do` is called with the request and the object, after the right to change it was checked.
+
+    `possible` says whether the object's state allows it now: a button that can't work is not shown.
+    """
+
+    name: str
+    label: str
+    icon: str
+    do: Callable[[HttpRequest, Any], HttpResponseBase]
+    possible: Callable[[HttpRequest, Any], bool] = _always
+    fields: Callable[[HttpRequest, Any], list[ButtonField]] | None = None
+    confirm: str = ""
+    tone: str = "quiet"

@@ -1,0 +1,95 @@
+"""Repositories in the admin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget, UnfoldBooleanSwitchWidget
+
+from access.admin_base import show
+from access.admin_base.base import PortalAdmin, ServiceForm
+from access.admin_base.filters import choice_filter
+from access.admin_base.owners import OwnerField
+from integrations import services
+from integrations.models import Provider, Repository
+from integrations.selectors import all_repositories
+
+
+class RepositoryForm(ServiceForm):
+    """A repository at its provider."""
+
+    provider = forms.ChoiceField(choices=Provider.choices, widget=UnfoldAdminSelectWidget)
+    full_name = forms.CharField(
+        max_length=255, label="Full name", widget=UnfoldAdminTextInputWidget, help_text="owner/name, as the provider spells it: acme/shop."
+    )
+    default_branch = forms.CharField(max_length=255, initial="main", widget=UnfoldAdminTextInputWidget)
+    active = forms.BooleanField(required=False, initial=True, widget=UnfoldBooleanSwitchWidget)
+    owner = OwnerField(
+        help_text="Events of this repository belong to its owner: only that owner's webhooks (and those of the admins) get them."
+    )
+
+    class Meta:
+        model = Repository
+        fields: list[str] = []
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        repository = self.instance
+        owner = str(repository.owner) if repository.owner_id else None
+        field = self.fields.get("owner")
+        if isinstance(field, OwnerField):
+            field.offer(self.who, owner)
+        if not repository._state.adding:
+            names = ("provider", "full_name", "default_branch", "active")
+            self.initial = {name: getattr(repository, name) for name in names} | {"owner": owner or ""} | self.initial
+
+    def clean_owner(self) -> Any:
+        """Return the owner's id."""
+        if "owner" not in self.changed_data and not self.instance._state.adding:
+            return self.instance.owner_id
+        field = self.fields["owner"]
+        return field.resolve(self.cleaned_data["owner"], self.who) if isinstance(field, OwnerField) else None
+
+
+@admin.register(Repository)
+class RepositoryAdmin(PortalAdmin):
+    """What findings, builds and events are about."""
+
+    form = RepositoryForm
+    list_display = ("full_name", "provider", "default_branch", "shown_active", "shown_owner", "created_at")
+    list_filter = (choice_filter("provider", "provider", Provider.choices),)
+    search_fields = ("full_name",)
+    search_help_text = "name"
+    ordering = ("-id",)
+    fields = ("provider", "full_name", "default_branch", "active", "owner")
+
+    def rows(self, request: HttpRequest) -> QuerySet[Repository]:
+        """Return the repositories with their owners."""
+        return all_repositories()
+
+    def save_model(self, request: HttpRequest, obj: Repository, form: Any, change: bool) -> None:
+        """Create or change the repository through its service."""
+        values = dict(form.cleaned_data)
+        values["owner_id"] = values.pop("owner")
+        if change:
+            services.update_repository(obj, services.RepositoryValues(**values))  # type: ignore[typeddict-item]
+        else:
+            obj.__dict__.update(services.create_repository(services.RepositoryValues(**values)).__dict__)  # type: ignore[typeddict-item]
+
+    def delete_model(self, request: HttpRequest, obj: Repository) -> None:
+        """Remove the repository through its service."""
+        services.delete_repository(obj)
+
+    @admin.display(description="active")
+    def shown_active(self, repository: Repository) -> Any:
+        """Return whether it is watched."""
+        return show.badge("active", show.GOOD) if repository.active else show.badge("inactive")
+
+    @admin.display(description="owner")
+    def shown_owner(self, repository: Repository) -> str:
+        """Return whose it is."""
+        return str(repository.owner) if repository.owner else "the admins"

@@ -1,0 +1,32 @@
+"""Template filters of the admin's pages."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django import template
+from django.utils.safestring import SafeString
+
+from access.admin_base import show
+
+register = template.Library()
+
+
+@register.filter
+def moment(at: datetime | None) -> SafeString:
+    """Return how long ago a time is."""
+    return show.moment(at)
+
+
+@register.filter
+def exact(at: datetime | None) -> SafeString:
+    """Return a time to the second."""
+    return show.exact(at)
+
+
+@register.filter
+def milliseconds(value: float | None) -> str:
+    """Return a length of time as people read it: 12 ms, 1.4 s."""
+    if value is None:
+        return "–"
+    return f"{value / 1000:.1f} s" if value >= 1000 else f"{value:.0f} ms" if value >= 10 else f"{value:.1f} ms"

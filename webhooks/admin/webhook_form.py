@@ -1,0 +1,231 @@
+"""The form of a webhook: everything in words, checked by the service."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django import forms
+from unfold.widgets import (
+    UnfoldAdminDecimalFieldWidget,
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminSelectMultipleWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextareaWidget,
+    UnfoldAdminTextInputWidget,
+)
+
+from access.admin_base.base import ServiceForm
+from access.admin_base.owners import OwnerField
+from access.admin_base.show import pretty
+from access.admin_base.widgets import GroupedChecks
+from access.selectors import visible
+from core.errors import InvalidInput
+from core.event_types import catalogue
+from core.fields import DecryptError
+from integrations.models import Repository
+from webhooks.admin.words import headers_text, parse_headers, parse_schedule, schedule_text
+from webhooks.choices import Lane
+from webhooks.filters import OPERATORS, check_filter
+from webhooks.models import Webhook
+from webhooks.models.webhook import DEFAULT_CONCURRENCY
+from webhooks.retry import DEFAULT_SCHEDULE, schedule_of
+from webhooks.services import WebhookValues
+
+DEFAULT, NONE, OWN = "default", "none", "own"
+REPOSITORIES_OFFERED = 1000
+UNREADABLE = "The stored headers can't be decrypted with the present FERNET_KEYS; what you enter here replaces them."
+
+
+def event_choices() -> list[Any]:
+    """Return the catalogue by family, each with its wildcard; operational types have none."""
+    groups: dict[str, list[tuple[str, str]]] = {"everything": [("*", "all events but operational ones")]}
+    for event_type in catalogue.all():
+        entries = groups.setdefault(event_type.family, [])
+        if not event_type.operational and not entries:
+            entries.append((f"{event_type.family}.*", f"all {event_type.family} events"))
+        if not event_type.name.endswith(".*"):
+            entries.append((event_type.name, event_type.title))
+    return list(groups.items())
+
+
+class WebhookForm(ServiceForm):
+    """Where events go, which, and how fast."""
+
+    name = forms.CharField(max_length=100, widget=UnfoldAdminTextInputWidget, help_text="What receives it, such as “Jenkins deploy”.")
+    url = forms.CharField(
+        max_length=2000,
+        label="URL",
+        widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "https://ci.example.com/hooks/repoguard", "inputmode": "url"}),
+        help_text="Each event is sent there as a signed POST. Inner addresses and http:// need EGRESS_ALLOW_CIDRS.",
+    )
+    owner = OwnerField(help_text="It receives its owner's events only; a webhook of the admins receives everybody's.")
+    events = forms.MultipleChoiceField(required=False, widget=GroupedChecks, help_text="At least one, here or below.")
+    more_events = forms.CharField(
+        required=False,
+        label="Further event types",
+        widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "custom.deployed, inbound.github.*"}),
+        help_text="Names or families that are not in the list, separated by commas.",
+    )
+    repositories = forms.ModelMultipleChoiceField(
+        Repository.objects.none(),
+        required=False,
+        widget=UnfoldAdminSelectMultipleWidget,
+        help_text="Only events of these. None chosen: of all. Hold Ctrl to choose several.",
+    )
+    filter = forms.CharField(
+        required=False,
+        widget=UnfoldAdminTextareaWidget(
+            attrs={"rows": 5, "class": "rg-mono", "placeholder": '{"ref": "refs/heads/main"}', "spellcheck": "false"}
+        ),
+        help_text=f"JSON conditions on the event's data, all of which must hold. Operators: {', '.join(OPERATORS)}, $and, $or. Empty: every event.",
+    )
+    headers = forms.CharField(
+        required=False,
+        label="Extra headers",
+        widget=UnfoldAdminTextareaWidget(
+            attrs={"rows": 3, "class": "rg-mono", "placeholder": "Authorization: Bearer …", "spellcheck": "false"}
+        ),
+        help_text="One per line, Name: value. Stored encrypted and never shown again: ******** keeps a value, deleting the line removes it.",
+    )
+    retries = forms.ChoiceField(
+        choices=[(DEFAULT, "The usual schedule"), (NONE, "No retries: one attempt only"), (OWN, "My own schedule (below)")],
+        initial=DEFAULT,
+        widget=UnfoldAdminSelectWidget,
+        help_text=f"The usual one: at once, then after {schedule_text(DEFAULT_SCHEDULE)}.",
+    )
+    schedule = forms.CharField(
+        required=False,
+        label="My own schedule",
+        widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "5 s, 5 min, 30 min, 2 h"}),
+        help_text="Delays before the second and later attempts, with s, min, h or d. Each is spread by 10 % either way.",
+    )
+    rate_limit = forms.FloatField(
+        required=False,
+        widget=UnfoldAdminDecimalFieldWidget(attrs={"step": "any", "min": 0}),
+        help_text="Deliveries a second at most. Empty: no limit.",
+    )
+    concurrency = forms.IntegerField(
+        initial=DEFAULT_CONCURRENCY,
+        widget=UnfoldAdminIntegerFieldWidget,
+        help_text="Requests open at once at most; a slow endpoint waits alone.",
+    )
+    priority = forms.TypedChoiceField(
+        choices=Lane.choices,
+        coerce=int,
+        initial=Lane.NORMAL,
+        widget=UnfoldAdminSelectWidget,
+        help_text="High leaves before normal, normal before low.",
+    )
+
+    class Meta:
+        model = Webhook
+        fields: list[str] = []
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        webhook = None if self.instance._state.adding else self.instance
+        owner = str(webhook.owner) if webhook is not None and webhook.owner_id else None
+        if isinstance(field := self.fields.get("owner"), OwnerField):
+            field.offer(self.who, owner)
+        if "events" in self.fields:
+            self.fields["events"].choices = event_choices()  # type: ignore[attr-defined]
+        if "repositories" in self.fields:
+            offered = visible(Repository.objects.order_by("full_name"), self.who)
+            self.fields["repositories"].queryset = offered  # type: ignore[attr-defined]
+            self.fields["repositories"].choices = [(row.pk, str(row)) for row in offered[:REPOSITORIES_OFFERED]]  # type: ignore[attr-defined]
+        if webhook is not None:
+            self.initial = self._present(webhook) | {"owner": owner or ""} | self.initial
+
+    def _present(self, webhook: Webhook) -> dict[str, Any]:
+        listed = {value for _, entries in event_choices() for value, _ in entries}
+        try:
+            headers = headers_text(list(webhook.headers or {}))  # type: ignore[arg-type]
+        except DecryptError:
+            headers = ""
+            if "headers" in self.fields:
+                self.fields["headers"].help_text = UNREADABLE
+        return {
+            **{name: getattr(webhook, name) for name in ("name", "url", "rate_limit", "concurrency", "priority")},
+            "events": [name for name in webhook.events if name in listed],
+            "more_events": ", ".join(name for name in webhook.events if name not in listed),
+            "repositories": [row.repository_id for row in webhook.webhookrepository_set.all()],
+            "filter": pretty(webhook.filter) if webhook.filter else "",
+            "headers": headers,
+            **_retries_of(webhook.retry_config),
+        }
+
+    def clean_owner(self) -> Any:
+        """Return the owner's id."""
+        if "owner" not in self.changed_data and not self.instance._state.adding:
+            return self.instance.owner_id
+        field = self.fields["owner"]
+        return field.resolve(self.cleaned_data["owner"], self.who) if isinstance(field, OwnerField) else None
+
+    def clean_filter(self) -> dict[str, Any] | None:
+        """Return the conditions."""
+        text = self.cleaned_data["filter"].strip()
+        if not text:
+            return None
+        try:
+            return check_filter(_parse_json(text))
+        except InvalidInput as error:
+            raise forms.ValidationError(error.fields.get("filter", [error.message])) from error
+
+    def clean_headers(self) -> Any:
+        """Return the headers."""
+        return parse_headers(self.cleaned_data["headers"])
+
+    def clean_schedule(self) -> list[float]:
+        """Return the delays."""
+        return parse_schedule(self.cleaned_data["schedule"])
+
+    def clean(self) -> dict[str, Any] | None:
+        """Check what several fields say together."""
+        cleaned = super().clean()
+        if not self.cleaned_data.get("events") and not (self.cleaned_data.get("more_events") or "").strip():
+            self.add_error("events", "Choose at least one event type.")
+        if self.cleaned_data.get("retries") == OWN and "schedule" in self.cleaned_data and not self.cleaned_data["schedule"]:
+            self.add_error("schedule", "Write the delays, such as: 5 s, 5 min, 2 h; or choose another way above.")
+        if self.refusal is not None and "retry_config" in self.refusal.fields:
+            self.add_error("schedule", self.refusal.fields["retry_config"])
+        return cleaned
+
+    def values(self) -> WebhookValues:
+        """Return what the service takes."""
+        data = self.cleaned_data
+        more = [name.strip() for name in data["more_events"].replace("\n", ",").split(",") if name.strip()]
+        return WebhookValues(
+            name=data["name"],
+            url=data["url"],
+            events=[*data["events"], *more],
+            filter=data["filter"],
+            headers=data["headers"],
+            retry_config=self._retry_config(),
+            rate_limit=data["rate_limit"],
+            concurrency=data["concurrency"],
+            priority=data["priority"],
+            repositories=list(data["repositories"]),
+            owner_id=data["owner"],
+        )
+
+    def _retry_config(self) -> dict[str, Any] | None:
+        if self.cleaned_data["retries"] == DEFAULT:
+            return None
+        return {"schedule": [] if self.cleaned_data["retries"] == NONE else self.cleaned_data["schedule"]}
+
+
+def _retries_of(config: dict[str, Any] | None) -> dict[str, Any]:
+    if not config:
+        return {"retries": DEFAULT}
+    schedule = schedule_of(config)
+    return {"retries": OWN if schedule else NONE, "schedule": schedule_text(schedule)}
+
+
+def _parse_json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise forms.ValidationError(f"Not JSON: {error.msg} in line {error.lineno}, column {error.colno}.") from error
+    except RecursionError as error:
+        raise forms.ValidationError("Nested too deeply.") from error
