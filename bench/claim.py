@@ -28,7 +28,8 @@ def claim_milliseconds(hook_id: object, turns: int = 15) -> float:
 
     from core import leases
     from webhooks.engine.due import lock_states, recompute
-    from webhooks.engine.store import WORKER_KIND, new_store
+    from webhooks.engine.store import WORKER_KIND
+    from webhooks.engine.stores import new_store
 
     with transaction.atomic():
         lock_states([hook_id])  # type: ignore[list-item]

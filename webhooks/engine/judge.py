@@ -57,13 +57,14 @@ def judge(answer: Answer, *, step: int, schedule: tuple[float, ...], random: Cal
         return Verdict(Outcome.FAILED, error_class, error)
     hold, reason = _hold(answer)
     delay = delay_after(step, schedule, random)
+    if hold is None and reason is HoldReason.THROTTLED:
+        hold = min(delay or LONGEST_THROTTLE, LONGEST_THROTTLE)
+    unhealthy = status != 429
     if delay is None:
-        return Verdict(Outcome.FAILED, error_class, error, hold=hold, hold_reason=reason, exhausted=True, unhealthy=True)
+        return Verdict(Outcome.FAILED, error_class, error, hold=hold, hold_reason=reason, exhausted=True, unhealthy=unhealthy)
     if reason is HoldReason.RETRY_AFTER and hold is not None:
         delay = max(delay, hold)
-    elif status == 429:
-        hold = min(delay, LONGEST_THROTTLE)
-    return Verdict(Outcome.RETRY, error_class, error, delay=delay, hold=hold, hold_reason=reason, unhealthy=status != 429)
+    return Verdict(Outcome.RETRY, error_class, error, delay=delay, hold=hold, hold_reason=reason, unhealthy=unhealthy)
 
 
 def _describe(answer: Answer) -> tuple[ErrorClass, str]:

@@ -27,9 +27,10 @@ from core.context import SYSTEM, acting
 from core.http.sender import Sender
 from webhooks.engine.listen import Listener
 from webhooks.engine.request import attempt, without_answer
-from webhooks.engine.store import WORKER_KIND, Store, WorkerBuried, new_store
+from webhooks.engine.store import WORKER_KIND, Store, WorkerBuried
+from webhooks.engine.stores import new_store
 from webhooks.engine.sweep import sweep
-from webhooks.engine.types import Batch, Claimed, Result
+from webhooks.engine.types import Batch, Claimed, LeaseKey, Result
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -53,21 +54,30 @@ class Engine:
         self._claim_until = 0.0
         self._store: Store
         self._limits: runtime.Runtime
-        self._in_flight: dict[uuid.UUID, Claimed] = {}
+        self._in_flight: dict[LeaseKey, Claimed] = {}
         self._results: list[Result] = []
+        self._given_up: set[uuid.UUID] = set()
+        self._in_doubt = False
         self._database = ThreadPoolExecutor(max_workers=1, thread_name_prefix="deliveries-db")
         self._thread = threading.Thread(target=self._run, name="deliveries-loop", daemon=True)
         self._ready = threading.Event()
-        self._stopping = False
+        self._stopping = self._started = False
         self._sends: set[asyncio.Task[None]] = set()
 
     # --- called from the task's thread ---------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Start the threads; returns when the engine can claim."""
+        """Start the threads; returns when the engine can claim, raises RuntimeError when it never will."""
         sys.setswitchinterval(SWITCH_SECONDS)
         self._thread.start()
         self._ready.wait()
+        if not self._started:
+            raise RuntimeError("The delivery engine could not start; its log says why.")
+
+    @property
+    def alive(self) -> bool:
+        """Say whether the engine runs; one that does not is replaced by a new one."""
+        return self._thread.is_alive()
 
     def claim_for(self, seconds: float) -> None:
         """Let the engine claim for so many seconds from now."""
@@ -78,12 +88,13 @@ class Engine:
         """Claim nothing more, give what is in flight so many seconds to end, hand the rest back, end the threads."""
         self._claim_until = 0.0
         self._stopping = True
-        self._loop.call_soon_threadsafe(self._wake.set)
-        deadline = time.monotonic() + seconds
-        while (self._in_flight or self._results) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(timeout=10)
-        self._thread.join(timeout=5)
+        if self.alive:
+            self._loop.call_soon_threadsafe(self._wake.set)
+            deadline = time.monotonic() + seconds
+            while (self._in_flight or self._results) and time.monotonic() < deadline:
+                time.sleep(0.02)
+            self._loop.call_soon_threadsafe(self._closing.set)
+            self._thread.join(timeout=10)
         self._database.shutdown(wait=True)
 
     @property
@@ -94,24 +105,38 @@ class Engine:
     # --- the event loop ------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        with acting(SYSTEM):
-            asyncio.run(self._main())
+        try:
+            with acting(SYSTEM):
+                asyncio.run(self._main())
+        except Exception:  # the last chance to say why
+            logger.exception("engine_failed", extra={"worker": str(getattr(self, "worker_id", ""))})
+        finally:
+            self._ready.set()
 
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._wake, self._closed = asyncio.Event(), asyncio.Event()
+        self._wake, self._closing = asyncio.Event(), asyncio.Event()
         self._sender = Sender(limit=self.slots)
         await self._sender.start()
         await self._patiently(self._register)
         self._listener = Listener(lambda: self._loop.call_soon_threadsafe(self._wake.set))
         listening = self._listener.start()
+        self._started = True
         self._ready.set()
         work = self._work_loop(POLL_SECONDS_LISTENING if listening else POLL_SECONDS)
         loops = [asyncio.create_task(work), asyncio.create_task(self._heart_loop())]
-        await self._closed.wait()
-        for task in [*loops, *self._sends]:
+        closing = asyncio.create_task(self._closing.wait())
+        # a loop that ended by itself must not leave an engine behind that holds its slot and does nothing
+        ended, _running = await asyncio.wait([closing, *loops], return_when=asyncio.FIRST_COMPLETED)
+        self._stopping = True
+        await self._in_database(self._retire)
+        for task in [closing, *loops, *self._sends]:
             task.cancel()
-        await asyncio.gather(*loops, *self._sends, return_exceptions=True)
+        await asyncio.gather(closing, *loops, *self._sends, return_exceptions=True)
+        await self._sender.close()
+        await self._loop.run_in_executor(None, self._listener.stop)
+        for loop in ended - {closing}:
+            loop.result()
 
     async def _work_loop(self, poll: float) -> None:
         """Turn after turn: record what ended, claim what is due; sleep when there is neither."""
@@ -123,7 +148,7 @@ class Engine:
             if ended:
                 self._forget(ended)
             for claimed in batch.claimed:
-                self._in_flight[claimed.delivery_id] = claimed
+                self._in_flight[claimed.key] = claimed
                 send = asyncio.create_task(self._deliver(claimed))
                 self._sends.add(send)
                 send.add_done_callback(self._sends.discard)
@@ -143,7 +168,7 @@ class Engine:
     def _forget(self, ended: list[Result]) -> None:
         del self._results[: len(ended)]
         for result in ended:
-            self._in_flight.pop(result.claimed.delivery_id, None)
+            self._in_flight.pop(result.claimed.key, None)
 
     async def _turn(self, ended: list[Result], free: int) -> Batch:
         if not ended and not free:
@@ -159,13 +184,16 @@ class Engine:
 
     async def _record_alone(self, result: Result) -> None:
         """One outcome that can't be stored must not keep the others from it: it is stored without its answer."""
+        token = result.claimed.token
         for version in (result, without_answer(result)):
             try:
                 await self._patiently(lambda version=version: self._take_turn([version], 0))  # type: ignore[misc]
-            except Exception:  # the second failure leaves the lease to the sweep after this process has ended
+            except Exception:
                 logger.exception("record_failed", extra={"delivery": str(result.claimed.delivery_id)})
             else:
                 return
+        # freed now it would be sent again at once, and for ever: the lease is left to the end of this process
+        self._given_up.add(token)
 
     async def _heart_loop(self) -> None:
         while True:
@@ -174,12 +202,6 @@ class Engine:
                 await self._patiently(self._beat)
             except Exception:  # a sweep that fails must not stop the heartbeat
                 logger.exception("sweep_failed")
-
-    async def _close(self) -> None:
-        self._listener.stop()
-        await self._in_database(self._retire)
-        await self._sender.close()
-        self._closed.set()
 
     # --- the database thread -------------------------------------------------------------------------------------
 
@@ -204,15 +226,22 @@ class Engine:
         self._limits = runtime.current()
 
     def _take_turn(self, ended: list[Result], free: int) -> Batch:
+        if self._in_doubt:
+            # a turn failed, perhaps after its commit: what it leased is known to nobody, and would stay leased
+            self._store.give_back_all_but({claimed.token for claimed in self._in_flight.values()} | self._given_up)
+            self._in_doubt = False
         if not ended and connection.vendor == "sqlite" and not self._store.peek():
             return Batch([], self._store.upcoming())  # polled ten times a second: without work it must not take the write lock
         self._limits = runtime.current()
+        self._in_doubt = True
         try:
-            return self._store.turn(ended, free)
+            batch = self._store.turn(ended, 0 if self._stopping else free)
         except WorkerBuried:
             logger.warning("worker_buried", extra={"worker": str(self.worker_id)})
             self._register()
-            return Batch([])
+            batch = Batch([])
+        self._in_doubt = False
+        return batch
 
     def _beat(self) -> None:
         if leases.beat(self.worker_id):
@@ -222,7 +251,7 @@ class Engine:
 
     def _retire(self) -> None:
         try:
-            self._store.give_back(list(self._in_flight))
+            self._store.give_back_all_but(())
             leases.retire(self.worker_id)
         except (OperationalError, InterfaceError):
             logger.warning("retire_failed")  # the leases lapse by themselves

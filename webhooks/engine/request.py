@@ -26,6 +26,9 @@ async def attempt(sender: Sender, claimed: Claimed, limits: Runtime, random: Cal
             return _unsendable(claimed, ErrorClass.UNREADABLE_SECRET, claimed.target.problem, random)
         request = build(claimed, limits)
         answer = await sender.send(request)
+        # header lines may hold any bytes; what no database stores would spoil a whole batch
+        answer.headers = {storable(name): storable(value) for name, value in answer.headers.items()}
+        answer.error = storable(answer.error)
         verdict = judge(answer, step=claimed.row.step + 1, schedule=claimed.target.schedule, random=random)
     except Exception:  # an error of ours must end the attempt, be seen in the delivery's log, and be tried again
         logger.exception("attempt_failed", extra={"delivery": str(claimed.delivery_id), "request_id": claimed.row.request_id})
@@ -42,7 +45,6 @@ def build(claimed: Claimed, limits: Runtime) -> OutboundRequest:
     timestamp = int(timezone.now().timestamp())
     event_id = str(claimed.row.event_id)
     headers = {
-        **claimed.target.headers,
         "Content-Type": "application/json",
         "User-Agent": USER_AGENT,
         "webhook-id": event_id,
@@ -56,6 +58,9 @@ def build(claimed: Claimed, limits: Runtime) -> OutboundRequest:
         headers["X-Request-Id"] = claimed.row.request_id
     if claimed.row.trigger == Trigger.REPLAY:
         headers["X-RepoGuard-Replay"] = "true"
+    if claimed.target.headers:
+        ours = {name.lower() for name in headers}
+        headers = {name: value for name, value in claimed.target.headers.items() if name.lower() not in ours} | headers
     return OutboundRequest(
         url=claimed.target.url,
         headers=headers,
@@ -64,6 +69,13 @@ def build(claimed: Claimed, limits: Runtime) -> OutboundRequest:
         total_timeout=float(limits.request_timeout_seconds),
         max_response_body=limits.response_body_bytes,
     )
+
+
+def storable(text: str) -> str:
+    """Return a text without what databases refuse: NUL and lone surrogates."""
+    if text.isascii() and "\0" not in text:
+        return text
+    return text.encode("utf-8", "replace").decode().replace("\0", "\N{SYMBOL FOR NULL}")
 
 
 def shown_headers(claimed: Claimed, request: OutboundRequest) -> dict[str, str]:

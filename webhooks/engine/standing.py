@@ -12,6 +12,7 @@ from webhooks.engine.types import Result
 from webhooks.models import WebhookState
 
 UNLIMITED = 1_000_000
+LARGEST_SKEW = timedelta(seconds=30)
 
 
 @dataclass(slots=True)
@@ -106,7 +107,9 @@ def refill(state: WebhookState, rate: float | None, now: datetime) -> int:
     capacity = max(1.0, rate)
     elapsed = (now - state.tokens_at).total_seconds() if state.tokens_at else capacity / rate
     state.tokens = min(capacity, state.tokens + max(0.0, elapsed) * rate)
-    state.tokens_at = now
+    # never backwards by the little that the clocks of two machines differ: that time would be counted twice
+    if elapsed > 0 or elapsed < -LARGEST_SKEW.total_seconds():
+        state.tokens_at = now
     return int(state.tokens + 1e-6)
 
 

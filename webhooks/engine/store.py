@@ -12,8 +12,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import connection, transaction
-from django.db.models import Count, Min
+from django.db import transaction
+from django.db.models import Count, Min, QuerySet
 from django.utils import timezone
 
 from core import leases, runtime
@@ -23,7 +23,7 @@ from webhooks.engine import aftermath
 from webhooks.engine.due import lock_states, recompute
 from webhooks.engine.standing import Standing, refill, settle, spend
 from webhooks.engine.targets import body, large_payloads, load_targets
-from webhooks.engine.types import Batch, Claimed, EventRow, Result
+from webhooks.engine.types import Batch, Claimed, EventRow, LeaseKey, Result
 from webhooks.models import DeliveryAttempt, DueHint, Lease, Webhook, WebhookDelivery, WebhookState
 from webhooks.models.delivery import WAITING
 
@@ -43,7 +43,7 @@ class WorkerBuried(Exception):
 
 @dataclass(slots=True)
 class Share:
-    """What a due webhook may have in this turn: `room` up to its cap, `granted` after rate limit and fairness."""
+    """What a due webhook may have in this turn: `room` up to its cap and its fair share, `granted` after its rate limit."""
 
     state: WebhookState
     hook: Webhook
@@ -114,7 +114,7 @@ class Store:
         if not results:
             return []
         accepted = self.write(results, now)
-        valid = [result for result in results if result.claimed.delivery_id in accepted and result.claimed.target.webhook_id in states]
+        valid = [result for result in results if result.claimed.key in accepted and result.claimed.target.webhook_id in states]
         grouped: dict[uuid.UUID, list[Result]] = defaultdict(list)
         for result in valid:
             grouped[result.claimed.target.webhook_id].append(result)
@@ -123,16 +123,16 @@ class Store:
         aftermath.apply(states, standings, valid, now)
         return valid
 
-    def write(self, results: Sequence[Result], now: datetime) -> set[uuid.UUID]:
-        """End the leases under their tokens, change those deliveries, append their attempts; returns the ids that were still held."""
+    def write(self, results: Sequence[Result], now: datetime) -> set[LeaseKey]:
+        """End the leases under their tokens, change those deliveries, append their attempts; returns the leases that were still held."""
         accepted = set()
         for result in results:
             claimed = result.claimed
             held = Lease.objects.filter(delivery_id=claimed.delivery_id, token=claimed.token)
             if held.delete()[0]:
                 WebhookDelivery.objects.filter(id=claimed.delivery_id).update(**aftermath.delivery_changes(result, now))
-                accepted.add(claimed.delivery_id)
-        attempts = [DeliveryAttempt(**aftermath.attempt_values(result)) for result in results if result.claimed.delivery_id in accepted]
+                accepted.add(claimed.key)
+        attempts = [DeliveryAttempt(**aftermath.attempt_values(result)) for result in results if result.claimed.key in accepted]
         DeliveryAttempt.objects.bulk_create(attempts, batch_size=500)
         return accepted
 
@@ -170,15 +170,20 @@ class Store:
         hooks = self.hooks([state.webhook_id for state in ready])
         live = self.live_leases(hooks.keys())
         shares = []
-        for state in sorted(ready, key=lambda state: state.next_due_at or now):
+        # who has the fewest requests open comes first, so that a place that falls vacant never goes back to a slow endpoint alone
+        for state in sorted(ready, key=lambda state: (live.get(state.webhook_id, 0), state.next_due_at or now)):
             hook = hooks.get(state.webhook_id)
-            if free <= 0 or hook is None:
+            if hook is None:
+                state.enabled = False  # deleted; left enabled it would be found due again at once, and for ever
+                continue
+            if free <= 0:
                 continue
             state.hold_until, state.hold_reason = None, HoldReason.NONE
             cap = hook.concurrency if state.breaker == BreakerState.CLOSED else 1
-            room = max(0, cap - live.get(hook.id, 0))
-            # at most half of what is free: however many endpoints hang, places are left for the healthy ones
-            granted = min(room, (free + 1) // 2, refill(state, hook.rate_limit, now))
+            opened = live.get(hook.id, 0)
+            # at most half of what the others leave: however long an endpoint hangs, places are left for the healthy ones
+            room = max(0, min(cap, (free + opened + 1) // 2) - opened)
+            granted = min(room, refill(state, hook.rate_limit, now))
             shares.append(Share(state, hook, room=room, granted=granted))
             free -= granted
         return shares
@@ -235,19 +240,21 @@ class Store:
         return [Claimed(row, token, targets[row.webhook_id], body(row, data)) for row in kept if row.webhook_id in targets]
 
     def give_back(self, delivery_ids: Sequence[uuid.UUID]) -> None:
-        """End leases without an attempt: nothing was sent, or the process stops."""
+        """End leases without an attempt: nothing was sent."""
+        self._free(Lease.objects.filter(delivery_id__in=delivery_ids, owner=self.worker_id))
+
+    def give_back_all_but(self, tokens: Collection[uuid.UUID]) -> None:
+        """End every lease of this worker that is not under one of these tokens.
+
+        Without tokens that is all of them, when the process stops; with those of the requests under way, those that a turn
+        leased whose answer was lost.
+        """
+        self._free(Lease.objects.filter(owner=self.worker_id).exclude(token__in=tokens))
+
+    def _free(self, held: QuerySet[Lease]) -> None:
         with transaction.atomic():
-            held = Lease.objects.filter(delivery_id__in=delivery_ids, owner=self.worker_id)
             hooks = set(held.values_list("webhook_id", flat=True))
-            lock_states(hooks)
-            held.delete()
-            recompute(hooks)
-
-
-def new_store(worker_id: uuid.UUID) -> Store:
-    """Return the store for the database in use."""
-    if connection.vendor == "postgresql":
-        from webhooks.engine.store_postgres import PostgresStore  # noqa: PLC0415 - psycopg's classes are not needed elsewhere
-
-        return PostgresStore(worker_id)
-    return Store(worker_id)
+            if hooks:
+                lock_states(hooks)
+                held.delete()
+                recompute(hooks)

@@ -19,20 +19,23 @@ from django.db import connection
 
 from webhooks.engine import aftermath
 from webhooks.engine.store import CHANGED_FIELDS, HINTS_AT_ONCE, Store
-from webhooks.engine.types import EventRow, Result
+from webhooks.engine.types import EventRow, LeaseKey, Result
 from webhooks.models import DeliveryAttempt, WebhookDelivery, WebhookState
 
 _TAKE_HINTS = """
 DELETE FROM webhooks_duehint WHERE id IN (SELECT id FROM webhooks_duehint ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED)
 RETURNING webhook_id, count
 """
-# per webhook and lane an index scan that stops at the limit: the cost does not depend on how many are due
+# Per webhook and lane an index scan that stops at the limit, so the cost does not depend on how many are due. The planner
+# can't know that limit and expects thousands of rows: a plain join would make it read whole tables, OFFSET 0 keeps it to
+# index look-ups.
 PICK = """
-SELECT pick.id, hook.id AS webhook_id FROM unnest(%(hooks)s::uuid[], %(rooms)s::int[]) AS hook(id, room)
+SELECT pick.* FROM unnest(%(hooks)s::uuid[], %(rooms)s::int[]) AS hook(id, room)
 CROSS JOIN LATERAL (
-    SELECT due.id FROM (VALUES (0), (1), (2)) AS lane(number)
+    SELECT due.* FROM (VALUES (0), (1), (2)) AS lane(number)
     CROSS JOIN LATERAL (
-        SELECT d.id, d.next_attempt_at FROM webhooks_webhookdelivery d
+        SELECT d.id, d.webhook_id, d.event_id, d.event_type, d.attempts, d.step, d.trigger, d.lane, d.next_attempt_at
+        FROM webhooks_webhookdelivery d
         WHERE d.webhook_id = hook.id AND d.lane = lane.number AND d.status = 'pending' AND d.next_attempt_at <= %(now)s
           AND NOT EXISTS (SELECT 1 FROM webhooks_lease l WHERE l.delivery_id = d.id)
         ORDER BY d.next_attempt_at LIMIT hook.room
@@ -40,27 +43,29 @@ CROSS JOIN LATERAL (
     ORDER BY lane.number, due.next_attempt_at LIMIT hook.room
 ) AS pick
 """
-_LEASE = f"""
+LEASE = f"""
 WITH picked AS MATERIALIZED ({PICK}), leased AS (
     INSERT INTO webhooks_lease (delivery_id, webhook_id, owner, token) SELECT id, webhook_id, %(worker)s, %(token)s FROM picked
 )
-SELECT d.id, d.webhook_id, d.event_id, d.event_type, d.attempts, d.step, d.trigger, extract(epoch FROM e.created_at)::float8, e.size,
-    e.request_id, CASE WHEN e.size <= %(small)s THEN e.payload END
-FROM picked JOIN webhooks_webhookdelivery d ON d.id = picked.id JOIN core_event e ON e.id = d.event_id
-ORDER BY d.lane, d.next_attempt_at
+SELECT picked.id, picked.webhook_id, picked.event_id, picked.event_type, picked.attempts, picked.step, picked.trigger, event.*
+FROM picked CROSS JOIN LATERAL (
+    SELECT extract(epoch FROM e.created_at)::float8, e.size, e.request_id, CASE WHEN e.size <= %(small)s THEN e.payload END
+    FROM core_event e WHERE e.id = picked.event_id OFFSET 0
+) AS event
+ORDER BY picked.lane, picked.next_attempt_at
 """  # noqa: S608 - joined from our own statements
 # one statement writes a batch: its rows come as one JSON text, which costs far less here than arrays of twenty columns
 _WRITE = """
 WITH result AS MATERIALIZED (SELECT * FROM json_to_recordset(%s::json) AS x({columns})),
 held AS (
     DELETE FROM webhooks_lease l USING result WHERE l.delivery_id = result.delivery_id AND l.token = result.token
-    RETURNING l.delivery_id
+    RETURNING l.delivery_id, l.token
 ), changed AS (
-    UPDATE webhooks_webhookdelivery d SET {changes} FROM result JOIN held USING (delivery_id) WHERE d.id = result.delivery_id
+    UPDATE webhooks_webhookdelivery d SET {changes} FROM result JOIN held USING (delivery_id, token) WHERE d.id = result.delivery_id
 ), logged AS (
-    INSERT INTO webhooks_deliveryattempt ({attempt}) SELECT {attempt} FROM result JOIN held USING (delivery_id)
+    INSERT INTO webhooks_deliveryattempt ({attempt}) SELECT {attempt} FROM result JOIN held USING (delivery_id, token)
 )
-SELECT delivery_id FROM held
+SELECT delivery_id, token FROM held
 """
 _CHANGED = ("status", "attempts", "step", "next_attempt_at", "last_status_code", "last_error_class", "last_error", "finished_at")
 _LIVE = "SELECT webhook_id, count(*) FROM webhooks_lease WHERE webhook_id = ANY(%s) GROUP BY webhook_id"
@@ -86,16 +91,16 @@ class PostgresStore(Store):
         if not wanted:
             return []
         hooks = {"hooks": list(wanted.keys()), "rooms": list(wanted.values())}
-        rows = _rows(_LEASE, {**hooks, "now": now, "worker": self.worker_id, "token": token, "small": SMALL_PAYLOAD_BYTES})
+        rows = _rows(LEASE, {**hooks, "now": now, "worker": self.worker_id, "token": token, "small": SMALL_PAYLOAD_BYTES})
         return [EventRow(*row) for row in rows]
 
-    def write(self, results: Sequence[Result], now: datetime) -> set[uuid.UUID]:
+    def write(self, results: Sequence[Result], now: datetime) -> set[LeaseKey]:
         """End the leases under their tokens, change those deliveries, append their attempts: one statement."""
         rows = [
             {**aftermath.attempt_values(result), **aftermath.delivery_changes(result, now), "token": result.claimed.token}
             for result in results
         ]
-        return {row[0] for row in _rows(_write_statement(), [orjson.dumps(rows).decode()])}
+        return {(row[0], row[1]) for row in _rows(_write_statement(), [orjson.dumps(rows).decode()])}
 
     def save_states(self, states: Sequence[WebhookState]) -> None:
         """Write what a turn changes of the state rows in one statement."""
@@ -105,7 +110,8 @@ class PostgresStore(Store):
 
 
 def _rows(statement: str, parameters: Any) -> list[tuple[Any, ...]]:
-    with psycopg.Cursor(connection.connection) as cursor:
+    # wrapped, so that a lost connection is the OperationalError that the engine waits out
+    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
         cursor.execute(statement, parameters, prepare=True)
         return cursor.fetchall() if cursor.description else []
 

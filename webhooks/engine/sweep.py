@@ -32,9 +32,9 @@ def lost_holders() -> set[uuid.UUID]:
 
 def _bury(worker_id: uuid.UUID) -> int:
     with transaction.atomic():
-        # locked and judged again: a worker that was only slow may have renewed its heartbeat meanwhile
-        row = Worker.objects.select_for_update().filter(id=worker_id)
-        if row.exists() and not row.filter(leases.lapsed()).exists():
+        row = Worker.objects.filter(id=worker_id)
+        # locked and judged again: a worker that was only slow may have renewed its heartbeat meanwhile, or be doing so now
+        if row.exists() and not row.filter(leases.lapsed()).select_for_update(skip_locked=True).values_list("id"):
             return 0
         held = Lease.objects.filter(owner=worker_id)
         hooks = set(held.values_list("webhook_id", flat=True))

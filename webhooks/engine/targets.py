@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import cast
 
+from django.db import DatabaseError
 from django.db.models import QuerySet, TextField
 from django.db.models.functions import Cast
 from django.utils import timezone
@@ -16,7 +17,7 @@ from core.fields import DecryptError
 from core.models import Event
 from webhooks.engine.types import EventRow, Target
 from webhooks.models import Webhook
-from webhooks.retry import schedule_of
+from webhooks.retry import DEFAULT_SCHEDULE, schedule_of
 from webhooks.secrets import signing_secrets
 
 logger = logging.getLogger(__name__)
@@ -28,8 +29,10 @@ def load_targets(webhook_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Target]:
         return {}
     try:
         return {hook.id: _target(hook) for hook in _hooks(webhook_ids)}
-    except DecryptError:
-        return {hook.id: _readable(hook) for hook in _hooks(webhook_ids).defer("secrets", "headers")}
+    except DatabaseError:
+        raise
+    except Exception:  # whatever one row holds that can't be read, the others must leave
+        return {hook.id: _readable(hook) for hook in _hooks(webhook_ids).defer("secrets", "headers", "retry_config")}
 
 
 def _hooks(webhook_ids: Collection[uuid.UUID]) -> QuerySet[Webhook]:
@@ -39,16 +42,26 @@ def _hooks(webhook_ids: Collection[uuid.UUID]) -> QuerySet[Webhook]:
 def _readable(hook: Webhook) -> Target:
     try:
         return _target(hook)
+    except DatabaseError:
+        raise
     except DecryptError as error:
-        logger.error("webhook_unreadable", extra={"webhook": str(hook.id), "reason": str(error)})
-        return Target(hook.id, hook.url, (), {}, schedule_of(hook.retry_config), problem=str(error))
+        return _unusable(hook, str(error))
+    except Exception as error:  # the exception's text may hold what was stored
+        return _unusable(hook, f"What is stored of this webhook can't be read ({type(error).__name__}): save its secret and headers anew.")
+
+
+def _unusable(hook: Webhook, problem: str) -> Target:
+    logger.error("webhook_unreadable", extra={"webhook": str(hook.id), "reason": problem})
+    return Target(hook.id, hook.url, (), {}, DEFAULT_SCHEDULE, problem=problem)
 
 
 def _target(hook: Webhook) -> Target:
     stored: dict[str, str] | None = cast("dict[str, str] | None", hook.headers)
     headers = {str(name): str(value) for name, value in (stored or {}).items()}
     secrets = tuple(signing_secrets(cast("list[dict[str, str | None]]", hook.secrets), timezone.now()))
-    return Target(hook.id, hook.url, secrets, headers, schedule_of(hook.retry_config))
+    if not secrets:
+        raise DecryptError("No secret of this webhook can sign any more. Rotate its secret.")
+    return Target(hook.id, hook.url, secrets, headers, tuple(float(delay) for delay in schedule_of(hook.retry_config)))
 
 
 def large_payloads(rows: Sequence[EventRow]) -> dict[uuid.UUID, str]:

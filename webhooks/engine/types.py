@@ -10,6 +10,9 @@ from typing import NamedTuple
 from core.http.sender import Answer
 from webhooks.choices import ErrorClass, HoldReason, Outcome
 
+LeaseKey = tuple[uuid.UUID, uuid.UUID]
+"""Delivery id and token."""
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -55,6 +58,11 @@ class Claimed:
     def delivery_id(self) -> uuid.UUID:
         """Return the id of the delivery."""
         return self.row.delivery_id
+
+    @property
+    def key(self) -> LeaseKey:
+        """Return what names its lease: a delivery that was freed and claimed again has another."""
+        return self.row.delivery_id, self.token
 
 
 @dataclass(frozen=True, slots=True)
