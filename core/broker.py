@@ -1,4 +1,4 @@
-"""django-q2's database broker, with a canary of this machine among the tasks."""
+"""django-q2's brokers, with a canary of this machine among the tasks."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from django.utils import timezone
 from django_q.brokers.orm import ORM
+from django_q.brokers.redis_broker import Redis
 from django_q.signing import SignedPackage
 
 from core import canary, runfiles
@@ -15,10 +16,10 @@ from core import canary, runfiles
 _NOTE_EVERY_SECONDS = 1.0
 
 
-class CanaryBroker(ORM):
-    """As its base; the pusher also gets a canary every few seconds.
+class Canaries:
+    """Puts a canary of this machine among the tasks that a broker hands to the pusher, and notes the sentinel's heartbeat.
 
-    It never enters the shared queue: another machine's cluster would take it, and silence here would go unnoticed.
+    Canaries never enter the shared queue: another machine's cluster would take them, and silence here would go unnoticed.
     """
 
     _cage: canary.Cage | None = None
@@ -27,10 +28,10 @@ class CanaryBroker(ORM):
     def dequeue(self) -> Any:
         """Return the tasks to run next, each with the id to acknowledge it by."""
         if self._cage is None:
-            self._cage = canary.Cage(self.list_key)
+            self._cage = canary.Cage(runfiles.cluster_name())
         if self._cage.open():
             return [(None, self._canary())]
-        return super().dequeue()
+        return super().dequeue()  # type: ignore[misc] - the broker stands behind this class
 
     def set_stat(self, key: str, value: str, timeout: int) -> None:
         """Note who belongs to the cluster; the sentinel calls this about twice a second, so that its own silence is seen."""
@@ -40,7 +41,7 @@ class CanaryBroker(ORM):
         self._noted_at = now
         stat = SignedPackage.loads(value)
         pids = {"parent": stat.pid, "sentinel": stat.sentinel, "monitor": stat.monitor, "pusher": stat.pusher, "workers": stat.workers}
-        runfiles.write_members(self.list_key, pids)
+        runfiles.write_members(runfiles.cluster_name(), pids)
 
     @staticmethod
     def _canary() -> str:
@@ -57,3 +58,11 @@ class CanaryBroker(ORM):
             }
         )
         return package
+
+
+class DatabaseBroker(Canaries, ORM):
+    """Messages are rows of the database: part of the sender's transaction, and taken again when a worker dies."""
+
+
+class RedisBroker(Canaries, Redis):
+    """Messages are in Redis: quicker to wake a worker, and lost when it dies with one, which the schedules make up for."""

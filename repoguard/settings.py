@@ -136,7 +136,7 @@ WATCHDOG_SECONDS = ENV.integer("WATCHDOG_SECONDS", 15, "A cluster of workers wit
 Q_CLUSTER: dict[str, Any] = {
     "name": "default",
     "orm": "default",
-    "broker_class": "core.broker.CanaryBroker",
+    "broker_class": "core.broker.DatabaseBroker",
     "workers": WORKERS,
     "queue_limit": WORKERS,
     "timeout": TASK_TIMEOUT,
@@ -163,6 +163,12 @@ Q_CLUSTER: dict[str, Any] = {
     },
 }
 
+QUEUE_URL = ENV.text("QUEUE_URL", "", "`redis://host:6379/1` for the messages that wake workers; the database when unset.", secret=True)
+if QUEUE_URL:
+    if not QUEUE_URL.startswith(("redis://", "rediss://", "unix://")):
+        raise ImproperlyConfigured("QUEUE_URL names no Redis like redis://host:6379/1; leave it unset to keep messages in the database.")
+    del Q_CLUSTER["orm"]
+    Q_CLUSTER |= {"redis": QUEUE_URL, "broker_class": "core.broker.RedisBroker"}
 # enqueued whenever a cluster starts; a schedule is the net below
 CLUSTER_START_TASKS: dict[str, list[str]] = {"default": [], "deliveries": ["webhooks.tasks.ensure_drains"]}
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django_q.signing import SignedPackage
 
 from core import canary, leases, runfiles
-from core.broker import CanaryBroker
+from core.broker import DatabaseBroker
 from core.models import Worker
 
 
@@ -54,7 +54,7 @@ def test_a_lost_canary_is_given_up_after_a_minute() -> None:
 
 @pytest.mark.django_db
 def test_the_pusher_gets_a_canary_and_then_what_waits() -> None:
-    broker = CanaryBroker(list_key="default")
+    broker = DatabaseBroker(list_key="default")
     ((acknowledge, package),) = broker.dequeue()
     task = SignedPackage.loads(package)
     assert acknowledge is None

@@ -63,3 +63,12 @@ def test_a_second_supervisor_says_that_one_runs(tmp_path: Path) -> None:
         assert second.start().wait(30) == 2
         assert "already runs" in portal.log.read_text()
         assert healthy(portal)
+
+
+def test_messages_may_be_in_redis(tmp_path: Path, redis_url: str) -> None:
+    """The cluster sings, and its start tasks and schedules run, with Redis as the broker."""
+    with running(tmp_path / "var", only="deliveries", QUEUE_URL=redis_url) as portal:
+        wait_for(lambda: portal.sing("deliveries"), "a canary", HEALED_SECONDS)
+        wait_for(lambda: portal.ask("SELECT count(*) FROM core_slot WHERE holder_id IS NOT NULL"), "a drain in its slot", HEALED_SECONDS)
+        assert portal.ask("SELECT count(*) FROM django_q_ormq") == 0
+        assert portal.stop() == 0
