@@ -31,7 +31,7 @@ class Canaries:
             self._cage = canary.Cage(runfiles.cluster_name())
         if self._cage.open():
             return [(None, self._canary())]
-        return super().dequeue()  # type: ignore[misc] - the broker stands behind this class
+        return super().dequeue()  # type: ignore[misc]  # the broker stands behind this class
 
     def set_stat(self, key: str, value: str, timeout: int) -> None:
         """Note who belongs to the cluster; the sentinel calls this about twice a second, so that its own silence is seen."""
