@@ -11,10 +11,10 @@ from rest_framework.viewsets import GenericViewSet
 
 from access.api.views import ApiKeyViewSet, AuditLogViewSet
 from integrations.api.views import RepositoryViewSet
+from repoguard.health import HealthView
 from webhooks.api.deliveries import DeliveryViewSet
 from webhooks.api.events import EventTypeViewSet, EventViewSet
 from webhooks.api.webhooks import WebhookViewSet
-from repoguard.health import HealthView
 
 # path below /api/v1/ -> viewset
 RESOURCES: dict[str, type[GenericViewSet[Any]]] = {

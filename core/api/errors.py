@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.core.exceptions import BadRequest, PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.core.exceptions import BadRequest, DisallowedHost, PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.db import DataError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
@@ -113,6 +113,8 @@ def _from_validation(exc: DjangoValidationError) -> Problem:
 def _from_request(exc: Exception) -> Problem | None:
     if isinstance(exc, RequestDataTooBig):
         return Problem(413, "too_large", "The body is over the limit set by API_MAX_BODY_BYTES.")
+    if isinstance(exc, DisallowedHost):
+        return Problem(400, "malformed", "This host name is not served here; the setting ALLOWED_HOSTS lists those that are.")
     if isinstance(exc, SuspiciousOperation | BadRequest | MultiPartParserError | UnreadablePostError):
         return Problem(400, "malformed", "The request can't be read.")
     return None

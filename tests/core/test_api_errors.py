@@ -102,6 +102,7 @@ def test_a_malformed_id_is_a_404(client: APIClient) -> None:
 def test_a_bad_host_is_a_400_in_shape() -> None:
     answer = Client(headers={"host": "evil.example"}).get("/api/v1/samples")
     assert answer.status_code == 400
+    assert "ALLOWED_HOSTS" in answer.json()["message"]
     assert set(answer.json()) == SHAPE
 
 
