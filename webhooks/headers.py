@@ -50,7 +50,7 @@ def check_headers(headers: object, stored: Mapping[str, str] | None = None) -> d
     if headers is None:
         return {}
     if not isinstance(headers, dict):
-        raise _invalid('must be an object of names and values, such as {"Authorization": "Bearer …"}.')
+        raise _invalid('must be an object of names and values, such as {"Authorization": "Bearer 5f2b9c"}.')
     if len(headers) > MAX_HEADERS:
         raise _invalid(f"has {len(headers)} entries; at most {MAX_HEADERS} are allowed.")
     known = {name.lower(): value for name, value in (stored or {}).items()}

@@ -7,7 +7,7 @@ import django_filters
 from integrations.models import Provider, Repository
 
 
-class RepositoryFilter(django_filters.FilterSet):  # type: ignore[misc]
+class RepositoryFilter(django_filters.FilterSet):
     """By provider, by name as the provider spells it, and by whether it is active."""
 
     provider = django_filters.ChoiceFilter(choices=Provider.choices)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
@@ -38,7 +38,7 @@ class HeadersField(serializers.JSONField):
 
     def get_attribute(self, instance: Webhook) -> dict[str, str]:
         """Return the headers, {} for none."""
-        return instance.headers or {}
+        return cast("dict[str, str] | None", instance.headers) or {}
 
     def to_representation(self, value: dict[str, str] | None) -> dict[str, str]:  # type: ignore[override]  # shown otherwise than written
         """Return the names with masked values."""

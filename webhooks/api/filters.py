@@ -18,7 +18,7 @@ from webhooks.selectors import receiving
 _ERROR_CLASSES = [choice for choice in ErrorClass.choices if choice[0]]
 
 
-class _TimeFilter(django_filters.FilterSet):  # type: ignore[misc]
+class _TimeFilter(django_filters.FilterSet):
     since = django_filters.IsoDateTimeFilter(method="from_time", label="Not before this time.")
     until = django_filters.IsoDateTimeFilter(method="to_time", label="Before this time.")
 
@@ -31,7 +31,7 @@ class _TimeFilter(django_filters.FilterSet):  # type: ignore[misc]
         return queryset.filter(id__lt=first_id_at(value))
 
 
-class WebhookFilter(django_filters.FilterSet):  # type: ignore[misc]
+class WebhookFilter(django_filters.FilterSet):
     """By status, by an event type that they would receive, by name."""
 
     status = django_filters.ChoiceFilter(choices=WebhookStatus.choices)

@@ -22,7 +22,7 @@ _WRITE: dict[str, Any] = {
     "url": "https://ci.example.com/hooks/repoguard",
     "events": ["gate.passed", "finding.*"],
     "filter": {"severity": {"$in": ["high", "critical"]}},
-    "headers": {"Authorization": "Bearer …"},
+    "headers": {"Authorization": "Bearer 5f2b9c"},
     "retry_config": {"schedule": [5, 300, 3600]},
     "rate_limit": 20,
     "concurrency": 10,
