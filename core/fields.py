@@ -13,13 +13,14 @@ from typing import Any, cast
 
 from cryptography.fernet import Fernet, InvalidToken
 from django.conf import settings
-from django.core.exceptions import FieldError
+from django.core.exceptions import FieldError, ValidationError
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.expressions import Case, Expression, Value, When
 from fernet_fields import EncryptedTextField as FernetTextField
 from fernet_fields import hkdf
 
+DUMPED = "encrypted:"
 JSONValue = None | bool | int | float | str | list[Any] | dict[str, Any]
 
 
@@ -43,12 +44,25 @@ class EncryptedTextField(FernetTextField):  # type: ignore[misc]  # the package 
         if value is None:
             return None
         if isinstance(value, Case | Expression) or hasattr(value, "as_sql"):
-            return self._encrypt_expression(value, connection)
+            return self._encrypt_expression(value)
         return connection.Database.Binary(self.encrypt(self.to_stored_text(value)))  # type: ignore[attr-defined]
 
     def from_db_value(self, value: Any, expression: Any, connection: BaseDatabaseWrapper, *args: Any) -> Any:
         """Decrypt a stored token; raises DecryptError."""
         return None if value is None else self.from_stored_text(self.decrypt(bytes(value)))
+
+    def value_to_string(self, obj: models.Model) -> str:
+        """Return the value as dumpdata writes it: encrypted, readable where the same keys are set."""
+        return DUMPED + self.encrypt(self.to_stored_text(self.value_from_object(obj))).decode()
+
+    def to_python(self, value: Any) -> Any:
+        """Return the value itself, or what value_to_string() made of it (loaddata); raises ValidationError."""
+        if not isinstance(value, str) or not value.startswith(DUMPED):
+            return value
+        try:
+            return self.from_stored_text(self.decrypt(value.removeprefix(DUMPED).encode()))
+        except DecryptError as error:
+            raise ValidationError(str(error)) from error
 
     def to_stored_text(self, value: Any) -> str:
         """Return the text that is encrypted for `value`."""
@@ -76,7 +90,7 @@ class EncryptedTextField(FernetTextField):  # type: ignore[misc]  # the package 
                     raise DecryptError("A stored secret is damaged: its token does not match its key.") from error
         raise DecryptError("A stored secret was made with a key that FERNET_KEYS no longer holds. Put that key back as a later entry.")
 
-    def _encrypt_expression(self, value: Any, connection: BaseDatabaseWrapper) -> Any:
+    def _encrypt_expression(self, value: Any) -> Any:
         # bulk_update hands over CASE WHEN pk = .. THEN Value(..); each constant is encrypted, anything else is refused
         source = value.get_source_expressions()[0] if type(value).__name__ == "Cast" else value
         if not isinstance(source, Case):
@@ -85,8 +99,8 @@ class EncryptedTextField(FernetTextField):  # type: ignore[misc]  # the package 
             if not isinstance(case, When) or not isinstance(case.result, Value):
                 raise FieldError(f"{type(self).__name__} can't be set from an expression: the database can't encrypt.")
             plain = case.result.value
-            token = None if plain is None else connection.Database.Binary(self.encrypt(self.to_stored_text(plain)))  # type: ignore[attr-defined]
-            case.result = Value(token, output_field=models.BinaryField())
+            # BinaryField makes of it what the database takes
+            case.result = Value(None if plain is None else self.encrypt(self.to_stored_text(plain)), output_field=models.BinaryField())
         return value
 
 
@@ -100,10 +114,6 @@ class EncryptedJSONField(EncryptedTextField):
     def from_stored_text(self, text: str) -> JSONValue:
         """Parse the JSON."""
         return cast("JSONValue", json.loads(text))
-
-    def to_python(self, value: Any) -> Any:
-        """Leave the value as it is: it is JSON already."""
-        return value
 
     def get_prep_value(self, value: Any) -> Any:
         """Leave the value as it is: it becomes text when it is encrypted."""
@@ -135,6 +145,10 @@ class RawJSONField(models.TextField):  # type: ignore[type-arg]
     def to_python(self, value: Any) -> Any:
         """Leave the value as it is."""
         return value
+
+    def value_to_string(self, obj: models.Model) -> Any:
+        """Return the value itself: the serializers of dumpdata write JSON."""
+        return self.value_from_object(obj)
 
 
 class RawJSON(str):

@@ -6,8 +6,9 @@ import os
 import threading
 import time
 import uuid
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _lock = threading.Lock()
 _last = 0
 
@@ -26,7 +27,7 @@ def uuid7() -> uuid.UUID:
 
 def first_id_at(moment: datetime) -> uuid.UUID:
     """Return the smallest id a row created at `moment` (aware) can have: the bound of a time filter on the id."""
-    milliseconds = max(0, int(moment.timestamp() * 1000))
+    milliseconds = max(0, (moment - _EPOCH) // timedelta(milliseconds=1))
     return uuid.UUID(int=(milliseconds & (1 << 48) - 1) << 80 | 0x7 << 76 | 0b10 << 62)
 
 
