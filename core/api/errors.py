@@ -26,6 +26,7 @@ from rest_framework.settings import api_settings
 
 from core import context
 from core.errors import RepoGuardError
+from core.fields import DecryptError
 
 logger = logging.getLogger(__name__)
 API_PREFIX = "/api/"
@@ -124,6 +125,9 @@ def _from_database(exc: Exception) -> Problem | None:
     if isinstance(exc, DataError | OverflowError):
         logger.warning("value_not_storable", exc_info=exc)
         return Problem(400, "invalid", "A value is too large or holds characters that can't be stored.")
+    if isinstance(exc, DecryptError):
+        logger.error("secret_unreadable", exc_info=exc)
+        return Problem(503, "unreadable_secret", str(exc))
     if isinstance(exc, OperationalError | InterfaceError):
         logger.error("database_unavailable", exc_info=exc)
         return Problem(

@@ -444,3 +444,22 @@ def test_a_page_takes_the_same_statements_for_many_rows(client: APIClient, alice
     many, more = count(fill(12))
     assert more > rows
     assert many == few
+
+
+# --- lost keys --------------------------------------------------------------------------------------------------------
+
+
+def test_unreadable_headers_say_which_setting_is_wrong(client: APIClient, settings: Any) -> None:
+    created(client, headers={"X-A": "1"})
+    settings.FERNET_KEYS = ["another key entirely, of no meaning"]
+    answer = client.get("/api/v1/webhooks")
+    assert (answer.status_code, answer.json()["code"]) == (503, "unreadable_secret")
+    assert "FERNET_KEYS" in answer.json()["message"]
+
+
+def test_an_unreadable_secret_can_be_rotated_and_its_webhook_read(client: APIClient, settings: Any) -> None:
+    body = created(client)
+    settings.FERNET_KEYS = ["another key entirely, of no meaning"]
+    Webhook.objects.update(headers=None)
+    assert client.get("/api/v1/webhooks").status_code == 200
+    assert post(client, f"webhooks/{body['id']}/rotate-secret").status_code == 200

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from access.models import AuditEntry
@@ -258,3 +260,44 @@ def test_an_unreadable_webhook_is_removed_all_the_same(settings: Any) -> None:
     settings.FERNET_KEYS = ["another key entirely, of no meaning"]
     purge_deleted_webhooks()
     assert not Webhook.objects.defer("secrets", "headers").exists()
+
+
+# --- at once ----------------------------------------------------------------------------------------------------------
+
+
+def _at_once(*acts: Any) -> list[Any]:
+    """Run the acts in threads at the same moment; return what each returned or raised."""
+    barrier, results = threading.Barrier(len(acts)), list[Any]()
+
+    def run(act: Any) -> None:
+        barrier.wait()
+        try:
+            results.append(act())
+        except Conflict as conflict:
+            results.append(conflict)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run, args=(act,)) for act in acts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
+
+
+@pytest.mark.django_db(transaction=True)
+def test_redelivering_twice_at_once_counts_once() -> None:
+    delivery = delivery_of(WebhookFactory(), DeliveryStatus.FAILED)
+    WebhookState.objects.update(failed_count=1)
+    assert len(_at_once(*[lambda: redeliver(delivery)] * 4)) == 4
+    assert counters() == (1, 0, 0, 0)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_cancels_at_once_one_wins() -> None:
+    delivery = delivery_of(WebhookFactory())
+    WebhookState.objects.update(pending_count=1)
+    results = _at_once(*[lambda: cancel(delivery)] * 4)
+    assert sum(isinstance(result, Conflict) for result in results) == 3
+    assert counters() == (0, 0, 0, 1)
