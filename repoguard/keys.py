@@ -32,8 +32,8 @@ def create_missing(data_dir: Path) -> bool:
     if path.exists():
         return False
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = data_dir / f".{FILE_NAME}.{os.getpid()}"
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    draft = data_dir / f".{FILE_NAME}.{secrets.token_hex(8)}"
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "w", encoding="utf-8") as stream:
         stream.write("# Made by RepoGuard. Losing FERNET_KEYS makes every stored credential unreadable: back this file up.\n")
         stream.write(f"SECRET_KEY={secrets.token_urlsafe(50)}\n")
