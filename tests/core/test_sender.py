@@ -185,6 +185,47 @@ async def test_a_stale_connection_is_replaced_only_once():
     assert answer.error_class == "disconnected"
 
 
+async def test_the_second_try_does_not_take_another_stale_connection():
+    both = asyncio.Event()
+
+    async def flaky(receiver, reader, writer):
+        number = receiver.connections
+        if number == 2:
+            both.set()
+        while await read_request(reader):
+            await both.wait()
+            writer.write(OK)
+            await writer.drain()
+            if number < 3:
+                await read_request(reader)  # read and dropped
+                return
+
+    async with serving(flaky) as receiver, sending() as sender:
+        await asyncio.gather(*(sender.send(post(receiver.url)) for _ in range(2)))
+        assert receiver.connections == 2
+        answer = await sender.send(post(receiver.url))
+    assert answer.status == 200
+    assert receiver.connections == 3
+
+
+async def test_an_answer_that_breaks_off_in_its_head_is_not_sent_again():
+    async def handle(receiver, reader, writer):
+        while request := await read_request(reader):
+            receiver.requests.append(request)
+            if len(receiver.requests) == 2:
+                writer.write(b"HTTP/1.1 200 O")
+                await writer.drain()
+                return
+            writer.write(OK)
+            await writer.drain()
+
+    async with serving(handle) as receiver, sending() as sender:
+        await sender.send(post(receiver.url))
+        answer = await sender.send(post(receiver.url))
+    assert len(receiver.requests) == 2
+    assert (answer.status, answer.error_class) == (None, "disconnected")
+
+
 async def test_what_arrives_unasked_does_not_answer_the_next_request():
     async def hasty(receiver, reader, writer):
         receiver.requests.append(await read_request(reader))
