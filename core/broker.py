@@ -60,9 +60,9 @@ class Canaries:
         return package
 
 
-class DatabaseBroker(Canaries, ORM):  # type: ignore[misc]  # django-q2 carries no types
+class DatabaseBroker(Canaries, ORM):
     """Messages are rows of the database: part of the sender's transaction, and taken again when a worker dies."""
 
 
-class RedisBroker(Canaries, Redis):  # type: ignore[misc]  # see above
+class RedisBroker(Canaries, Redis):
     """Messages are in Redis: quicker to wake a worker, and lost when it dies with one, which the schedules make up for."""

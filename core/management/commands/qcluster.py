@@ -22,7 +22,7 @@ from core import canary, queue, runfiles
 from core.supervisor import leash
 
 
-class StoppableCluster(Cluster):  # type: ignore[misc]  # django-q2 carries no types
+class StoppableCluster(Cluster):
     """A cluster whose long tasks hear that it stops: django-q2 waits for running tasks, and tells them nothing."""
 
     def sig_handler(self, signum: int, frame: FrameType | None) -> None:
@@ -31,7 +31,7 @@ class StoppableCluster(Cluster):  # type: ignore[misc]  # django-q2 carries no t
         super().sig_handler(signum, frame)
 
 
-class Command(QClusterCommand):  # type: ignore[misc]  # see above
+class Command(QClusterCommand):
     """See the module."""
 
     help = "Starts one cluster of workers (the one that Q_CLUSTER_NAME or --name names)."
