@@ -14,7 +14,7 @@ from access.models import ApiKey, ApiUsage, AuditEntry
 from core.ids import first_id_at
 
 
-class ApiKeyFilter(django_filters.FilterSet):  # type: ignore[misc]
+class ApiKeyFilter(django_filters.FilterSet):
     """`active` keys are neither revoked nor expired."""
 
     environment = django_filters.ChoiceFilter(choices=KeyEnvironment.choices)
@@ -31,7 +31,7 @@ class ApiKeyFilter(django_filters.FilterSet):  # type: ignore[misc]
         return queryset.filter(active if value else ~active)
 
 
-class ApiUsageFilter(django_filters.FilterSet):  # type: ignore[misc]
+class ApiUsageFilter(django_filters.FilterSet):
     """A range of days."""
 
     since = django_filters.DateFilter(field_name="day", lookup_expr="gte", label="First day.")
@@ -42,7 +42,7 @@ class ApiUsageFilter(django_filters.FilterSet):  # type: ignore[misc]
         fields: list[str] = []
 
 
-class AuditFilter(django_filters.FilterSet):  # type: ignore[misc]
+class AuditFilter(django_filters.FilterSet):
     """Times are ranges of the id, which is ordered by time: `since` counts, `until` does not."""
 
     actor_id = django_filters.CharFilter(max_length=64)

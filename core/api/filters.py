@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # settings.REST_FRAMEWORK names this module, so it is loaded 
     from rest_framework.views import APIView
 
 
-class StrictFilterBackend(DjangoFilterBackend):  # type: ignore[misc]  # django-filter ships no types
+class StrictFilterBackend(DjangoFilterBackend):
     """Applies the `filterset_class` of a view to its list; single objects are not filtered by query parameters."""
 
     def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: APIView) -> QuerySet[Any]:

@@ -109,17 +109,9 @@ class NewestFirstPagination(BasePagination):
 
 
 class WholeList(BasePagination):
-    """For a short list that is not in the database: all of it, in the shape of a page, without parameters."""
+    """Describes a list that is answered by `whole_list`: in the shape of a page, without parameters."""
 
     parameters: ClassVar[frozenset[str]] = frozenset()
-
-    def paginate_queryset(self, queryset: Any, request: Request, view: APIView | None = None) -> list[Any]:
-        """Return all of it."""
-        return list(queryset)
-
-    def get_paginated_response(self, data: Any) -> Response:
-        """Return all of it as a page."""
-        return Response({"results": data, "next": None, "previous": None})
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
         """Return the schema of a page of `schema`."""

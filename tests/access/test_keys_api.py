@@ -12,6 +12,7 @@ from rest_framework.test import APIClient
 
 from access import services
 from access.models import ApiKey, AuditEntry
+from access.principals import of_user
 from tests.access.keys import client_of, client_with, make_key
 
 pytestmark = pytest.mark.django_db
@@ -259,3 +260,35 @@ class TestInitialKey:
         settings.INITIAL_API_KEY = key.prefix + "z" * 43
         with pytest.raises(services.InvalidInput, match="exists"):
             services.ensure_initial_key()
+
+
+class TestService:
+    """What forms refuse already is refused by the service too: the admin site and commands call it."""
+
+    def test_unknown_fields_can_not_be_changed(self) -> None:
+        key, _ = make_key()
+        with pytest.raises(services.InvalidInput, match="owner_id"):
+            services.update_key(key, {"owner_id": None})
+
+    def test_an_impossible_overlap(self) -> None:
+        key, _ = make_key()
+        with pytest.raises(services.InvalidInput, match="overlap_hours"):
+            services.rotate_key(key, -1)
+
+    def test_an_expired_key_can_not_be_rotated(self) -> None:
+        key, _ = make_key()
+        ApiKey.objects.filter(id=key.id).update(expires_at=timezone.now())
+        with pytest.raises(services.Conflict, match="expired"):
+            services.rotate_key(key)
+
+    def test_an_unknown_environment(self) -> None:
+        key, _ = make_key()
+        with pytest.raises(services.InvalidInput, match="environment"):
+            services.update_key(key, {"environment": "prod"})
+
+    def test_nobody_makes_keys_for_others(self, alice: User, charlie: User) -> None:
+        who, other = of_user(alice), of_user(charlie).default_owner_id
+        for owner_id in (None, other):
+            with pytest.raises(services.NotAllowed, match="owner"):
+                services.create_key(services.KeyValues(name="x", owner_id=owner_id), who)
+        assert not ApiKey.objects.exists()

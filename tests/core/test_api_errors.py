@@ -6,7 +6,11 @@ import logging
 from typing import Any
 
 import pytest
+from django.core.exceptions import RequestDataTooBig
+from django.http import UnreadablePostError
+from django.http.multipartparser import MultiPartParserError
 from django.test import Client, RequestFactory
+from rest_framework.exceptions import NotAcceptable, Throttled
 from rest_framework.test import APIClient
 
 from core.api import errors
@@ -118,3 +122,20 @@ def test_a_crash_outside_of_views_and_a_failed_csrf_check_are_in_shape_too(rf: R
     assert errors.handler500(rf.get("/x"))["Content-Type"].startswith("text/html")
     assert errors.csrf_failure(rf.post("/api/v1/x"), "no token")["Content-Type"] == "application/json"
     assert errors.csrf_failure(rf.post("/x"), "no token")["Content-Type"].startswith("text/html")
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (RequestDataTooBig(), 413, "too_large"),
+        (UnreadablePostError(), 400, "malformed"),
+        (MultiPartParserError(), 400, "malformed"),
+        (OverflowError("Python int too large to convert to SQLite INTEGER"), 400, "invalid"),
+        (Throttled(wait=3), 429, "rate_limited"),
+        (NotAcceptable(), 406, "not_acceptable"),
+    ],
+)
+def test_errors_of_the_request_are_the_callers(error: Exception, status: int, code: str) -> None:
+    problem = errors.describe(error)
+    assert problem is not None
+    assert (problem.status, problem.code) == (status, code)
