@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 
 from core import bus, context
 from core.bus import Announcement, publish, publish_all, record
@@ -196,3 +196,17 @@ def test_it_wakes_the_drains_after_the_commit(woken: list[int], django_capture_o
 def test_waking_inside_a_transaction_does_nothing(django_assert_num_queries: Any) -> None:
     with django_assert_num_queries(0):
         bus.wake()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_waking_notifies_where_the_database_can(django_assert_num_queries: Any) -> None:
+    with django_assert_num_queries(1 if connection.vendor == "postgresql" else 0):
+        bus.wake()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_lost_wake_up_call_harms_nobody(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(connection, "vendor", "postgresql")
+    monkeypatch.setattr(connection, "cursor", lambda: (_ for _ in ()).throw(DatabaseError("gone")))
+    bus.wake()
+    assert "wake_failed" in caplog.text
