@@ -252,7 +252,8 @@ def test_a_database_that_is_away_does_not_answer(tmp_path: Path, transactional_d
 
     def away(alias: str) -> Any:
         made = create(alias)
-        made.settings_dict = made.settings_dict | {"NAME": str(tmp_path / "no" / "such"), "HOST": str(tmp_path)}
+        elsewhere = {"NAME": str(tmp_path / "no" / "such")} if made.vendor == "sqlite" else {"HOST": str(tmp_path)}
+        made.settings_dict = made.settings_dict | elsewhere
         return made
 
     with mock.patch.object(type(connections), "create_connection", side_effect=away):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from core.supervisor import alive
 from tests.core.portal import Portal, running, wait_for
 
 pytestmark = [pytest.mark.processes, pytest.mark.once]
@@ -71,4 +73,20 @@ def test_messages_may_be_in_redis(tmp_path: Path, redis_url: str) -> None:
         wait_for(lambda: portal.sing("deliveries"), "a canary", HEALED_SECONDS)
         wait_for(lambda: portal.ask("SELECT count(*) FROM core_slot WHERE holder_id IS NOT NULL"), "a drain in its slot", HEALED_SECONDS)
         assert portal.ask("SELECT count(*) FROM django_q_ormq") == 0
+        assert portal.stop() == 0
+
+
+def test_the_web_server_dies_with_its_supervisor_and_frees_the_port(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with running(tmp_path / "var", only="web", PORT=str(port), WEB_PROCESSES="1") as portal:
+        for _ in range(2):
+            wait_for(lambda: alive.web_answers(port, "localhost"), "an answer of the web server", HEALED_SECONDS)
+            assert portal.process is not None
+            portal.process.kill()
+            portal.process.wait()
+            wait_for(lambda: not portal.processes(), "the end of all its processes", 10)
+            portal.start()
+        wait_for(lambda: alive.web_answers(port, "localhost"), "an answer of the web server", HEALED_SECONDS)
         assert portal.stop() == 0
