@@ -45,7 +45,7 @@ class RepositoryForm(ServiceForm):
             field.offer(self.who, owner)
         if not repository._state.adding:
             names = ("provider", "full_name", "default_branch", "active")
-            self.initial = {name: getattr(repository, name) for name in names} | {"owner": owner or ""} | self.initial
+            self.initial = {**{name: getattr(repository, name) for name in names}, "owner": owner or "", **self.initial}
 
     def clean_owner(self) -> Any:
         """Return the owner's id."""
@@ -60,11 +60,12 @@ class RepositoryAdmin(PortalAdmin):
     """What findings, builds and events are about."""
 
     form = RepositoryForm
-    list_display = ("full_name", "provider", "default_branch", "shown_active", "shown_owner", "created_at")
+    list_display = ("full_name", "provider", "default_branch", "shown_active", "shown_owner", "shown_created")
     list_filter = (choice_filter("provider", "provider", Provider.choices),)
     search_fields = ("full_name",)
     search_help_text = "name"
     ordering = ("-id",)
+    delete_consequence = "Events that were published about it stay. It is refused while webhooks are limited to it."
     fields = ("provider", "full_name", "default_branch", "active", "owner")
 
     def rows(self, request: HttpRequest) -> QuerySet[Repository]:
@@ -93,3 +94,8 @@ class RepositoryAdmin(PortalAdmin):
     def shown_owner(self, repository: Repository) -> str:
         """Return whose it is."""
         return str(repository.owner) if repository.owner else "the admins"
+
+    @admin.display(description="created (UTC)")
+    def shown_created(self, repository: Repository) -> Any:
+        """Return when it was registered."""
+        return show.exact(repository.created_at)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.core.paginator import InvalidPage
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from unfold.sites import UnfoldAdminSite
 
+from access import audit
 from access.admin_base.base import PortalAdmin
+from access.choices import AuditVerb
 from repoguard.event_types import event_types_view
 
 
-class RepoGuardAdminSite(UnfoldAdminSite):  # type: ignore[misc]
+class RepoGuardAdminSite(UnfoldAdminSite):
     """RepoGuard's admin."""
 
     index_title = "Dashboard"
@@ -30,6 +33,13 @@ class RepoGuardAdminSite(UnfoldAdminSite):  # type: ignore[misc]
     def extra_urls(self) -> list[URLPattern]:
         """Return the pages that belong to no table."""
         return [path("event-types/", self.admin_view(event_types_view), name="event_types")]
+
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Change one's own password, and record that it was changed."""
+        response: HttpResponse = super().password_change(request, extra_context)
+        if request.method == "POST" and response.status_code == 302 and isinstance(request.user, User):
+            audit.record(AuditVerb.ACTED, request.user, action="set-password", owner_id=None)
+        return response
 
     def search(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Search the side bar's pages."""

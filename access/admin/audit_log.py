@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 
 from access.admin_base import show
 from access.admin_base.base import LogAdmin
@@ -19,6 +19,7 @@ from access.choices import AuditVerb
 from access.models import AuditEntry
 from access.selectors import with_owner
 from core.ids import is_uuid
+from core.models import Owner
 
 # the kinds of objects that are changed; an index leads from them to an object's entries
 OBJECT_TYPES = ("accessattempt", "apikey", "group", "repository", "runtimesettings", "user", "webhook", "webhookdelivery")
@@ -82,17 +83,24 @@ class AuditEntryAdmin(LogAdmin):
         """Return old and new values side by side."""
         if not entry.changes:
             return show.NOTHING
-        rows = format_html_join(
-            "", "<tr><td>{}</td><td>{}</td><td>{}</td></tr>", (_row(name, pair) for name, pair in entry.changes.items())
-        )
-        head = (
-            "<table class='rg-table rg-diff'><thead><tr><th>field</th><th>before</th><th>after</th></tr></thead><tbody>{}</tbody></table>"
-        )
-        return format_html(head, rows)
+        owners = _owner_names(entry.changes.get("owner_id"))
+        lines = (_row(name, pair, owners) for name, pair in entry.changes.items())
+        rows = format_html_join("", "<tr><td>{}</td><td>{}</td><td>{}</td></tr>", lines)
+        head = "<thead><tr><th>field</th><th>before</th><th>after</th></tr></thead>"
+        return format_html('<table class="rg-table rg-diff">{}<tbody>{}</tbody></table>', mark_safe(head), rows)  # noqa: S308 - a constant
 
 
-def _row(name: str, pair: Any) -> tuple[str, str, str]:
+def _owner_names(pair: Any) -> dict[str, str]:
+    """Return the names of the owners that an entry gives by id."""
+    ids = [value for value in (pair if isinstance(pair, list) else []) if isinstance(value, str) and is_uuid(value)]
+    return {str(owner.id): str(owner) for owner in Owner.objects.filter(id__in=ids).select_related("user", "team")} if ids else {}
+
+
+def _row(name: str, pair: Any, owners: dict[str, str]) -> tuple[str, str, str]:
     old, new = pair if isinstance(pair, list) and len(pair) == 2 else (None, pair)
+    if name == "owner_id":
+        before, after = (owners.get(str(value), _value(value)) if value else "the admins" for value in (old, new))
+        return "owner", before, after
     return name, _value(old), _value(new)
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet, Sum
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.utils import timezone
@@ -33,6 +33,7 @@ from access.models import ApiKey, ApiUsage
 from access.principals import Principal
 from access.selectors import with_owner
 from core.errors import InvalidInput
+from core.ids import is_uuid
 
 KEPT = "only its first characters and a hash"
 USAGE_ROWS = 60
@@ -83,7 +84,8 @@ class ApiKeyForm(ServiceForm):
             self.fields["scopes"].choices = scope_choices(self.who, key.scopes if stored else [])  # type: ignore[attr-defined]
         if "unlimited" in self.fields and not self.who.is_admin and not key.unlimited:
             del self.fields["unlimited"]
-        self.initial = ({**_present(key)} if stored else {"scopes": [scopes.ALL]}) | self.initial
+        present: dict[str, Any] = _present(key) if stored else {"scopes": [scopes.ALL]}
+        self.initial = {**present, **self.initial}
 
     def clean_owner(self) -> Any:
         """Return the owner's id."""
@@ -124,7 +126,7 @@ class ApiKeyAdmin(PortalAdmin):
     search_help_text = "name or first characters of the key"
     ordering = ("-id",)
     _form_fields = ("name", "owner", "environment", "scopes", "allowed_cidrs", "rate_per_minute", "unlimited", "expires_at")
-    _facts = ("shown_prefix", "shown_state", "shown_owner", "shown_use", "successor", "created_at")
+    _facts = ("shown_prefix", "shown_state", "shown_owner", "shown_use", "shown_successor", "shown_created")
     readonly_fields = (*_facts, "shown_scopes", "shown_rate", "shown_cidrs")
 
     def rows(self, request: HttpRequest) -> QuerySet[ApiKey]:
@@ -209,6 +211,16 @@ class ApiKeyAdmin(PortalAdmin):
         example = f'curl -H "Authorization: Bearer $REPOGUARD_KEY" {root}'
         return self.secret_page(request, "API key", text, key, lead=lead, kept=KEPT, example=example)
 
+    @admin.display(description="created (UTC)")
+    def shown_created(self, key: ApiKey) -> SafeString:
+        """Return when it was made."""
+        return show.exact(key.created_at)
+
+    @admin.display(description="replaced by")
+    def shown_successor(self, key: ApiKey) -> SafeString:
+        """Return the key that took its place."""
+        return show.link(show.admin_url(ApiKey, "change", key.successor_id), key.successor) if key.successor_id else show.NOTHING
+
     @admin.display(description="begins with")
     def shown_prefix(self, key: ApiKey) -> SafeString:
         """Return the visible start of the key."""
@@ -263,12 +275,9 @@ def _overlap(request: HttpRequest, key: ApiKey) -> list[ButtonField]:
     return [ButtonField("overlap_hours", "old key works for (hours)", value=str(services.DEFAULT_OVERLAP_HOURS))]
 
 
-def _usage(object_id: str) -> list[dict[str, Any]]:
+def _usage(object_id: str) -> list[Any]:
     """Return requests and errors per day and route, newest first; the page shows only keys its reader sees."""
-    try:
-        rows = ApiUsage.objects.filter(key_id=object_id)
-        return list(
-            rows.values("day", "route").annotate(requests=Sum("requests"), errors=Sum("errors")).order_by("-day", "route")[:USAGE_ROWS]
-        )
-    except (ValueError, ValidationError):
+    if not is_uuid(object_id):
         return []
+    rows = ApiUsage.objects.filter(key_id=uuid.UUID(object_id)).values("day", "route")
+    return list(rows.annotate(requests=Sum("requests"), errors=Sum("errors")).order_by("-day", "route")[:USAGE_ROWS])

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from django.contrib import messages
 from django.contrib.admin import ShowFacets
-from django.contrib.admin.utils import unquote
+from django.contrib.admin.utils import flatten_fieldsets, unquote
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db import transaction
@@ -30,9 +30,10 @@ from access.models import AuditEntry
 from access.principals import Principal, principal
 from access.selectors import visible
 from core.errors import InvalidInput, RepoGuardError
+from core.fields import DecryptError
 
 
-class PortalAdmin(ModelAdmin):  # type: ignore[misc]
+class PortalAdmin(ModelAdmin):
     """Set `owner_path` to None for rows that belong to nobody: then only admins and auditors see them."""
 
     owner_path: ClassVar[str | None] = "owner_id"
@@ -45,6 +46,8 @@ class PortalAdmin(ModelAdmin):  # type: ignore[misc]
     list_fullwidth = True
     compressed_fields = True
     change_form_outer_before_template = "portal/panel.html"
+    delete_confirmation_template = "portal/delete.html"
+    delete_consequence: ClassVar[str] = "This can't be undone."
     save_as = False
     save_on_top = False
 
@@ -110,9 +113,12 @@ class PortalAdmin(ModelAdmin):  # type: ignore[misc]
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> type[ModelForm[Any]]:
         """Return the form class of this request; a ServiceForm learns who asks, and what the service refused."""
-        form: Any = super().get_form(request, obj, change=change, **kwargs)
-        form.who, form.refusal = self.who(request), getattr(request, "_portal_refusal", None)
-        return form  # type: ignore[no-any-return]
+        if not issubclass(self.form, ServiceForm):
+            return super().get_form(request, obj, change=change, **kwargs)  # type: ignore[no-any-return]
+        writes = self.has_change_permission(request, obj) if change else self.has_add_permission(request)
+        names = frozenset(flatten_fieldsets(self.get_fieldsets(request, obj))) if writes else frozenset()
+        context = {"who": self.who(request), "refusal": getattr(request, "_portal_refusal", None), "shown_fields": names}
+        return type(self.form.__name__, (self.form,), context)
 
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -121,6 +127,9 @@ class PortalAdmin(ModelAdmin):  # type: ignore[misc]
         extra = {"portal_buttons": self._buttons_context(request, object_id), **(extra_context or {})}
         try:
             return super().changeform_view(request, object_id, form_url, extra)
+        except DecryptError as error:
+            messages.error(request, f"Nothing was saved: {error}")
+            return HttpResponseRedirect(request.get_full_path())
         except RepoGuardError as error:
             if not issubclass(self.form, ServiceForm):
                 messages.error(request, error.message)
@@ -153,7 +162,7 @@ class PortalAdmin(ModelAdmin):  # type: ignore[misc]
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> Any:
         """Ask and delete; a refusal of the service is shown on the object's page."""
         try:
-            return super().delete_view(request, object_id, extra_context)
+            return super().delete_view(request, object_id, {"consequence": self.delete_consequence, **(extra_context or {})})
         except RepoGuardError as error:
             messages.error(request, error.message)
             return HttpResponseRedirect(show.admin_url(self.model, "change", unquote(object_id)))
@@ -214,15 +223,13 @@ class PortalAdmin(ModelAdmin):  # type: ignore[misc]
     def page(self, request: HttpRequest, template: str, title: str, **context: Any) -> TemplateResponse:
         """Return a page of this model in the admin's frame."""
         base = {**self.admin_site.each_context(request), "opts": self.opts, "title": title, "media": self.media}
-        request.current_app = self.admin_site.name  # type: ignore[attr-defined]
+        request.current_app = self.admin_site.name
         return TemplateResponse(request, template, base | context)
 
     def secret_page(self, request: HttpRequest, title: str, secret: str, obj: Model, **context: Any) -> HttpResponse:
-        """Show a secret, this once: it is part of this answer only, and no browser keeps it."""
+        """Show a secret, this once: it is part of this answer only; as all of the site it is sent with Cache-Control: no-store."""
         back = show.admin_url(self.model, "change", obj.pk)
-        response = self.page(request, "portal/secret.html", title, secret=secret, original=obj, back=back, **context)
-        response.headers["Cache-Control"] = "no-store"
-        return response
+        return self.page(request, "portal/secret.html", title, secret=secret, original=obj, back=back, **context)
 
 
 class LogAdmin(PortalAdmin):
@@ -251,6 +258,12 @@ class ServiceForm(ModelForm):  # type: ignore[type-arg]
 
     who: ClassVar[Principal]
     refusal: ClassVar[RepoGuardError | None] = None
+    shown_fields: ClassVar[frozenset[str]] = frozenset()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in [name for name in self.fields if name not in self.shown_fields]:
+            del self.fields[name]
 
     def clean(self) -> dict[str, Any] | None:
         """Show the service's refusal of these values."""

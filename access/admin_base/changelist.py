@@ -19,18 +19,22 @@ class UncountedPaginator(Paginator):  # type: ignore[type-arg]
     template_name = "portal/cursor_pagination.html"
 
     @property
-    def count(self) -> int:  # type: ignore[override]
+    def count(self) -> int:
         """Return a constant, so that nobody counts the rows."""
         return 0
 
 
-class BarChangeList(ChangeList):  # type: ignore[misc]
+class BarChangeList(ChangeList):
     """A list with its filters in a bar above it instead of a sheet beside it."""
+
+    filter_specs: list[Any]
+    filter_params: dict[str, Any]
 
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         super().__init__(request, *args, **kwargs)
         self.bar_filters, self.has_filters, self.filter_specs = self.filter_specs, False, []
         self.bar_active = self.has_active_filters or bool(self.query)
+        self.full_result_count = self.result_count  # nothing more is counted, so nothing more is said
 
 
 class CursorChangeList(BarChangeList):

@@ -31,7 +31,7 @@ class OwnerField(forms.CharField):
         if present and present not in labels:
             labels.append(present)
         choices = [(label, label.replace(":", ": ", 1)) for label in labels]
-        self.widget.choices = [*([("", "the admins (nobody else sees it)")] if who.is_admin else []), *choices]  # type: ignore[attr-defined]
+        self.widget.choices = [*([("", "the admins (nobody else sees it)")] if who.is_admin else []), *choices]
 
     def resolve(self, text: str, who: Principal) -> uuid.UUID | None:
         """Return the owner's id; raises ValidationError with the reason."""

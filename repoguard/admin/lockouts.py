@@ -31,7 +31,8 @@ class LockoutAdmin(PortalAdmin):
 
     def rows(self, request: HttpRequest) -> QuerySet[AccessAttempt]:
         """Return the failed logins without what was posted."""
-        return AccessAttempt.objects.defer("get_data", "post_data")
+        rows: QuerySet[AccessAttempt] = AccessAttempt.objects.defer("get_data", "post_data")
+        return rows
 
     def buttons(self) -> list[Button]:
         """Return the reset."""

@@ -72,7 +72,7 @@ class AuditedAdmin(PortalAdmin):
         return found
 
 
-class _UserForm(UserChangeForm):  # type: ignore[misc]
+class _UserForm(UserChangeForm):
     """A user; what it may do follows from its roles and teams."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -96,9 +96,10 @@ class UserAdmin(DjangoUserAdmin, AuditedAdmin):  # type: ignore[misc,type-arg]
     form = _UserForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
-    list_display = ("username", "shown_role", "shown_teams", "email", "is_active", "is_staff", "last_login")
+    list_display = ("username", "shown_role", "shown_teams", "email", "is_active", "is_staff", "shown_login")
     list_filter = ()
     ordering = ("username",)
+    delete_consequence = "It is refused while the user owns anything; deactivate the user instead to keep the logs readable."
     search_help_text = "name or e-mail"
     filter_horizontal = ()
     fieldsets = (
@@ -133,7 +134,12 @@ class UserAdmin(DjangoUserAdmin, AuditedAdmin):  # type: ignore[misc,type-arg]
             user = self.get_object(request, id)
             if user is not None:
                 audit.record(AuditVerb.ACTED, user, action="set-password", owner_id=None)
-        return response  # type: ignore[no-any-return]
+        return response
+
+    @admin.display(description="last login", ordering="last_login")
+    def shown_login(self, user: User) -> SafeString:
+        """Return when the user was last here."""
+        return show.moment(user.last_login)
 
     @admin.display(description="role")
     def shown_role(self, user: User) -> SafeString:
@@ -198,6 +204,7 @@ class GroupAdmin(AuditedAdmin):
     list_display = ("name", "shown_kind", "shown_members")
     search_fields = ("name",)
     ordering = ("name",)
+    delete_consequence = "Its members lose what they share through it. It is refused while the team owns anything."
     readonly_fields = ("shown_kind", "shown_members")
 
     def rows(self, request: HttpRequest) -> QuerySet[Group]:

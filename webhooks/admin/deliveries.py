@@ -133,7 +133,7 @@ class DeliveryAdmin(LogAdmin):
         delivery = self.get_object(request, unquote(object_id))
         if delivery is None:
             return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[no-any-return]
-        if not self.has_view_permission(request, delivery):
+        if request.method == "POST" or not self.has_view_permission(request, delivery):
             raise PermissionDenied
         shows_body = runtime.current().log_request_bodies
         body = show.pretty(envelope(Event.objects.get(id=delivery.event_id))) if shows_body else ""
@@ -145,14 +145,11 @@ class DeliveryAdmin(LogAdmin):
         delivery = self.get_object(request, unquote(object_id))
         if delivery is None or not self.has_view_permission(request, delivery):
             raise Http404
-        response = TemplateResponse(request, "portal/delivery_live.html", self._live_context(request, delivery))
-        response.headers["Cache-Control"] = "no-store"
-        return response
+        return TemplateResponse(request, "portal/delivery_live.html", self._live_context(request, delivery))
 
     def _live_context(self, request: HttpRequest, delivery: WebhookDelivery) -> dict[str, Any]:
         shown: list[Shown] = [as_shown(attempt) for attempt in latest_attempts(delivery)]
         return {
-            "original": delivery,
             "delivery": delivery,
             "status_badge": self.shown_status(delivery),
             "attempts": shown[::-1],
@@ -208,7 +205,8 @@ class DeliveryAdmin(LogAdmin):
     @admin.display(description="next attempt")
     def shown_next(self, delivery: WebhookDelivery) -> SafeString:
         """Return when it is tried next."""
-        return show.moment(delivery.next_attempt_at) if delivery.status == DeliveryStatus.PENDING else show.NOTHING
+        waits = delivery.status == DeliveryStatus.PENDING and not delivery.parked  # type: ignore[attr-defined]
+        return show.moment(delivery.next_attempt_at) if waits else show.NOTHING
 
 
 def _is_waiting(request: HttpRequest, delivery: Any) -> bool:

@@ -63,11 +63,10 @@ class EventAdmin(LogAdmin):
         event = self.get_object(request, unquote(object_id))
         if event is None:
             return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[no-any-return]
-        if not self.has_view_permission(request, event):
+        if request.method == "POST" or not self.has_view_permission(request, event):
             raise PermissionDenied
         rows = visible(deliveries().filter(event_id=event.pk), principal(request)).order_by("-id")[:DELIVERIES_SHOWN]
         context = {
-            "original": event,
             "event": event,
             "owner": str(event.owner) if event.owner else "the admins",
             "payload": show.pretty(event.payload),

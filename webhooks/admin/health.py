@@ -33,7 +33,7 @@ def health(webhook: Webhook, state: WebhookState) -> Health:
         return Health("disabled", show.BAD, f"{str(reason).capitalize()}. Its deliveries are parked, and leave when it is enabled again.")
     if is_held(state, now):
         why = str(HoldReason(state.hold_reason).label)
-        sentence = f"Held: {why}. Due deliveries wait until then; press Enable to try at once."
+        sentence = f"{why[:1].upper()}{why[1:]}. Due deliveries wait until then; press Enable to try at once."
         return Health("held", show.WARN, sentence, state.hold_until)
     if state.failing_since:
         times = f"{state.consecutive_failures} failures in a row" if state.consecutive_failures else "failing"

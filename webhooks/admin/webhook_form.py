@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from unfold.widgets import (
@@ -31,10 +31,12 @@ from webhooks.models import Webhook
 from webhooks.models.webhook import DEFAULT_CONCURRENCY
 from webhooks.retry import DEFAULT_SCHEDULE, schedule_of
 from webhooks.services import WebhookValues
+from webhooks.services.values import checked
 
 DEFAULT, NONE, OWN = "default", "none", "own"
 REPOSITORIES_OFFERED = 1000
-UNREADABLE = "The stored headers can't be decrypted with the present FERNET_KEYS; what you enter here replaces them."
+UNREADABLE = "The stored headers can't be decrypted with the present FERNET_KEYS; add the key they were stored with."
+_CHECKED = ("name", "url", "headers", "rate_limit", "concurrency", "priority", "repositories")
 
 
 def event_choices() -> list[Any]:
@@ -75,18 +77,14 @@ class WebhookForm(ServiceForm):
     )
     filter = forms.CharField(
         required=False,
-        widget=UnfoldAdminTextareaWidget(
-            attrs={"rows": 5, "class": "rg-mono", "placeholder": '{"ref": "refs/heads/main"}', "spellcheck": "false"}
-        ),
-        help_text=f"JSON conditions on the event's data, all of which must hold. Operators: {', '.join(OPERATORS)}, $and, $or. Empty: every event.",
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 5, "placeholder": '{"ref": "refs/heads/main"}', "spellcheck": "false"}),
+        help_text=f"JSON conditions on the event's data; all must hold. Operators: {', '.join(OPERATORS)}, $and, $or. Empty: every event.",
     )
     headers = forms.CharField(
         required=False,
         label="Extra headers",
-        widget=UnfoldAdminTextareaWidget(
-            attrs={"rows": 3, "class": "rg-mono", "placeholder": "Authorization: Bearer …", "spellcheck": "false"}
-        ),
-        help_text="One per line, Name: value. Stored encrypted and never shown again: ******** keeps a value, deleting the line removes it.",
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 3, "placeholder": "Authorization: Bearer …", "spellcheck": "false"}),
+        help_text="One per line, Name: value. Stored encrypted, never shown again: ******** keeps a value, no line removes it.",
     )
     retries = forms.ChoiceField(
         choices=[(DEFAULT, "The usual schedule"), (NONE, "No retries: one attempt only"), (OWN, "My own schedule (below)")],
@@ -135,12 +133,13 @@ class WebhookForm(ServiceForm):
             self.fields["repositories"].queryset = offered  # type: ignore[attr-defined]
             self.fields["repositories"].choices = [(row.pk, str(row)) for row in offered[:REPOSITORIES_OFFERED]]  # type: ignore[attr-defined]
         if webhook is not None:
-            self.initial = self._present(webhook) | {"owner": owner or ""} | self.initial
+            self.initial = {**self._present(webhook), "owner": owner or "", **self.initial}
 
     def _present(self, webhook: Webhook) -> dict[str, Any]:
         listed = {value for _, entries in event_choices() for value, _ in entries}
         try:
-            headers = headers_text(list(webhook.headers or {}))  # type: ignore[arg-type]
+            stored: Any = webhook.headers
+            headers = headers_text(list(stored or {}))
         except DecryptError:
             headers = ""
             if "headers" in self.fields:
@@ -187,20 +186,40 @@ class WebhookForm(ServiceForm):
             self.add_error("events", "Choose at least one event type.")
         if self.cleaned_data.get("retries") == OWN and "schedule" in self.cleaned_data and not self.cleaned_data["schedule"]:
             self.add_error("schedule", "Write the delays, such as: 5 s, 5 min, 2 h; or choose another way above.")
-        if self.refusal is not None and "retry_config" in self.refusal.fields:
-            self.add_error("schedule", self.refusal.fields["retry_config"])
+        if self.refusal is None:
+            self._check_all()
         return cleaned
+
+    def _check_all(self) -> None:
+        """Ask the service's rules about every field that could be read, so that all errors are shown at once."""
+        values: dict[str, Any] = {name: self.cleaned_data[name] for name in _CHECKED if name in self.cleaned_data}
+        if "headers" not in self.changed_data:
+            values.pop("headers", None)
+        if "events" in self.cleaned_data and "more_events" in self.cleaned_data and self._events():
+            values["events"] = self._events()
+        if "retries" in self.cleaned_data and "schedule" in self.cleaned_data and "schedule" not in self.errors:
+            values["retry_config"] = self._retry_config()
+        try:
+            checked(cast("WebhookValues", values), None if self.instance._state.adding else self.instance)
+        except InvalidInput as error:
+            for name, sentences in error.fields.items():
+                for sentence in sentences:
+                    self.add_error("schedule" if name == "retry_config" else name, sentence[:1].upper() + sentence[1:])
+        except DecryptError:
+            self.add_error("headers", UNREADABLE)
+
+    def _events(self) -> list[str]:
+        more = [name.strip() for name in self.cleaned_data["more_events"].replace("\n", ",").split(",") if name.strip()]
+        return [*self.cleaned_data["events"], *more]
 
     def values(self) -> WebhookValues:
         """Return what the service takes."""
         data = self.cleaned_data
-        more = [name.strip() for name in data["more_events"].replace("\n", ",").split(",") if name.strip()]
-        return WebhookValues(
+        values = WebhookValues(
             name=data["name"],
             url=data["url"],
-            events=[*data["events"], *more],
+            events=self._events(),
             filter=data["filter"],
-            headers=data["headers"],
             retry_config=self._retry_config(),
             rate_limit=data["rate_limit"],
             concurrency=data["concurrency"],
@@ -208,6 +227,9 @@ class WebhookForm(ServiceForm):
             repositories=list(data["repositories"]),
             owner_id=data["owner"],
         )
+        if "headers" in self.changed_data or self.instance._state.adding:
+            values["headers"] = data["headers"]
+        return values
 
     def _retry_config(self) -> dict[str, Any] | None:
         if self.cleaned_data["retries"] == DEFAULT:

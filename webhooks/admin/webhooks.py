@@ -9,6 +9,7 @@ from django.db.models import OuterRef, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from access.admin_base import show
@@ -44,6 +45,7 @@ class WebhookAdmin(PortalAdmin):
     search_fields = ("name", "url")
     search_help_text = "name or URL"
     ordering = ("-id",)
+    delete_consequence = "Nothing is sent to it any more, and its delivery log goes with it. To pause it, disable it instead."
     readonly_fields = (
         "shown_url", "shown_events", "shown_repositories", "shown_filter", "shown_headers", "shown_retries",
         "shown_rate", "shown_concurrency", "shown_priority", "shown_owner",
@@ -157,7 +159,8 @@ class WebhookAdmin(PortalAdmin):
         if not waiting:
             return show.NOTHING
         url = f"{show.admin_url(WebhookDelivery, 'changelist')}?webhook={webhook.pk}&status=pending"
-        return show.link(url, f"{waiting:,} {'parked' if is_held(webhook.state, timezone.now()) else 'pending'}")
+        word = "parked" if is_held(webhook.state, timezone.now()) else "pending"
+        return format_html('<a class="rg-link rg-nowrap" href="{}">{} {}</a>', url, f"{waiting:,}", word)
 
     @admin.display(description="URL")
     def shown_url(self, webhook: Webhook) -> SafeString:
