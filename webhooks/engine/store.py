@@ -23,7 +23,7 @@ from webhooks.engine import aftermath
 from webhooks.engine.due import lock_states, recompute
 from webhooks.engine.standing import Standing, refill, settle, spend
 from webhooks.engine.targets import body, large_payloads, load_targets
-from webhooks.engine.types import Batch, Claimed, EventRow, LeaseKey, Result
+from webhooks.engine.types import Batch, Claimed, EventRow, LeaseKey, Limits, Result
 from webhooks.models import DeliveryAttempt, DueHint, Lease, Webhook, WebhookDelivery, WebhookState
 from webhooks.models.delivery import WAITING
 
@@ -46,7 +46,7 @@ class Share:
     """What a due webhook may have in this turn: `room` up to its cap and its fair share, `granted` after its rate limit."""
 
     state: WebhookState
-    hook: Webhook
+    limits: Limits
     room: int
     granted: int
 
@@ -65,7 +65,7 @@ class Store:
         """
         with transaction.atomic():
             # the row lock keeps a sweep from burying this worker while it claims
-            alive = not free or leases.beat(self.worker_id)
+            alive = not free or self.beat()
             added = self.take_hints()
             states = self.lock(added.keys() | {result.claimed.target.webhook_id for result in results})
             now = timezone.now()
@@ -80,6 +80,10 @@ class Store:
         if not alive:
             raise WorkerBuried
         return Batch(self._prepare(leased, token), next_due_at=upcoming)
+
+    def beat(self) -> bool:
+        """Renew this worker's heartbeat; False when it was given up for dead."""
+        return leases.beat(self.worker_id)
 
     def peek(self) -> bool:
         """Say cheaply, without a write lock, whether a turn could find anything."""
@@ -149,16 +153,16 @@ class Store:
             states[state.webhook_id] = state
         shares = self._shares(states.values(), free, now)
         token = uuid7()
-        leased = self.lease({share.hook.id: share.granted for share in shares if share.granted}, token, now)
+        leased = self.lease({share.state.webhook_id: share.granted for share in shares if share.granted}, token, now)
         got: dict[uuid.UUID, int] = defaultdict(int)
         for row in leased:
             got[row.webhook_id] += 1
         for share in shares:
-            taken = got[share.hook.id]
+            taken = got[share.state.webhook_id]
             if taken and share.state.breaker != BreakerState.CLOSED:
                 share.state.breaker = BreakerState.HALF_OPEN
-            spend(share.state, share.hook.rate_limit, taken, now, wanted_more=taken == share.granted < share.room)
-        return leased, token, [share.hook.id for share in shares if got[share.hook.id] >= share.room]
+            spend(share.state, share.limits.rate_limit, taken, now, wanted_more=taken == share.granted < share.room)
+        return leased, token, [share.state.webhook_id for share in shares if got[share.state.webhook_id] >= share.room]
 
     def due_states(self, now: datetime, locked: Collection[uuid.UUID]) -> list[WebhookState]:
         """Lock and return due states beside those `locked` already, longest due first, leaving out what others hold."""
@@ -167,31 +171,31 @@ class Store:
 
     def _shares(self, states: Iterable[WebhookState], free: int, now: datetime) -> list[Share]:
         ready = [state for state in states if state.enabled and (state.hold_until is None or state.hold_until <= now)]
-        hooks = self.hooks([state.webhook_id for state in ready])
-        live = self.live_leases(hooks.keys())
+        limits = self.limits([state.webhook_id for state in ready])
+        live = self.live_leases(limits.keys())
         shares = []
         # who has the fewest requests open comes first, so that a place that falls vacant never goes back to a slow endpoint alone
         for state in sorted(ready, key=lambda state: (live.get(state.webhook_id, 0), state.next_due_at or now)):
-            hook = hooks.get(state.webhook_id)
-            if hook is None:
+            limit = limits.get(state.webhook_id)
+            if limit is None:
                 state.enabled = False  # deleted; left enabled it would be found due again at once, and for ever
                 continue
             if free <= 0:
                 continue
             state.hold_until, state.hold_reason = None, HoldReason.NONE
-            cap = hook.concurrency if state.breaker == BreakerState.CLOSED else 1
-            opened = live.get(hook.id, 0)
+            cap = limit.concurrency if state.breaker == BreakerState.CLOSED else 1
+            opened = live.get(state.webhook_id, 0)
             # at most half of what the others leave: however long an endpoint hangs, places are left for the healthy ones
             room = max(0, min(cap, (free + opened + 1) // 2) - opened)
-            granted = min(room, refill(state, hook.rate_limit, now))
-            shares.append(Share(state, hook, room=room, granted=granted))
+            granted = min(room, refill(state, limit.rate_limit, now))
+            shares.append(Share(state, limit, room=room, granted=granted))
             free -= granted
         return shares
 
-    def hooks(self, webhook_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Webhook]:
-        """Return the limits of these webhooks."""
-        limits = Webhook.objects.filter(id__in=webhook_ids, deleted_at__isnull=True).only("id", "concurrency", "rate_limit")
-        return {hook.id: hook for hook in limits} if webhook_ids else {}
+    def limits(self, webhook_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Limits]:
+        """Return the limits of these webhooks, deleted ones left out."""
+        rows = Webhook.objects.filter(id__in=webhook_ids, deleted_at__isnull=True).values_list("id", "concurrency", "rate_limit")
+        return {row[0]: Limits(*row) for row in rows} if webhook_ids else {}
 
     def live_leases(self, webhook_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, int]:
         """Return how many requests of each webhook are open, here and elsewhere."""

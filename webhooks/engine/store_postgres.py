@@ -11,15 +11,15 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import psycopg
 from django.db import connection
 
 from webhooks.engine import aftermath
-from webhooks.engine.store import CHANGED_FIELDS, HINTS_AT_ONCE, Store
-from webhooks.engine.types import EventRow, LeaseKey, Result
+from webhooks.engine.store import CHANGED_FIELDS, HINTS_AT_ONCE, WEBHOOKS_AT_ONCE, Store
+from webhooks.engine.types import EventRow, LeaseKey, Limits, Result
 from webhooks.models import DeliveryAttempt, WebhookDelivery, WebhookState
 
 _TAKE_HINTS = """
@@ -68,12 +68,40 @@ held AS (
 SELECT delivery_id, token FROM held
 """
 _CHANGED = ("status", "attempts", "step", "next_attempt_at", "last_status_code", "last_error_class", "last_error", "finished_at")
+_BEAT = "UPDATE core_worker SET heartbeat_at = statement_timestamp() WHERE id = %s RETURNING 1"
+_UPCOMING = 'SELECT min(next_due_at) FROM webhooks_webhookstate WHERE enabled AND NOT "full" AND next_due_at IS NOT NULL'
+_LIMITS = "SELECT id, concurrency, rate_limit FROM webhooks_webhook WHERE id = ANY(%s) AND deleted_at IS NULL"
+_LOCK = "SELECT {columns} FROM webhooks_webhookstate WHERE webhook_id = ANY(%s) ORDER BY webhook_id FOR UPDATE"
+_LOCK_DUE = """
+SELECT {columns} FROM webhooks_webhookstate WHERE enabled AND NOT "full" AND next_due_at <= %s AND webhook_id <> ALL(%s)
+ORDER BY next_due_at LIMIT %s FOR UPDATE SKIP LOCKED
+"""
 _LIVE = "SELECT webhook_id, count(*) FROM webhooks_lease WHERE webhook_id = ANY(%s) GROUP BY webhook_id"
 SMALL_PAYLOAD_BYTES = 65_536
 
 
 class PostgresStore(Store):
     """Store with set-based statements."""
+
+    def beat(self) -> bool:
+        """Renew this worker's heartbeat."""
+        return bool(_rows(_BEAT, [self.worker_id]))
+
+    def upcoming(self) -> datetime | None:
+        """Return when something is due next."""
+        return cast("datetime | None", _rows(_UPCOMING, [])[0][0])
+
+    def lock(self, webhook_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, WebhookState]:
+        """Lock the state rows of these webhooks."""
+        return {state.webhook_id: state for state in _states(_LOCK, [list(webhook_ids)])} if webhook_ids else {}
+
+    def due_states(self, now: datetime, locked: Collection[uuid.UUID]) -> list[WebhookState]:
+        """Lock and return due states beside those `locked` already, leaving out what others hold."""
+        return _states(_LOCK_DUE, [now, list(locked), WEBHOOKS_AT_ONCE])
+
+    def limits(self, webhook_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Limits]:
+        """Return the limits of these webhooks, deleted ones left out."""
+        return {row[0]: Limits(*row) for row in _rows(_LIMITS, [list(webhook_ids)])} if webhook_ids else {}
 
     def take_hints(self) -> dict[uuid.UUID, int]:
         """Take the hints of publishers; returns how many deliveries each webhook was given."""
@@ -114,6 +142,17 @@ def _rows(statement: str, parameters: Any) -> list[tuple[Any, ...]]:
     with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
         cursor.execute(statement, parameters, prepare=True)
         return cursor.fetchall() if cursor.description else []
+
+
+def _states(statement: str, parameters: Sequence[Any]) -> list[WebhookState]:
+    names, columns = _state_columns()
+    return [WebhookState.from_db("default", names, row) for row in _rows(statement.format(columns=columns), parameters)]
+
+
+@cache
+def _state_columns() -> tuple[list[str], str]:
+    fields = WebhookState._meta.concrete_fields
+    return [field.attname for field in fields], ", ".join(f'"{field.column}"' for field in fields)
 
 
 @cache

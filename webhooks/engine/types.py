@@ -27,6 +27,14 @@ class Target:
     """Why nothing can be sent, where its secrets can't be decrypted."""
 
 
+class Limits(NamedTuple):
+    """What a webhook may have open at once, and how many deliveries a second."""
+
+    webhook_id: uuid.UUID
+    concurrency: int
+    rate_limit: float | None
+
+
 class EventRow(NamedTuple):
     """A leased delivery with what it needs of its event."""
 
