@@ -33,7 +33,7 @@ def key_id(key: str) -> str:
     return hashlib.sha256(b"repoguard key id:" + key.encode()).hexdigest()[:8]
 
 
-class EncryptedTextField(FernetTextField):  # type: ignore[misc]  # the package ships no types
+class EncryptedTextField(FernetTextField):
     """Text that is encrypted in the database; stored as `<key id>:<Fernet token>`.
 
     Filtering by value is refused (FieldError): equal values have different tokens.
