@@ -106,10 +106,10 @@ class UserAdmin(DjangoUserAdmin, AuditedAdmin):  # type: ignore[misc,type-arg]
         (None, {"fields": ("username", "password")}),
         ("Person", {"fields": ("first_name", "last_name", "email")}),
         ("What the user may do", {"fields": ("is_active", "is_staff", "is_superuser", "groups")}),
-        ("Dates", {"fields": ("last_login", "date_joined")}),
+        ("Dates", {"fields": ("shown_login", "shown_joined")}),
     )
     add_fieldsets = ((None, {"classes": ("wide",), "fields": ("username", "usable_password", "password1", "password2")}),)
-    readonly_fields = ("last_login", "date_joined")
+    readonly_fields = ("shown_login", "shown_joined")
 
     def rows(self, request: HttpRequest) -> QuerySet[User]:
         """Return the users with their groups."""
@@ -140,6 +140,11 @@ class UserAdmin(DjangoUserAdmin, AuditedAdmin):  # type: ignore[misc,type-arg]
     def shown_login(self, user: User) -> SafeString:
         """Return when the user was last here."""
         return show.moment(user.last_login)
+
+    @admin.display(description="created (UTC)")
+    def shown_joined(self, user: User) -> SafeString:
+        """Return when the user was made."""
+        return show.exact(user.date_joined)
 
     @admin.display(description="role")
     def shown_role(self, user: User) -> SafeString:

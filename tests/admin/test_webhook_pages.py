@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -292,3 +293,17 @@ def test_it_reads_schedules_as_it_writes_them() -> None:
     assert schedule_text(delays) == "5 s, 5 min, 2 h, 1 d, 90 s, 0.5 s"
     assert parse_schedule(schedule_text(delays)) == delays
     assert parse_schedule("1h;2 Days\n30") == [3600, 172_800, 30]
+
+
+def test_it_opens_pages_of_a_webhook_that_can_not_be_decrypted(browser: Client) -> None:
+    webhook = make_webhook(headers={"X-Token": "very-secret"})
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE webhooks_webhook SET headers = %s, secrets = %s", [b"junk", b"junk"])
+    url = reverse("admin:webhooks_webhook_change", args=[webhook.pk])
+    assert browser.get(reverse("admin:webhooks_webhook_changelist")).status_code == 200
+    assert browser.get(reverse("admin:index")).status_code == 200
+    page = browser.get(url)
+    assert "The stored headers" in page.content.decode()
+    for headers in ("", "X-New: 1"):
+        assert browser.post(url, _form(headers=headers)).status_code in (200, 302)
+    assert _do(browser, webhook, "rotate-secret").status_code == 200
