@@ -135,7 +135,7 @@ def test_it_shows_a_stranger_nothing(things: SimpleNamespace, charlie: User, log
 
 
 @pytest.mark.parametrize("name", sorted(set(LISTS) | {"core_runtimesettings"}))
-@pytest.mark.parametrize("key", [str(uuid.uuid4()), "no-such-thing", "1e9", "%00", "9" * 40])
+@pytest.mark.parametrize("key", ["01a20000-0000-7000-8000-000000000000", "no-such-thing", "1e9", "%00", "9" * 40])
 def test_it_answers_unknown_ids_without_a_fault(browser: Client, name: str, key: str) -> None:
     for page in ("change", "delete", "history"):
         url = reverse(f"admin:{name}_{page}", args=["KEY"]).replace("KEY", key)
