@@ -283,8 +283,9 @@ def test_it_draws_phases_one_after_the_other() -> None:
         ("name lookup", 0, 10),
         ("connect", 10, 20),
         ("waiting", 30, 50),
-        ("rest", 80, 20),
+        ("reading", 80, 20),
     ]
+    assert [bar.label for bar in timing_bars(DeliveryAttempt(connect_ms=1, total_ms=5))] == ["connect", "until error"]
     assert timing_bars(DeliveryAttempt()) == []
 
 

@@ -56,7 +56,8 @@ def timing_bars(attempt: DeliveryAttempt) -> list[Bar]:
             bars.append(_bar(label, start, ms, total, number))
             start += ms
     if total > start:
-        bars.append(_bar("rest", start, total - start, total, len(_PHASES) + 1))
+        label = "reading" if attempt.first_byte_ms is not None else "until error"
+        bars.append(_bar(label, start, total - start, total, len(_PHASES) + 1))
     return bars
 
 
