@@ -186,7 +186,11 @@ def test_after_a_wrong_key_the_next_read_with_the_right_one_works(settings: Any)
     assert read() == "secret"
 
 
-@pytest.mark.parametrize("bad", [b"plain text", b"", b"12345678:", b":", Fernet(Fernet.generate_key()).encrypt(b"x")])
+@pytest.mark.parametrize(
+    "bad",
+    [b"plain text", b"", b"12345678:", b":", Fernet(Fernet.generate_key()).encrypt(b"x")],
+    ids=["text", "nothing", "no token", "no key", "foreign"],
+)
 def test_plain_text_and_foreign_tokens_raise(bad: bytes) -> None:
     Sample.objects.create(text="secret")
     put(bad)
