@@ -215,7 +215,7 @@ class Engine:
                 return await self._in_database(work)
             except (OperationalError, InterfaceError) as error:
                 logger.warning("database_unavailable", extra={"error": str(error).partition("\n")[0][:200]})
-                await self._in_database(connection.close)
+                await self._in_database(lambda: connection.close())  # looked up on that thread: each has its own
                 if self._stopping:
                     raise
                 await asyncio.sleep(RECONNECT_SECONDS)
