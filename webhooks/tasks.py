@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import threading
 import time
+import uuid
 
 from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db.models import Exists, OuterRef
 
 from core import leases, queue, runfiles
 from core.models import Slot, Worker
 from webhooks.engine.pump import Engine
 from webhooks.engine.store import WORKER_KIND
 
+logger = logging.getLogger(__name__)
 CLUSTER = "deliveries"
 DRAIN_SECONDS = 20.0
 # after its task the engine goes on claiming until the next drain has been taken from the queue, so that no gap appears
 COAST_SECONDS = 2.0
 LOOK_UP_SECONDS = 0.1
 PASS_ON_SECONDS = 0.2
+STOP_SECONDS = 10.0
+HAND_OVER_TRIES = 20
+RECONNECT_SECONDS = 1.0
 
 
 class _Process:
@@ -33,24 +42,23 @@ def drain() -> None:
     Without a free slot it ends and asks for nothing, so redelivered or scheduled extra drains don't multiply.
     """
     if runfiles.stopping():
+        _pass_on()
         return
     engine = _engine()
     slot = leases.take_slot(_slots(), engine.worker_id)
     if slot is None:
-        if _wanted_elsewhere():
-            time.sleep(PASS_ON_SECONDS)
-            queue.enqueue("webhooks.tasks.drain", cluster=CLUSTER)
+        _pass_on()
         return
     engine.claim_for(DRAIN_SECONDS + COAST_SECONDS)
     deadline = time.monotonic() + DRAIN_SECONDS
-    while time.monotonic() < deadline and not runfiles.stopping():
+    while time.monotonic() < deadline and engine.alive and not runfiles.stopping():
         time.sleep(LOOK_UP_SECONDS)
-    leases.free_slot(*slot)
     if runfiles.stopping():
-        engine.stop()
-        _Process.engine = None
+        engine.stop(STOP_SECONDS)
+        _wait_for_other_engines()
+        leases.free_slot(*slot)
     else:
-        queue.enqueue("webhooks.tasks.drain", cluster=CLUSTER)
+        _hand_over(*slot)
 
 
 def ensure_drains() -> None:
@@ -60,10 +68,48 @@ def ensure_drains() -> None:
 
 
 def _engine() -> Engine:
-    if _Process.engine is None or _Process.pid != os.getpid():
-        _Process.engine, _Process.pid = Engine(), os.getpid()
-        _Process.engine.start()
+    if _Process.engine is None or _Process.pid != os.getpid() or not _Process.engine.alive:
+        engine = Engine()
+        engine.start()
+        _Process.engine, _Process.pid = engine, os.getpid()
+        threading.Thread(target=_stop_when_told, args=(engine,), name="deliveries-stop", daemon=True).start()
     return _Process.engine
+
+
+def _stop_when_told(engine: Engine) -> None:
+    # an engine whose process has no drain at the moment may have requests open, too
+    while engine.alive and not runfiles.stopping():
+        time.sleep(LOOK_UP_SECONDS)
+    engine.stop(STOP_SECONDS)
+
+
+def _wait_for_other_engines() -> None:
+    """Wait until the engines of this machine have ended: the cluster is told to end when no task runs any more."""
+    others = Worker.objects.filter(~leases.lapsed(), kind=WORKER_KIND, host=leases.host_name())
+    deadline = time.monotonic() + STOP_SECONDS
+    while time.monotonic() < deadline and others.exists():
+        time.sleep(LOOK_UP_SECONDS)
+
+
+def _hand_over(name: str, token: uuid.UUID) -> None:
+    """Free the slot and ask for the next drain, both or neither; waits for a database that is away."""
+    for _number in range(HAND_OVER_TRIES):
+        try:
+            with transaction.atomic():
+                leases.free_slot(name, token)
+                queue.enqueue("webhooks.tasks.drain", cluster=CLUSTER)
+            return
+        except (OperationalError, InterfaceError):
+            logger.warning("hand_over_delayed")
+            connection.close()
+            time.sleep(RECONNECT_SECONDS)
+
+
+def _pass_on() -> None:
+    """Give the message back to the queue when it was another machine's."""
+    if _wanted_elsewhere():
+        time.sleep(PASS_ON_SECONDS)
+        queue.enqueue("webhooks.tasks.drain", cluster=CLUSTER)
 
 
 def _wanted_elsewhere() -> bool:
@@ -71,7 +117,8 @@ def _wanted_elsewhere() -> bool:
     here = leases.host_name()
     hosts = Worker.objects.filter(~leases.lapsed(), kind=WORKER_KIND).exclude(host=here).values_list("host", flat=True).distinct()
     names = [f"{CLUSTER}/{host}/{number}" for host in hosts for number in range(settings.DELIVERY_DRAINS)]
-    return Slot.objects.filter(name__in=names, holder__isnull=True).exists()
+    alive = Worker.objects.filter(~leases.lapsed(), id=OuterRef("holder_id"))
+    return Slot.objects.filter(~Exists(alive), name__in=names).exists()
 
 
 def _slots() -> list[str]:
