@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from core import leases
 from core.bus import publish
+from core.errors import Conflict
 from core.models import Worker
 from tests.factories import EventFactory
 from tests.webhooks.engine_kit import STORES, assert_truth, due, hook, ids, per_hook, reply, result, state_of, worker
@@ -665,3 +666,11 @@ def test_a_turn_that_fails_leaves_no_trace(store: Store, monkeypatch: pytest.Mon
     assert not DeliveryAttempt.objects.exists()
     assert state_of(made).success_count == 0
     assert other
+
+
+def test_a_deleted_webhook_cannot_be_enabled_behind_the_engines_back() -> None:
+    made = hook()
+    delete_webhook(made)
+    with pytest.raises(Conflict, match="deleted"):
+        enable(made)
+    assert not state_of(made).enabled

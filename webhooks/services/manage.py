@@ -19,7 +19,7 @@ from webhooks.engine.due import lock_states, recompute
 from webhooks.events import about_webhook
 from webhooks.models import Subscription, Webhook, WebhookRepository, WebhookState
 from webhooks.services import switch
-from webhooks.services.values import WebhookValues, checked
+from webhooks.services.values import WebhookValues, checked, stored_headers
 
 _REQUIRED = ("name", "url", "events")
 
@@ -64,7 +64,7 @@ def update_webhook(webhook: Webhook, values: WebhookValues, *, secret: str | Non
         fields: dict[str, Any] = dict(checked(values, webhook))
         status = fields.pop("status", webhook.status)
         repositories = fields.pop("repositories", None)
-        changes = _differences({name: getattr(webhook, name) for name in fields}, fields)
+        changes = _differences({name: stored_headers(webhook) if name == "headers" else getattr(webhook, name) for name in fields}, fields)
         if repositories is not None:
             changes |= _scope(webhook, {row.id for row in repositories})
         if changes:
@@ -117,7 +117,7 @@ def rotate_secret(webhook: Webhook, overlap_hours: float | None = None, secret: 
 
 
 def _locked(webhook_id: uuid.UUID) -> Webhook:
-    webhook = Webhook.objects.select_for_update().defer("secrets").filter(id=webhook_id, deleted_at__isnull=True).first()
+    webhook = Webhook.objects.select_for_update().defer("secrets", "headers").filter(id=webhook_id, deleted_at__isnull=True).first()
     if webhook is None:
         raise Conflict("This webhook was deleted meanwhile.")
     return webhook

@@ -8,6 +8,7 @@ from django.utils import timezone
 from access import audit
 from access.choices import AuditVerb
 from core import bus
+from core.errors import Conflict
 from webhooks.choices import BreakerState, HoldReason, InactiveReason, WebhookStatus
 from webhooks.engine.due import lock_states, recompute
 from webhooks.events import about_webhook
@@ -15,9 +16,14 @@ from webhooks.models import Webhook, WebhookState
 
 
 def enable(webhook: Webhook) -> Webhook:
-    """Switch a webhook on and end its hold, so that what is parked leaves at once; does so also when it is on already."""
+    """Switch a webhook on and end its hold, so that what is parked leaves at once; does so also when it is on already.
+
+    Raises Conflict when it was deleted meanwhile.
+    """
     with transaction.atomic():
         lock_states([webhook.id])
+        if not Webhook.objects.filter(id=webhook.id, deleted_at__isnull=True).exists():
+            raise Conflict("This webhook was deleted meanwhile.", code="webhook_deleted")
         changed = _set_status(webhook, WebhookStatus.ACTIVE, InactiveReason.NONE)
         WebhookState.objects.filter(webhook_id=webhook.id).update(
             enabled=True,
