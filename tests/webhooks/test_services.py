@@ -325,3 +325,12 @@ def test_operational_events_belong_to_the_webhooks_owner(alice: User) -> None:
 
 def _event() -> Event:
     return Event.objects.create(type="custom.a", payload={}, size=2, created_at=timezone.now())
+
+
+def test_a_webhook_whose_headers_can_not_be_decrypted_is_renamed_and_repaired(settings: Any) -> None:
+    webhook, _ = create_webhook({**MINIMAL, "headers": {"X-Token": "old"}})
+    settings.FERNET_KEYS = ["another-key-that-was-never-used-before"]
+    update_webhook(webhook, {"name": "renamed"})
+    update_webhook(webhook, {"headers": {"X-Token": "new"}})
+    fresh = Webhook.objects.defer("secrets").get(id=webhook.id)
+    assert (fresh.name, fresh.headers) == ("renamed", {"X-Token": "new"})

@@ -131,7 +131,10 @@ class WebhookForm(ServiceForm):
         if "repositories" in self.fields:
             offered = visible(Repository.objects.order_by("full_name"), self.who)
             self.fields["repositories"].queryset = offered  # type: ignore[attr-defined]
-            self.fields["repositories"].choices = [(row.pk, str(row)) for row in offered[:REPOSITORIES_OFFERED]]  # type: ignore[attr-defined]
+            rows = {row.pk: str(row) for row in offered[:REPOSITORIES_OFFERED]}
+            if webhook is not None:  # those it has are offered too, however many others there are: saving must not drop them
+                rows |= {row.pk: str(row) for row in offered.filter(webhook=webhook)}
+            self.fields["repositories"].choices = list(rows.items())  # type: ignore[attr-defined]
         if webhook is not None:
             self.initial = {**self._present(webhook), "owner": owner or "", **self.initial}
 

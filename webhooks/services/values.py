@@ -8,6 +8,7 @@ from typing import Any, TypedDict, cast
 
 from core.errors import InvalidInput
 from core.event_types import MAX_NAME, check_pattern
+from core.fields import DecryptError
 from core.http.guard import clean_url
 from integrations.models import Repository
 from webhooks.choices import Lane, WebhookStatus
@@ -55,7 +56,7 @@ def checked(values: WebhookValues, stored: Webhook | None = None) -> WebhookValu
             _collect(errors, error)
     if "headers" in values:
         try:
-            result["headers"] = check_headers(values["headers"], stored.headers if stored else None)
+            result["headers"] = check_headers(values["headers"], stored_headers(stored))
         except InvalidInput as error:
             _collect(errors, error)
     if errors:
@@ -136,3 +137,11 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "priority": _priority,
     "repositories": _repositories,
 }
+
+
+def stored_headers(webhook: Webhook | None) -> dict[str, str] | None:
+    """Return the stored headers; those that can't be decrypted any more count as none, so that new ones can replace them."""
+    try:
+        return cast("dict[str, str] | None", webhook.headers) if webhook else None
+    except DecryptError:
+        return None
