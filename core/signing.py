@@ -27,9 +27,9 @@ def new_secret() -> str:
     return PREFIX + base64.b64encode(random.token_bytes(32)).decode()
 
 
-def check_secret(text: str, field: str = "secret") -> str:
+def check_secret(text: object, field: str = "secret") -> str:
     """Return the secret if it can sign, else raise InvalidInput on `field`; the sentence never shows it."""
-    if not text.startswith(PREFIX):
+    if not isinstance(text, str) or not text.startswith(PREFIX):
         raise InvalidInput.of(field, f"must start with {PREFIX}; leave it out to have one generated.")
     try:
         key = _decode(text)

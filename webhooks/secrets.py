@@ -5,9 +5,6 @@ Stored (encrypted) as a list of {"secret": "whsec_…", "expires_at": ISO time o
 
 from __future__ import annotations
 
-import base64
-import binascii
-import secrets as random
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,30 +12,11 @@ from typing import Any
 from django.utils import timezone
 
 from core.errors import InvalidInput
+from core.signing import check_secret, new_secret
 
-PREFIX = "whsec_"
+__all__ = ["MAX_KEPT", "check_overlap", "check_secret", "initial", "new_secret", "rotated", "signing_secrets"]
 MAX_KEPT = 10
-_NEW_BYTES = 32
-_FEWEST_BYTES, _MOST_BYTES = 24, 64
 _LONGEST_OVERLAP_HOURS = 720
-
-
-def new_secret() -> str:
-    """Return a fresh secret."""
-    return PREFIX + base64.b64encode(random.token_bytes(_NEW_BYTES)).decode()
-
-
-def check_secret(secret: object) -> str:
-    """Return a secret that a caller chose; raises InvalidInput without repeating it."""
-    if not isinstance(secret, str) or not secret.startswith(PREFIX):
-        raise InvalidInput.of("secret", f"must be a text that begins with {PREFIX}; leave it out to have one generated.")
-    try:
-        size = len(base64.b64decode(secret.removeprefix(PREFIX), validate=True))
-    except (binascii.Error, ValueError):
-        size = 0
-    if not _FEWEST_BYTES <= size <= _MOST_BYTES:
-        raise InvalidInput.of("secret", f"must be {PREFIX} and the base64 of {_FEWEST_BYTES} to {_MOST_BYTES} random bytes.")
-    return secret
 
 
 def check_overlap(hours: object) -> float:
