@@ -141,6 +141,16 @@ def test_a_place_that_falls_vacant_goes_to_whoever_has_least(store: Store) -> No
     assert per_hook(store.turn([result(ended)], 1).claimed) == {fresh.id: 1}
 
 
+def test_those_with_the_fewest_requests_open_come_first(store: Store) -> None:
+    hooks = [hook() for _ in range(6)]
+    for number, made in enumerate(hooks):
+        due(made, 50, ago=1000 - number)
+    opened = [claim(store, 1)[0] for _ in hooks]
+    assert [one.target.webhook_id for one in opened] == [made.id for made in hooks]
+    again = store.turn([result(one) for one in opened[4:]], 2).claimed
+    assert per_hook(again) == {hooks[4].id: 1, hooks[5].id: 1}
+
+
 def test_a_webhook_at_its_share_is_claimed_for_again_when_a_request_ends(store: Store) -> None:
     due(hook(concurrency=500), 50)
     first = claim(store, 4)
