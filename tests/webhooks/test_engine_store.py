@@ -147,6 +147,7 @@ def test_those_with_the_fewest_requests_open_come_first(store: Store) -> None:
         due(made, 50, ago=1000 - number)
     opened = [claim(store, 1)[0] for _ in hooks]
     assert [one.target.webhook_id for one in opened] == [made.id for made in hooks]
+    publish("custom.a", {})  # all of them are looked at anew
     again = store.turn([result(one) for one in opened[4:]], 2).claimed
     assert per_hook(again) == {hooks[4].id: 1, hooks[5].id: 1}
 
