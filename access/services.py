@@ -57,7 +57,7 @@ def update_key(key: ApiKey, changes: dict[str, Any], who: Principal = SYSTEM) ->
     _refuse_revoked(key)
     changes = _checked(changes, who)
     with transaction.atomic():
-        row = ApiKey.objects.select_for_update(of=("self",)).get(id=key.id)
+        row = ApiKey.objects.select_for_update(of=("self",), no_key=True).get(id=key.id)
         before = audit.snapshot(row)
         for name, value in changes.items():
             setattr(row, name, value)
@@ -79,7 +79,7 @@ def rotate_key(key: ApiKey, overlap_hours: float = DEFAULT_OVERLAP_HOURS, who: P
         raise InvalidInput.of("overlap_hours", f"must be from 0 to {MAX_OVERLAP_HOURS}.")
     _refuse_wider(key.scopes, who, "rotate")
     with transaction.atomic():
-        old = ApiKey.objects.select_for_update(of=("self",)).get(id=key.id)
+        old = ApiKey.objects.select_for_update(of=("self",), no_key=True).get(id=key.id)
         now = timezone.now()
         _refuse_revoked(old)
         if old.successor_id is not None:

@@ -48,7 +48,7 @@ def update_repository(repository: Repository, values: RepositoryValues) -> Repos
     """Change what `values` holds. Events that were published keep their owner. Raises InvalidInput and Conflict."""
     _check(values)
     with transaction.atomic():
-        row = Repository.objects.select_for_update().filter(id=repository.id).first()
+        row = Repository.objects.select_for_update(no_key=True).filter(id=repository.id).first()
         if row is None:
             raise Conflict("This repository was deleted meanwhile.")
         changes = audit.diff({name: getattr(row, name) for name in values}, dict(values))

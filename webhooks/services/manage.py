@@ -117,7 +117,9 @@ def rotate_secret(webhook: Webhook, overlap_hours: float | None = None, secret: 
 
 
 def _locked(webhook_id: uuid.UUID) -> Webhook:
-    webhook = Webhook.objects.select_for_update().defer("secrets", "headers").filter(id=webhook_id, deleted_at__isnull=True).first()
+    # not its key: a publisher's new deliveries hold that, and two webhooks that watch each other would wait for each other
+    rows = Webhook.objects.select_for_update(no_key=True).defer("secrets", "headers")
+    webhook = rows.filter(id=webhook_id, deleted_at__isnull=True).first()
     if webhook is None:
         raise Conflict("This webhook was deleted meanwhile.")
     return webhook
