@@ -15,9 +15,10 @@ class CoreConfig(AppConfig):
     verbose_name = "Events and system"
 
     def ready(self) -> None:
-        """Declare the app's event types, work and housekeeping."""
-        from core import housekeeping, pruning, work_registry  # noqa: PLC0415 - they need the models, which are loaded by now
+        """Declare the app's event types, work, housekeeping and schedule."""
+        from core import housekeeping, pruning, schedules, work_registry  # noqa: PLC0415 - they need the models, which are loaded by now
 
         catalogue.register(EVENT_TYPES)
         work_registry.register(housekeeping.KIND)
         housekeeping.register(*pruning.JOBS)
+        schedules.register(schedules.TICK)

@@ -170,8 +170,6 @@ if QUEUE_URL:
         raise ImproperlyConfigured("QUEUE_URL names no Redis like redis://host:6379/1; leave it unset to keep messages in the database.")
     del Q_CLUSTER["orm"]
     Q_CLUSTER |= {"redis": QUEUE_URL, "broker_class": "core.broker.RedisBroker"}
-# enqueued whenever a cluster starts; a schedule is the net below
-CLUSTER_START_TASKS: dict[str, list[str]] = {"default": [], "deliveries": ["webhooks.tasks.ensure_drains"]}
 
 # --- Deliveries and events -------------------------------------------------------------------------------------------
 EVENT_SINKS = [{"sink": "webhooks.fanout.on_events", "required": True}]

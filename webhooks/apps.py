@@ -15,9 +15,11 @@ class WebhooksConfig(AppConfig):
     verbose_name = "Webhooks"
 
     def ready(self) -> None:
-        """Declare the app's event types and housekeeping."""
-        from core import housekeeping  # noqa: PLC0415 - they need the models, which are loaded by now
+        """Declare the app's event types, housekeeping and schedule."""
+        from core import housekeeping, queue, schedules  # noqa: PLC0415 - they need the models, which are loaded by now
         from webhooks.housekeeping import JOBS  # noqa: PLC0415
 
         catalogue.register(EVENT_TYPES)
         housekeeping.register(*JOBS)
+        drains = schedules.Schedule("webhooks: keep the drains running", "webhooks.tasks.ensure_drains", queue.DELIVERIES, at_start=True)
+        schedules.register(drains)

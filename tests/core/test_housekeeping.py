@@ -232,6 +232,20 @@ def test_the_schedules_are_made_once_and_others_removed():
     assert Schedule.objects.count() == 2
 
 
+def test_a_cluster_starts_with_the_tasks_that_asked_for_it(monkeypatch):
+    sent = []
+    monkeypatch.setattr(queue, "enqueue", lambda path, **values: sent.append((path, values)))
+    schedules.enqueue_start_tasks(queue.DEFAULT)
+    assert sent == []
+    schedules.enqueue_start_tasks(queue.DELIVERIES)
+    assert sent == [("webhooks.tasks.ensure_drains", {"cluster": "deliveries"})]
+
+
+def test_a_schedule_declared_twice_stops_the_start():
+    with pytest.raises(ValueError, match="declared twice"):
+        schedules.register(schedules.Schedule(schedules.TICK.name, "os.system"))
+
+
 # --- the jobs of the plumbing -----------------------------------------------------------------------------------------
 
 

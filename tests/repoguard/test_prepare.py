@@ -41,7 +41,7 @@ def test_it_creates_roles_admin_and_schedules() -> None:
     assert admin.is_superuser
     assert admin.groups.get().name == Role.ADMIN
     assert set(Group.objects.values_list("name", flat=True)) >= set(Role.values)
-    assert set(Schedule.objects.values_list("name", flat=True)) == {schedules.TICK, schedules.DRAINS}
+    assert set(Schedule.objects.values_list("name", flat=True)) == {schedule.name for schedule in schedules.schedules()}
 
 
 @pytest.mark.django_db

@@ -11,14 +11,13 @@ import sys
 from types import FrameType
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import CommandError
 from django.db import connections
 from django_q.cluster import Cluster
 from django_q.management.commands.qcluster import Command as QClusterCommand
 from django_q.signals import post_execute, post_execute_in_worker, pre_execute
 
-from core import canary, queue, runfiles
+from core import canary, queue, runfiles, schedules
 from core.supervisor import leash
 
 
@@ -46,8 +45,7 @@ class Command(QClusterCommand):
         runfiles.allow_to_run(cluster)
         leash.tie_forks()
         watch_tasks(cluster)
-        for path in settings.CLUSTER_START_TASKS.get(cluster, []):
-            queue.enqueue(path, cluster=cluster)
+        schedules.enqueue_start_tasks(cluster)
         connections.close_all()  # a connection must not be shared with the processes forked next
         running = StoppableCluster()
         running.start()
