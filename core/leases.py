@@ -49,11 +49,6 @@ def lapsed(seconds: float | None = None) -> Q:
     return Q(heartbeat_at__lt=Now() - timedelta(seconds=LAPSE_SECONDS if seconds is None else seconds))
 
 
-def lapsed_workers(kind: str) -> list[uuid.UUID]:
-    """Return the workers of a kind whose leases have lapsed."""
-    return list(Worker.objects.filter(lapsed(), kind=kind).values_list("id", flat=True))
-
-
 def take_slot(names: list[str], worker_id: uuid.UUID) -> tuple[str, uuid.UUID] | None:
     """Take the first of `names` that no live worker holds; returns (name, token), or None when all are held."""
     Slot.objects.bulk_create([Slot(name=name) for name in names], ignore_conflicts=True)

@@ -80,11 +80,6 @@ def hub_signature_256(secret: str, body: bytes) -> str:
     return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
 
-def same(one: str, other: str) -> bool:
-    """Compare two secrets or signatures in constant time."""
-    return hmac.compare_digest(one.encode(), other.encode())
-
-
 def _decode(secret: str) -> bytes:
     encoded = secret.removeprefix(PREFIX)
     try:
