@@ -126,6 +126,17 @@ def test_it_lets_an_integrator_give_webhooks_to_own_owners_only(alice: User, cha
     assert str(Webhook.objects.get().owner) == "user:alice"
 
 
+def test_it_shows_the_owner_of_a_webhook_and_takes_no_other(browser: Client, alice: User, charlie: User) -> None:
+    webhook = make_webhook(alice)
+    make_webhook(charlie)  # so that the form could offer it
+    page = reverse("admin:webhooks_webhook_change", args=[webhook.pk])
+    owner = browser.get(page).context["adminform"].form["owner"]
+    assert (owner.field.disabled, owner.value()) == (True, "user:alice")
+    assert browser.post(page, _form(owner="user:charlie", name="new")).status_code == 302
+    webhook.refresh_from_db(fields=["name", "owner"])
+    assert (webhook.name, str(webhook.owner)) == ("new", "user:alice")
+
+
 def test_it_sends_a_test_and_shows_the_delivery(browser: Client, admin: User) -> None:
     webhook = make_webhook()
     response = _do(browser, webhook, "test")

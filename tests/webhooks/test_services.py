@@ -177,6 +177,16 @@ def test_headers_are_replaced_with_masked_ones_kept() -> None:
     assert AuditEntry.objects.get(verb="changed").changes == {"headers": ["(set)", "(changed)"]}
 
 
+def test_the_owner_stays_because_the_log_says_whose_it_is(alice: User, charlie: User) -> None:
+    hook, _ = create_webhook({**MINIMAL, "owner_id": owner_of(alice).id})
+    for other in (owner_of(charlie).id, None):
+        with pytest.raises(InvalidInput) as raised:
+            update_webhook(hook, {"owner_id": other, "name": "other"})
+        assert list(raised.value.fields) == ["owner"]
+    assert Webhook.objects.get().name == "hook"
+    assert update_webhook(hook, {"owner_id": owner_of(alice).id, "name": "other"}).name == "other"
+
+
 def test_a_wrong_change_changes_nothing() -> None:
     hook, _ = create_webhook(MINIMAL)
     with pytest.raises(InvalidInput):

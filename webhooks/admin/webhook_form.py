@@ -126,6 +126,8 @@ class WebhookForm(ServiceForm):
         owner = str(webhook.owner) if webhook is not None and webhook.owner_id else None
         if isinstance(field := self.fields.get("owner"), OwnerField):
             field.offer(self.who, owner)
+            if webhook is not None:
+                field.disabled, field.help_text = True, "It stays; create a webhook for the other owner."
         if "events" in self.fields:
             self.fields["events"].choices = event_choices()  # type: ignore[attr-defined]
         if "repositories" in self.fields:

@@ -55,12 +55,14 @@ def create_webhook(values: WebhookValues, *, secret: str | None = None) -> tuple
 def update_webhook(webhook: Webhook, values: WebhookValues, *, secret: str | None = None) -> Webhook:
     """Change what `values` holds and nothing else; waiting deliveries go to the new URL, with the new headers and limits.
 
-    A new priority holds for new deliveries. A `secret` other than the present one replaces it as rotate_secret() does.
-    Raises InvalidInput, and Conflict when the webhook was deleted meanwhile.
+    A new priority holds for new deliveries. A `secret` other than the present one replaces it as rotate_secret() does. The
+    owner stays. Raises InvalidInput, and Conflict when the webhook was deleted meanwhile.
     """
     with transaction.atomic():
         lock_states([webhook.id])
         webhook = _locked(webhook.id)
+        if values.get("owner_id", webhook.owner_id) != webhook.owner_id:  # its log says whose it is, row by row
+            raise InvalidInput.of("owner", "can't be changed; create a webhook for the other owner.")
         fields: dict[str, Any] = dict(checked(values, webhook))
         status = fields.pop("status", webhook.status)
         repositories = fields.pop("repositories", None)
