@@ -21,6 +21,7 @@ from webhooks.admin.deliveries import TONES
 from webhooks.admin.health import health as webhook_health
 from webhooks.backlog import backlog
 from webhooks.choices import DeliveryStatus
+from webhooks.holds import held
 from webhooks.models import Webhook, WebhookDelivery
 from webhooks.selectors import deliveries, live_webhooks
 
@@ -103,8 +104,7 @@ def _totals() -> dict[str, int]:
 
 
 def _troubled(hooks: QuerySet[Webhook]) -> list[dict[str, Any]]:
-    held = Q(state__hold_until__gt=timezone.now()) & ~Q(state__hold_reason="rate_limit")
-    rows = hooks.filter(Q(state__enabled=False) | Q(state__failing_since__isnull=False) | held).order_by("state__enabled", "-id")
+    rows = hooks.filter(Q(state__failing_since__isnull=False) | held(timezone.now(), "state__")).order_by("state__enabled", "-id")
     found = [(hook, webhook_health(hook, hook.state)) for hook in rows[:TROUBLED_SHOWN]]
     return [{"hook": hook, "health": seen, "url": show.admin_url(Webhook, "change", hook.pk)} for hook, seen in found]
 

@@ -12,7 +12,8 @@ from datetime import datetime
 from django.db.models import Count, Max, Min, Q, Sum
 from django.utils import timezone
 
-from webhooks.choices import HoldReason, Lane, WebhookStatus
+from webhooks.choices import Lane, WebhookStatus
+from webhooks.holds import held
 from webhooks.models import DueHint, Lease, Webhook, WebhookDelivery, WebhookState
 from webhooks.models.delivery import WAITING
 
@@ -31,11 +32,6 @@ class Backlog:
     stuck_since: datetime | None
     """The same, but only for webhooks that could take more: one at its own rate limit or concurrency cap is not the engine's fault."""
     last_attempt_at: datetime | None
-
-
-def held(now: datetime) -> Q:
-    """Return the condition on WebhookState for a webhook whose due deliveries are parked. A rate limit parks nothing."""
-    return Q(enabled=False) | (Q(hold_until__gt=now) & ~Q(hold_reason=HoldReason.RATE_LIMIT))
 
 
 def backlog() -> Backlog:
@@ -63,7 +59,7 @@ def backlog() -> Backlog:
     total = max(0, states["total"] + hints["total"])
     parked = states["held"] + hints["held"]
     if parked:
-        parked = max(0, parked - flights["held"] - _not_due_yet(is_held, now))
+        parked = max(0, parked - flights["held"] - not_due_yet(is_held, now))
     return Backlog(
         pending=max(0, total - parked),
         parked=parked,
@@ -74,9 +70,10 @@ def backlog() -> Backlog:
     )
 
 
-def _not_due_yet(is_held: Q, now: datetime) -> int:
-    """Return how many deliveries of held webhooks wait for a later retry; no more than LATER_COUNTED are looked at."""
-    later = WebhookDelivery.objects.filter(WAITING, is_held, lane__in=Lane.values, next_attempt_at__gt=now)
+def not_due_yet(webhooks: Q, now: datetime) -> int:
+    """Return how many deliveries of these webhooks wait for a later time; no more than LATER_COUNTED are looked at."""
+    # with the lane it is one range of the index of waiting deliveries for each
+    later = WebhookDelivery.objects.filter(WAITING, webhooks, lane__in=Lane.values, next_attempt_at__gt=now)
     return later.values("pk")[:LATER_COUNTED].count()
 
 

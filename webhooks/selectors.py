@@ -10,10 +10,11 @@ from django.db.models import BooleanField, Case, Exists, F, OuterRef, Prefetch, 
 from django.utils import timezone
 
 from core.event_types import patterns_for
-from webhooks.choices import HoldReason
+from webhooks.backlog import not_due_yet
 from webhooks.engine.due import oldest_waiting
+from webhooks.holds import held, is_held
 from webhooks.models import DeliveryAttempt, DueHint, Lease, Subscription, Webhook, WebhookDelivery, WebhookRepository, WebhookState
-from webhooks.models.delivery import PENDING, WAITING
+from webhooks.models.delivery import PENDING
 
 ATTEMPTS_SHOWN = 100
 
@@ -42,7 +43,10 @@ class WebhookStats:
 
 
 def stats(webhook_id: uuid.UUID) -> WebhookStats:
-    """Return the numbers of a webhook at constant cost, however many deliveries it has had."""
+    """Return the numbers of a webhook at constant cost, however many deliveries it has had.
+
+    Of a held webhook's later retries no more than backlog.LATER_COUNTED are counted; the rest is shown as parked.
+    """
     now = timezone.now()
     # hints before the state: a fold in between then counts a delivery twice for a moment rather than not at all
     unfolded = DueHint.objects.filter(webhook_id=webhook_id).aggregate(total=Sum("count"))["total"] or 0
@@ -50,10 +54,8 @@ def stats(webhook_id: uuid.UUID) -> WebhookStats:
     waiting = max(0, state.pending_count + unfolded)
     in_flight = Lease.objects.filter(webhook_id=webhook_id).count()
     parked, oldest = 0, oldest_waiting(webhook_id)
-    held = is_held(state, now)
-    if held:
-        later = WebhookDelivery.objects.filter(WAITING, webhook_id=webhook_id, next_attempt_at__gt=now).count()
-        parked = max(0, waiting - later - in_flight)
+    if is_held(state, now):
+        parked = max(0, waiting - not_due_yet(Q(webhook_id=webhook_id), now) - in_flight)
     hold_ended = state.hold_until is None or state.hold_until <= now
     return WebhookStats(
         pending=waiting - parked,
@@ -62,8 +64,8 @@ def stats(webhook_id: uuid.UUID) -> WebhookStats:
         success=state.success_count,
         failed=state.failed_count,
         cancelled=state.cancelled_count,
-        oldest_pending_at=None if held and parked else oldest,
-        oldest_parked_at=oldest if held and parked else None,
+        oldest_pending_at=None if parked else oldest,
+        oldest_parked_at=oldest if parked else None,
         enabled=state.enabled,
         hold_until=None if hold_ended else state.hold_until,
         hold_reason="" if hold_ended else state.hold_reason,
@@ -74,11 +76,6 @@ def stats(webhook_id: uuid.UUID) -> WebhookStats:
         last_failure_at=state.last_failure_at,
         last_error=state.last_error,
     )
-
-
-def is_held(state: WebhookState, now: datetime) -> bool:
-    """Say whether due deliveries are parked. A rate limit parks nothing: it only spreads them."""
-    return not state.enabled or bool(state.hold_until and state.hold_until > now and state.hold_reason != HoldReason.RATE_LIMIT)
 
 
 def live_webhooks() -> QuerySet[Webhook]:
@@ -96,12 +93,9 @@ def receiving(webhooks: QuerySet[Webhook], event_type: str) -> QuerySet[Webhook]
 def deliveries() -> QuerySet[WebhookDelivery]:
     """Return deliveries with their webhook's name and with `parked`, in one statement a page."""
     now = timezone.now()
-    held = Q(webhook__state__enabled=False) | (
-        Q(webhook__state__hold_until__gt=now) & ~Q(webhook__state__hold_reason=HoldReason.RATE_LIMIT)
-    )
     leased = Exists(Lease.objects.filter(delivery_id=OuterRef("pk")))
     due = PENDING & Q(next_attempt_at__lte=now)
-    parked = Case(When(due & held & ~leased, then=Value(True)), default=Value(False), output_field=BooleanField())
+    parked = Case(When(due & held(now, "webhook__state__") & ~leased, then=Value(True)), default=Value(False), output_field=BooleanField())
     return WebhookDelivery.objects.annotate(webhook_name=F("webhook__name"), parked=parked, in_flight=leased)
 
 

@@ -401,6 +401,16 @@ def test_stats_take_the_same_statements_for_many_deliveries(client: APIClient, a
     assert count() == few
 
 
+def test_stats_look_at_so_many_later_deliveries_and_no_more(client: APIClient, alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("webhooks.backlog.LATER_COUNTED", 2)
+    hook = WebhookFactory(owner=owner_of(alice))
+    for _ in range(5):
+        _delivery(hook, 500)
+    WebhookState.objects.update(enabled=False, pending_count=5)
+    found = _stats(client, hook)
+    assert (found["pending"], found["parked"]) == (2, 3)
+
+
 # --- lists ------------------------------------------------------------------------------------------------------------
 
 

@@ -11,8 +11,8 @@ from django.utils.safestring import SafeString
 
 from access.admin_base import show
 from webhooks.choices import HoldReason, InactiveReason
+from webhooks.holds import is_held
 from webhooks.models import Webhook, WebhookState
-from webhooks.selectors import is_held
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,10 @@ from webhooks.admin.health import health, health_badge
 from webhooks.admin.webhook_form import WebhookForm
 from webhooks.admin.words import schedule_text
 from webhooks.choices import Lane, WebhookStatus
+from webhooks.holds import is_held
 from webhooks.models import DueHint, Webhook, WebhookDelivery
 from webhooks.retry import schedule_of
-from webhooks.selectors import is_held, live_webhooks, stats
+from webhooks.selectors import live_webhooks, stats
 
 KEPT = "it encrypted to sign with"
 LINES = (
