@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Exists, OuterRef
 
-from core import leases, queue, runfiles
+from core import canary, leases, queue, runfiles
 from core.models import Slot, Worker
 from webhooks.engine.pump import Engine
 from webhooks.engine.store import WORKER_KIND
@@ -45,7 +45,7 @@ def drain() -> None:
         _pass_on()
         return
     engine = _engine()
-    slot = leases.take_slot(_slots(), engine.worker_id)
+    slot = leases.take_slot(_slots(leases.host_name()), engine.worker_id)
     if slot is None:
         _pass_on()
         return
@@ -62,8 +62,8 @@ def drain() -> None:
 
 
 def ensure_drains() -> None:
-    """Start the drains that are missing; runs when a cluster starts and once a minute."""
-    for _number in range(settings.DELIVERY_DRAINS):
+    """Start the drains that are missing, on this machine and others; runs when a cluster starts and once a minute."""
+    for _number in range(settings.DELIVERY_DRAINS * (1 + len(_other_hosts()))):
         queue.enqueue("webhooks.tasks.drain", cluster=CLUSTER)
 
 
@@ -114,12 +114,16 @@ def _pass_on() -> None:
 
 def _wanted_elsewhere() -> bool:
     """Say whether another live machine has a slot free: machines share the queue, and this one took that machine's drain."""
-    here = leases.host_name()
-    hosts = Worker.objects.filter(~leases.lapsed(), kind=WORKER_KIND).exclude(host=here).values_list("host", flat=True).distinct()
-    names = [f"{CLUSTER}/{host}/{number}" for host in hosts for number in range(settings.DELIVERY_DRAINS)]
+    names = [name for host in _other_hosts() for name in _slots(host)]
     alive = Worker.objects.filter(~leases.lapsed(), id=OuterRef("holder_id"))
-    return Slot.objects.filter(~Exists(alive), name__in=names).exists()
+    return Slot.objects.filter(Exists(alive), name__in=names).count() < len(names)
 
 
-def _slots() -> list[str]:
-    return [f"{CLUSTER}/{leases.host_name()}/{number}" for number in range(settings.DELIVERY_DRAINS)]
+def _other_hosts() -> list[str]:
+    # a machine that has just started has a live cluster, but no engine and no slots yet
+    alive = Worker.objects.filter(~leases.lapsed(), kind__in=[WORKER_KIND, canary.kind(CLUSTER)])
+    return list(alive.exclude(host=leases.host_name()).order_by().values_list("host", flat=True).distinct())
+
+
+def _slots(host: str) -> list[str]:
+    return [f"{CLUSTER}/{host}/{number}" for number in range(settings.DELIVERY_DRAINS)]

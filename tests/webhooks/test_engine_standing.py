@@ -292,3 +292,9 @@ def test_the_rate_is_reached(rate: float) -> None:
         assert row.hold_until is not None
         now, row.hold_until = max(row.hold_until, now + timedelta(microseconds=1)), None
     assert sent >= 59
+
+
+def test_a_refused_delivery_brings_the_breaker_no_nearer() -> None:
+    row = state()
+    run(row, *[ended(400) for _ in range(50)], down())
+    assert (row.breaker, row.consecutive_failures, row.breaker_failures) == (BreakerState.CLOSED, 51, 1)

@@ -122,3 +122,18 @@ def test_a_sweep_costs_the_same_for_any_number_of_leases(store: Store, django_as
         with django_assert_max_num_queries(22):
             assert sweep() == count
         WebhookDelivery.objects.all().delete()
+
+
+def test_a_delivery_that_is_lost_with_its_worker_again_is_put_off(store: Store) -> None:
+    row = due(hook(), 1)[0]
+    for expected_step in (0, 1):
+        lost = worker(STORES[-1])
+        assert ids(lost.turn([], 10).claimed) == [row.id]
+        die(lost)
+        assert sweep() == 1
+        row.refresh_from_db()
+        assert (row.status, row.step) == ("pending", expected_step)
+    assert row.next_attempt_at is not None
+    assert row.next_attempt_at > timezone.now() + timedelta(seconds=2)
+    assert worker(STORES[-1]).turn([], 10).claimed == []
+    assert_truth()

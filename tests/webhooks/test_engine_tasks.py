@@ -285,7 +285,7 @@ def test_drains_do_not_multiply(asked: list[str]) -> None:
 def test_two_processes_share_two_slots(asked: list[str], settings: Any) -> None:
     settings.DELIVERY_DRAINS = 2
     first, second = leases.register_worker("deliveries"), leases.register_worker("deliveries")
-    names = tasks._slots()
+    names = tasks._slots(leases.host_name())
     assert len(names) == 2
     taken = [leases.take_slot(names, worker_id) for worker_id in (first, second)]
     assert [held[0] for held in taken if held] == names

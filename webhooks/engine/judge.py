@@ -59,7 +59,8 @@ def judge(answer: Answer, *, step: int, schedule: tuple[float, ...], random: Cal
     delay = delay_after(step, schedule, random)
     if hold is None and reason is HoldReason.THROTTLED:
         hold = min(delay or LONGEST_THROTTLE, LONGEST_THROTTLE)
-    unhealthy = status != 429
+    # a throttled or busy endpoint is alive, and a fault of the portal's own says nothing about it
+    unhealthy = status != 429 and error_class is not ErrorClass.INTERNAL
     if delay is None:
         return Verdict(Outcome.FAILED, error_class, error, hold=hold, hold_reason=reason, exhausted=True, unhealthy=unhealthy)
     if reason is HoldReason.RETRY_AFTER and hold is not None:

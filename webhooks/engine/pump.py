@@ -20,7 +20,6 @@ from typing import TypeVar
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
-from django.utils import timezone
 
 from core import leases, runtime
 from core.context import SYSTEM, acting
@@ -36,6 +35,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 CLAIM_AT_ONCE = 500
+BYTES_IN_FLIGHT = 128 * 1024 * 1024
 RECORD_AT_ONCE = 500
 POLL_SECONDS_LISTENING = 1.0
 POLL_SECONDS = 0.1
@@ -61,6 +61,7 @@ class Engine:
         self._database = ThreadPoolExecutor(max_workers=1, thread_name_prefix="deliveries-db")
         self._thread = threading.Thread(target=self._run, name="deliveries-loop", daemon=True)
         self._ready = threading.Event()
+        self._stop_lock = threading.Lock()
         self._stopping = self._started = False
         self._sends: set[asyncio.Task[None]] = set()
 
@@ -88,6 +89,10 @@ class Engine:
         """Claim nothing more, give what is in flight so many seconds to end, hand the rest back, end the threads."""
         self._claim_until = 0.0
         self._stopping = True
+        with self._stop_lock:  # told by its drain and by the stop flag at once
+            self._stop(seconds)
+
+    def _stop(self, seconds: float) -> None:
         if self.alive:
             self._loop.call_soon_threadsafe(self._wake.set)
             deadline = time.monotonic() + seconds
@@ -143,7 +148,7 @@ class Engine:
         while True:
             self._wake.clear()
             ended = self._results[:RECORD_AT_ONCE]
-            free = min(self.slots - len(self._in_flight) + len(ended), CLAIM_AT_ONCE) if time.monotonic() < self._claim_until else 0
+            free = self._free(len(ended))
             batch = await self._turn(ended, free)
             if ended:
                 self._forget(ended)
@@ -156,10 +161,18 @@ class Engine:
                 await asyncio.sleep(0)
                 continue
             pause = poll
-            if batch.next_due_at is not None and free:
-                pause = min(pause, max(0.0, (batch.next_due_at - timezone.now()).total_seconds()) + 0.001)
+            if batch.due_in is not None and free:
+                pause = min(pause, max(0.0, batch.due_in) + 0.001)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), pause)
+
+    def _free(self, ended: int) -> int:
+        if time.monotonic() >= self._claim_until or self._bytes() > BYTES_IN_FLIGHT // 2:
+            return 0
+        return min(self.slots - len(self._in_flight) + ended, CLAIM_AT_ONCE)
+
+    def _bytes(self) -> int:
+        return sum(len(body) for body in {id(claimed.body): claimed.body for claimed in self._in_flight.values()}.values())
 
     async def _deliver(self, claimed: Claimed) -> None:
         self._results.append(await attempt(self._sender, claimed, self._limits, random.random))
@@ -231,7 +244,7 @@ class Engine:
             self._store.give_back_all_but({claimed.token for claimed in self._in_flight.values()} | self._given_up)
             self._in_doubt = False
         if not ended and connection.vendor == "sqlite" and not self._store.peek():
-            return Batch([], self._store.upcoming())  # polled ten times a second: without work it must not take the write lock
+            return Batch([], self._store.due_in())  # polled ten times a second: without work it must not take the write lock
         self._limits = runtime.current()
         self._in_doubt = True
         try:

@@ -50,7 +50,7 @@ def _succeed(state: WebhookState, result: Result, standing: Standing) -> None:
     if state.breaker != BreakerState.CLOSED:
         standing.recovered, standing.started_failing = not standing.started_failing, False
     state.breaker = BreakerState.CLOSED
-    state.breaker_trips = 0
+    state.breaker_trips = state.breaker_failures = 0
     state.consecutive_failures = 0
     state.failing_since = None
     state.last_success_at = result.ended_at
@@ -70,19 +70,18 @@ def _fail(state: WebhookState, result: Result, standing: Standing, runtime: Runt
     if verdict.hold:
         _hold(state, now + timedelta(seconds=verdict.hold), verdict.hold_reason)
     if verdict.unhealthy:
+        state.breaker_failures += 1
         _trip(state, standing, runtime, now)
     elif state.breaker != BreakerState.CLOSED and result.answer.status is not None:
         # it refused or throttled this delivery, but it is up again: no need to probe it one by one
-        state.breaker, state.breaker_trips = BreakerState.CLOSED, 0
+        state.breaker, state.breaker_trips, state.breaker_failures = BreakerState.CLOSED, 0, 0
     failing_for = now - state.failing_since
     if failing_for >= timedelta(hours=runtime.disable_after_hours) and state.consecutive_failures > 1:
         standing.disable = standing.disable or InactiveReason.FAILING
 
 
 def _trip(state: WebhookState, standing: Standing, runtime: Runtime, now: datetime) -> None:
-    if state.breaker == BreakerState.OPEN or (
-        state.breaker == BreakerState.CLOSED and state.consecutive_failures < runtime.breaker_failures
-    ):
+    if state.breaker == BreakerState.OPEN or (state.breaker == BreakerState.CLOSED and state.breaker_failures < runtime.breaker_failures):
         return  # what was in flight when it opened says nothing new
     if state.breaker == BreakerState.CLOSED:
         standing.started_failing, standing.recovered = not standing.recovered, False

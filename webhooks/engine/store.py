@@ -10,7 +10,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import Count, Min, QuerySet
@@ -32,8 +32,8 @@ HINTS_AT_ONCE = 2000
 WEBHOOKS_AT_ONCE = 200
 BYTES_AT_ONCE = 64 * 1024 * 1024
 CHANGED_FIELDS = (
-    "enabled", "hold_until", "hold_reason", "breaker", "breaker_trips", "consecutive_failures", "failing_since", "last_success_at",
-    "last_failure_at", "last_error", "tokens", "tokens_at", "pending_count", "success_count", "failed_count",
+    "enabled", "hold_until", "hold_reason", "breaker", "breaker_trips", "breaker_failures", "consecutive_failures", "failing_since",
+    "last_success_at", "last_failure_at", "last_error", "tokens", "tokens_at", "pending_count", "success_count", "failed_count",
 )  # fmt: skip
 
 
@@ -56,6 +56,11 @@ class Store:
 
     def __init__(self, worker_id: uuid.UUID) -> None:
         self.worker_id = worker_id
+        self.clock_ahead = timedelta(0)
+
+    def now(self) -> datetime:
+        """Return the database's time: what is due is judged by the clock that said when."""
+        return timezone.now() + self.clock_ahead
 
     def turn(self, results: Sequence[Result], free: int) -> Batch:
         """Record the attempts that ended and lease up to `free` due deliveries, fairly among the webhooks that have any.
@@ -68,7 +73,7 @@ class Store:
             alive = not free or self.beat()
             added = self.take_hints()
             states = self.lock(added.keys() | {result.claimed.target.webhook_id for result in results})
-            now = timezone.now()
+            now = self.now()
             recorded = self._record(states, results, now)
             for webhook_id in added.keys() & states.keys():
                 states[webhook_id].pending_count += added[webhook_id]
@@ -76,10 +81,10 @@ class Store:
             self.save_states(list(states.values()))
             recompute(states.keys(), full)
             aftermath.count(recorded)
-            upcoming = None if leased else self.upcoming()
+            due_in = None if leased else self.due_in()
         if not alive:
             raise WorkerBuried
-        return Batch(self._prepare(leased, token), next_due_at=upcoming)
+        return Batch(self._prepare(leased, token), due_in=due_in)
 
     def beat(self) -> bool:
         """Renew this worker's heartbeat; False when it was given up for dead."""
@@ -87,8 +92,13 @@ class Store:
 
     def peek(self) -> bool:
         """Say cheaply, without a write lock, whether a turn could find anything."""
-        due = WebhookState.objects.filter(enabled=True, full=False, next_due_at__lte=timezone.now())
+        due = WebhookState.objects.filter(enabled=True, full=False, next_due_at__lte=self.now())
         return DueHint.objects.exists() or due.exists()
+
+    def due_in(self) -> float | None:
+        """Return in how many seconds something is due, as far as it is known."""
+        upcoming = self.upcoming()
+        return None if upcoming is None else (upcoming - self.now()).total_seconds()
 
     def upcoming(self) -> datetime | None:
         """Return when something is due next, as far as it is known."""
@@ -241,7 +251,8 @@ class Store:
             self.give_back([row.delivery_id for row in leased[len(kept) :]])
         targets = load_targets({row.webhook_id for row in kept})
         data = large_payloads(kept)
-        return [Claimed(row, token, targets[row.webhook_id], body(row, data)) for row in kept if row.webhook_id in targets]
+        body_of = {row.event_id: body(row, data) for row in kept}
+        return [Claimed(row, token, targets[row.webhook_id], body_of[row.event_id]) for row in kept if row.webhook_id in targets]
 
     def give_back(self, delivery_ids: Sequence[uuid.UUID]) -> None:
         """End leases without an attempt: nothing was sent."""

@@ -16,6 +16,7 @@ from typing import Any, cast
 import orjson
 import psycopg
 from django.db import connection
+from django.utils import timezone
 
 from webhooks.engine import aftermath
 from webhooks.engine.store import CHANGED_FIELDS, HINTS_AT_ONCE, WEBHOOKS_AT_ONCE, Store
@@ -68,7 +69,7 @@ held AS (
 SELECT delivery_id, token FROM held
 """
 _CHANGED = ("status", "attempts", "step", "next_attempt_at", "last_status_code", "last_error_class", "last_error", "finished_at")
-_BEAT = "UPDATE core_worker SET heartbeat_at = statement_timestamp() WHERE id = %s RETURNING 1"
+_BEAT = "UPDATE core_worker SET heartbeat_at = statement_timestamp() WHERE id = %s RETURNING clock_timestamp()"
 _UPCOMING = 'SELECT min(next_due_at) FROM webhooks_webhookstate WHERE enabled AND NOT "full" AND next_due_at IS NOT NULL'
 _LIMITS = "SELECT id, concurrency, rate_limit FROM webhooks_webhook WHERE id = ANY(%s) AND deleted_at IS NULL"
 _LOCK = "SELECT {columns} FROM webhooks_webhookstate WHERE webhook_id = ANY(%s) ORDER BY webhook_id FOR UPDATE"
@@ -85,7 +86,10 @@ class PostgresStore(Store):
 
     def beat(self) -> bool:
         """Renew this worker's heartbeat."""
-        return bool(_rows(_BEAT, [self.worker_id]))
+        rows = _rows(_BEAT, [self.worker_id])
+        if rows:
+            self.clock_ahead = rows[0][0] - timezone.now()
+        return bool(rows)
 
     def upcoming(self) -> datetime | None:
         """Return when something is due next."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 
 from django.db import transaction
 from django.db.models import F
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from core import leases
@@ -14,6 +16,7 @@ from webhooks.choices import ErrorClass, Outcome
 from webhooks.engine import aftermath
 from webhooks.engine.due import lock_states, recompute
 from webhooks.models import DeliveryAttempt, Lease, WebhookDelivery
+from webhooks.retry import DEFAULT_SCHEDULE, schedule_of
 
 LOST = "The sending process died before the outcome was known; the delivery is sent again, so the receiver may see it twice."
 
@@ -42,11 +45,21 @@ def _bury(worker_id: uuid.UUID) -> int:
         deliveries = WebhookDelivery.objects.filter(id__in=held.values("delivery_id"))
         lost = list(deliveries.select_related("webhook").defer("webhook__secrets", "webhook__headers"))
         DeliveryAttempt.objects.bulk_create([_lost_attempt(delivery) for delivery in lost], batch_size=500)
+        for delivery in lost:
+            if delivery.last_error_class == ErrorClass.WORKER_LOST:
+                _put_off(delivery)
         deliveries.update(attempts=F("attempts") + 1, last_error_class=ErrorClass.WORKER_LOST, last_error=LOST)
         held.delete()
         recompute(hooks)
         row.delete()
     return len(lost)
+
+
+def _put_off(delivery: WebhookDelivery) -> None:
+    """Send a delivery later that was lost with its worker twice in a row: it may be what kills them."""
+    schedule = schedule_of(delivery.webhook.retry_config) or DEFAULT_SCHEDULE
+    delay = schedule[min(delivery.step, len(schedule) - 1)]
+    WebhookDelivery.objects.filter(id=delivery.id).update(step=F("step") + 1, next_attempt_at=Now() + timedelta(seconds=delay))
 
 
 def _lost_attempt(delivery: WebhookDelivery) -> DeliveryAttempt:

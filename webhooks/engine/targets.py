@@ -16,6 +16,7 @@ from django.utils import timezone
 from core.fields import DecryptError
 from core.models import Event
 from webhooks.engine.types import EventRow, Target
+from webhooks.envelope import envelope_bytes
 from webhooks.models import Webhook
 from webhooks.retry import DEFAULT_SCHEDULE, schedule_of
 from webhooks.secrets import signing_secrets
@@ -73,7 +74,6 @@ def large_payloads(rows: Sequence[EventRow]) -> dict[uuid.UUID, str]:
 
 
 def body(row: EventRow, payloads: Mapping[uuid.UUID, str]) -> bytes:
-    """Return the delivered JSON; `data` was stored as ASCII JSON and goes out to the letter."""
-    moment = datetime.fromtimestamp(row.event_at, UTC).isoformat(timespec="milliseconds")
+    """Return the delivered JSON of a row."""
     data = payloads[row.event_id] if row.data is None else row.data
-    return f'{{"id":"{row.event_id}","type":"{row.event_type}","timestamp":"{moment[:-6]}Z","data":{data}}}'.encode("ascii")
+    return envelope_bytes(row.event_id, row.event_type, datetime.fromtimestamp(row.event_at, UTC), data)

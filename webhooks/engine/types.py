@@ -75,10 +75,10 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What a turn claimed, and, when it claimed nothing, when something is due next."""
+    """What a turn claimed, and, when it claimed nothing, in how many seconds something is due next."""
 
     claimed: list[Claimed]
-    next_due_at: datetime | None = None
+    due_in: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

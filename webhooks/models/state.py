@@ -24,6 +24,7 @@ class WebhookState(models.Model):
     breaker = models.CharField(max_length=10, choices=BreakerState.choices, default=BreakerState.CLOSED)
     breaker_trips = models.PositiveSmallIntegerField(default=0, help_text="Holds in a row; the length of the next doubles.")
     consecutive_failures = models.PositiveIntegerField(default=0)
+    breaker_failures = models.PositiveIntegerField(default=0, help_text="Those in a row that speak against the endpoint: no 4xx.")
     failing_since = models.DateTimeField(null=True)
     last_success_at = models.DateTimeField(null=True)
     last_failure_at = models.DateTimeField(null=True)
