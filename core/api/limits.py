@@ -49,11 +49,13 @@ def _buffer(request: HttpRequest, cap: int) -> HttpResponseBase | None:
     if source is None or not request.META.get("wsgi.input_terminated"):
         return Problem(411, "length_required", "Send the body with a Content-Length.").as_response()
     data = bytearray()
-    while len(data) <= cap:
-        chunk = source.read(min(CHUNK, cap + 1 - len(data)))
-        if not chunk:
-            break
-        data += chunk
+    try:
+        while len(data) <= cap and (chunk := source.read(min(CHUNK, cap + 1 - len(data)))):
+            data += chunk
+    except OSError:  # what gunicorn raises for a chunk without a size, or a body that breaks off
+        problem = Problem(400, "malformed", "The chunks of the body can't be read; send it whole, with a Content-Length.").as_response()
+        problem["Connection"] = "close"
+        return problem
     if len(data) > cap:
         return _too_large(cap)
     request._stream = io.BytesIO(data)  # what WSGIRequest reads bodies from

@@ -115,12 +115,15 @@ def refusal(ip: Address) -> str:
 
 
 def is_allowed(ip: Address) -> bool:
-    """Say whether EGRESS_ALLOW_CIDRS contains `ip`, or the IPv4 address that it carries."""
+    """Say whether EGRESS_ALLOW_CIDRS contains `ip`; one that carries an IPv4 address is judged by that alone.
+
+    Otherwise `::/0`, which is meant to open IPv6, would open every inner IPv4 address as well.
+    """
     networks = _allowed(tuple(settings.EGRESS_ALLOW_CIDRS))
     if not networks:
         return False
     inner = _carried(ip) if isinstance(ip, IPv6Address) else None
-    return any(ip in network or (inner is not None and inner in network) for network in networks)
+    return any((inner or ip) in network for network in networks)
 
 
 def allows_any() -> bool:

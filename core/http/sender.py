@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import aiohttp  # noqa: TID251 - this is the door
 from aiohttp.abc import AbstractResolver  # noqa: TID251
+from aiohttp.http_exceptions import BadStatusLine  # noqa: TID251
 from yarl import URL
 
 from core import redact
@@ -217,6 +218,8 @@ async def _final(handler: ResponseHandler) -> tuple[RawResponseMessage, StreamRe
     """Return the answer that follows the informational ones (100, 103)."""
     while True:
         message, payload = await handler.read()
+        if message.code < 100:
+            raise BadStatusLine(f"status {message.code}")
         if message.code >= 200 or message.code == 101:
             return message, payload
 

@@ -65,6 +65,16 @@ def test_a_chunked_body_over_the_cap_is_read_no_further(client: APIClient, setti
     assert stream.taken == 1001
 
 
+def test_a_chunked_body_that_breaks_off_is_malformed(client: APIClient) -> None:
+    class Broken(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            raise OSError("no chunk size")
+
+    answer = chunked(client, "/api/v1/samples", Broken())
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
+    assert not Repository.objects.exists()
+
+
 def test_a_chunked_body_of_exactly_the_cap_is_taken(client: APIClient, settings: Settings) -> None:
     settings.API_MAX_BODY_BYTES = len(BODY)
     assert chunked(client, "/api/v1/samples", CountingStream(BODY)).status_code == 201

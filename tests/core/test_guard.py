@@ -290,3 +290,10 @@ def test_a_refusal_is_a_field_error_where_urls_are_saved():
     assert invalid.value.fields["url"] == [
         "127.0.0.1 is a loopback address, and outbound calls may not reach it. To allow it, add 127.0.0.1/32 to EGRESS_ALLOW_CIDRS."
     ]
+
+
+@pytest.mark.parametrize("address", ["::ffff:127.0.0.1", "64:ff9b::a9fe:a9fe", "2002:7f00:1::", "::127.0.0.1"])
+def test_an_open_ipv6_opens_no_ipv4_address_in_its_clothing(settings, address) -> None:
+    settings.EGRESS_ALLOW_CIDRS = ["::/0"]
+    with pytest.raises(AddressRefused):
+        check_address(address)

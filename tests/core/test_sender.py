@@ -389,7 +389,14 @@ async def test_the_kept_headers_are_redacted_and_few():
 
 
 @pytest.mark.parametrize(
-    "garbage", [b"SSH-2.0-OpenSSH_9.2\r\n", b"\x15\x03\x01\x00\x02\x02\x16" * 10, b"HTTP/1.1 abc OK\r\n\r\n", b"220 mail ESMTP\r\n\r\n"]
+    "garbage",
+    [
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"\x15\x03\x01\x00\x02\x02\x16" * 10,
+        b"HTTP/1.1 abc OK\r\n\r\n",
+        b"HTTP/1.1 000 Zero\r\n\r\n",
+        b"220 mail ESMTP\r\n\r\n",
+    ],
 )
 async def test_what_is_not_http_is_a_protocol_error(garbage):
     answer = await _one(garbage)

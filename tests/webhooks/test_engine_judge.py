@@ -31,7 +31,7 @@ def test_other_4xx_are_final(status: int) -> None:
     assert str(status) in found.error
 
 
-@pytest.mark.parametrize("status", [408, 425, 500, 501, 502, 503, 504, 505, 507, 511, 520, 529, 599, 600, 999, 101])
+@pytest.mark.parametrize("status", [408, 425, 500, 501, 502, 503, 504, 505, 507, 511, 520, 529, 599])
 def test_these_are_retried_and_count_for_the_breaker(status: int) -> None:
     found = verdict(status)
     assert (found.outcome, found.error_class, found.delay) == (Outcome.RETRY, ErrorClass.SERVER_ERROR, 10.0)
@@ -136,3 +136,9 @@ def test_every_sentence_says_what_to_do(status: int) -> None:
     assert sentence.startswith("The endpoint answered")
     assert sentence[-1] in ".?"
     assert len(sentence) < 300
+
+
+@pytest.mark.parametrize("status", [101, 600, 999])
+def test_a_status_that_ends_nothing_is_a_protocol_error(status: int) -> None:
+    found = verdict(status)
+    assert (found.outcome, found.error_class, found.unhealthy) == (Outcome.RETRY, ErrorClass.PROTOCOL, True)

@@ -72,6 +72,8 @@ def _describe(answer: Answer) -> tuple[ErrorClass, str]:
     if answer.error_class:
         return ErrorClass(answer.error_class), answer.error
     status = answer.status or 0
+    if not 200 <= status < 600:
+        return ErrorClass.PROTOCOL, f"The endpoint answered with status {status}, which is no final HTTP status. Is that a web server?"
     try:
         name = f"{status} {HTTPStatus(status).phrase}"
     except ValueError:
