@@ -138,6 +138,7 @@ class Deed:
 
     def __init__(self, portal: Portal, database: str, report: Report, choose: random.Random) -> None:
         self._portal, self._database, self._report, self._choose = portal, database, report, choose
+        self._deck: list[str] = []
 
     def leased(self) -> int:
         sql = "SELECT count(*) FROM webhooks_lease"
@@ -147,7 +148,9 @@ class Deed:
         return int(self._portal.ask(sql) or 0)
 
     def kill(self) -> None:
-        role = self._choose.choice(ROLES)
+        if not self._deck:  # every role once before any comes again
+            self._deck = self._choose.sample(ROLES, len(ROLES))
+        role = self._deck.pop()
         pid = wait_for(lambda: self._pid(role), f"a {role} to kill", HEALED_SECONDS)
         leased = wait_for(self.leased, "requests under way", HEALED_SECONDS)
         with contextlib.suppress(ProcessLookupError):
