@@ -5,11 +5,28 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
+from typing import cast
 
-from django.db.models import BooleanField, Case, Exists, F, OuterRef, Prefetch, Q, QuerySet, Sum, Value, When
+from django.db import connection
+from django.db.models import (
+    BinaryField,
+    BooleanField,
+    Case,
+    Exists,
+    ExpressionWrapper,
+    F,
+    OuterRef,
+    Prefetch,
+    Q,
+    QuerySet,
+    Sum,
+    Value,
+    When,
+)
 from django.utils import timezone
 
 from core.event_types import patterns_for
+from core.fields import DecryptError, EncryptedJSONField
 from webhooks.backlog import not_due_yet
 from webhooks.engine.due import oldest_waiting
 from webhooks.holds import held, is_held
@@ -79,10 +96,24 @@ def stats(webhook_id: uuid.UUID) -> WebhookStats:
 
 
 def live_webhooks() -> QuerySet[Webhook]:
-    """Return the webhooks that were not deleted, with what an answer shows and without their secrets."""
+    """Return the webhooks that were not deleted, with their owners and repositories, without their secrets and headers."""
     scope = Prefetch("webhookrepository_set", WebhookRepository.objects.order_by("repository_id"))
-    rows = Webhook.objects.filter(deleted_at__isnull=True).defer("secrets")
+    rows = Webhook.objects.filter(deleted_at__isnull=True).defer("secrets", "headers")
     return rows.select_related("owner__user", "owner__team").prefetch_related(scope)
+
+
+def shown_webhooks() -> QuerySet[Webhook]:
+    """Return live_webhooks() with what shown_headers() reads: one row that can't be decrypted must not hide the others."""
+    return live_webhooks().annotate(sealed_headers=ExpressionWrapper(F("headers"), output_field=BinaryField()))
+
+
+def shown_headers(webhook: Webhook) -> dict[str, str] | None:
+    """Return the headers of one of shown_webhooks(): {} for none, None where FERNET_KEYS lacks their key."""
+    field = cast("EncryptedJSONField", Webhook._meta.get_field("headers"))
+    try:
+        return field.from_db_value(webhook.sealed_headers, None, connection) or {}  # type: ignore[attr-defined]
+    except DecryptError:
+        return None
 
 
 def receiving(webhooks: QuerySet[Webhook], event_type: str) -> QuerySet[Webhook]:

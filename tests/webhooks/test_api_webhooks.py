@@ -459,12 +459,39 @@ def test_a_page_takes_the_same_statements_for_many_rows(client: APIClient, alice
 # --- lost keys --------------------------------------------------------------------------------------------------------
 
 
-def test_unreadable_headers_say_which_setting_is_wrong(client: APIClient, settings: Any) -> None:
-    created(client, headers={"X-A": "1"})
-    settings.FERNET_KEYS = ["another key entirely, of no meaning"]
+LOST = ["another key entirely, of no meaning"]
+
+
+def test_unreadable_headers_are_null_and_harm_no_other_webhook(client: APIClient, settings: Any) -> None:
+    body = created(client, headers={"X-A": "1"})
+    settings.FERNET_KEYS = LOST
+    created(client, headers={"X-B": "2"})
+    created(client)
     answer = client.get("/api/v1/webhooks")
-    assert (answer.status_code, answer.json()["code"]) == (503, "unreadable_secret")
-    assert "FERNET_KEYS" in answer.json()["message"]
+    assert answer.status_code == 200, answer.json()
+    assert [row["headers"] for row in answer.json()["results"]] == [{}, {"X-B": MASK}, None]
+    path = f"/api/v1/webhooks/{body['id']}"
+    assert client.get(path).json()["headers"] is None
+    assert [post(client, f"webhooks/{body['id']}/{action}").status_code for action in ("disable", "enable")] == [200, 200]
+    assert client.patch(path, {"headers": {"X-A": MASK}}, format="json").status_code == 400
+    assert client.patch(path, {"headers": {"X-A": "new"}}, format="json").json()["headers"] == {"X-A": MASK}
+    assert client.delete(path).status_code == 204
+
+
+def test_unreadable_headers_that_are_sent_back_are_kept(client: APIClient, settings: Any) -> None:
+    path, keys = f"/api/v1/webhooks/{created(client, headers={'X-A': '1'})['id']}", settings.FERNET_KEYS
+    settings.FERNET_KEYS = LOST
+    for method in (client.put, client.patch):
+        assert method(path, client.get(path).json() | {"name": "other"}, format="json").json()["headers"] is None
+    settings.FERNET_KEYS = keys
+    assert Webhook.objects.get().headers == {"X-A": "1"}
+    assert client.patch(path, {"headers": None}, format="json").json()["headers"] == {}
+
+
+def test_an_unreadable_webhook_is_deleted(client: APIClient, settings: Any) -> None:
+    body = created(client, headers={"X-A": "1"})
+    settings.FERNET_KEYS = LOST
+    assert client.delete(f"/api/v1/webhooks/{body['id']}").status_code == 204
 
 
 def test_an_unreadable_secret_can_be_rotated_and_its_webhook_read(client: APIClient, settings: Any) -> None:

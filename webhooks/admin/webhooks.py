@@ -62,7 +62,7 @@ class WebhookAdmin(PortalAdmin):
         """Return the webhooks that were not deleted, with their state and what publishers left; never their secrets."""
         hints = DueHint.objects.filter(webhook_id=OuterRef("pk")).order_by().values("webhook_id").annotate(total=Sum("count"))
         waiting = Coalesce(Subquery(hints.values("total")), 0)
-        return live_webhooks().select_related("owner__user", "owner__team", "state").defer("secrets", "headers").annotate(hinted=waiting)
+        return live_webhooks().select_related("state").annotate(hinted=waiting)
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Return the form, or what is shown to those who only read."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
@@ -13,6 +13,7 @@ from core import redact
 from webhooks.choices import Lane
 from webhooks.headers import masked
 from webhooks.models import Webhook
+from webhooks.selectors import shown_headers
 
 _LANES = {str(label): Lane(value) for value, label in Lane.choices}
 
@@ -36,9 +37,9 @@ class PriorityField(serializers.ChoiceField):
 class HeadersField(serializers.JSONField):
     """Custom headers: written whole, shown with their values masked; a masked value sent back keeps the stored one."""
 
-    def get_attribute(self, instance: Webhook) -> dict[str, str]:
-        """Return the headers, {} for none."""
-        return cast("dict[str, str] | None", instance.headers) or {}
+    def get_attribute(self, instance: Webhook) -> dict[str, str] | None:
+        """Return the headers, {} for none, None for those that can't be decrypted."""
+        return shown_headers(instance)
 
     def to_representation(self, value: dict[str, str] | None) -> dict[str, str]:  # type: ignore[override]  # shown otherwise than written
         """Return the names with masked values."""

@@ -57,7 +57,11 @@ class WebhookSerializer(StrictModelSerializer[Webhook]):
     url = WebhookUrlField(max_length=2000, help_text="https, or http for hosts inside EGRESS_ALLOW_CIDRS.")
     events = serializers.ListField(child=serializers.CharField(max_length=MAX_NAME), max_length=100, help_text="Names and wildcards.")
     filter = serializers.JSONField(required=False, allow_null=True, help_text="Conditions on the data; see docs/webhooks.md.")
-    headers = HeadersField(required=False, allow_null=True, help_text="Added to each request; values are shown masked.")
+    headers = HeadersField(
+        required=False,
+        allow_null=True,
+        help_text="Added to each request; values are shown masked. Null where FERNET_KEYS can't decrypt them; sent back, it keeps them.",
+    )
     retry_config = serializers.JSONField(required=False, allow_null=True, help_text="`schedule` (seconds) and `max_attempts`.")
     rate_limit = serializers.FloatField(required=False, allow_null=True, help_text="Deliveries a second; null is no limit.")
     concurrency = serializers.IntegerField(required=False, min_value=1, max_value=500, help_text="Requests open at once.")

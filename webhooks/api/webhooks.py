@@ -32,7 +32,7 @@ from webhooks.api.webhook_serializers import (
 from webhooks.choices import Lane
 from webhooks.models import Webhook
 from webhooks.models.webhook import DEFAULT_CONCURRENCY
-from webhooks.selectors import deliveries, live_webhooks, stats
+from webhooks.selectors import deliveries, shown_headers, shown_webhooks, stats
 from webhooks.services import WebhookValues
 
 # what a PUT leaves out becomes what a new webhook would have; secret, headers, status and owner stay
@@ -51,7 +51,7 @@ class WebhookViewSet(ListRows[Webhook], RetrieveRow[Webhook], CreateRow[Webhook]
 
     scope_resource = "webhooks"
     scope_resources = {"deliveries": "deliveries"}
-    queryset = live_webhooks()
+    queryset = shown_webhooks()
     serializer_class = WebhookSerializer
     created_serializer_class = CreatedWebhookSerializer
     filterset_class = WebhookFilter
@@ -70,12 +70,14 @@ class WebhookViewSet(ListRows[Webhook], RetrieveRow[Webhook], CreateRow[Webhook]
         """Change a webhook; its owner stays, as its log says whose it is."""
         if "owner" in data:
             data["owner_id"] = resolve_owner(data.pop("owner"), principal(self.request))
+        if data.get("headers", ()) is None and shown_headers(row) is None:  # unreadable, as they were shown
+            del data["headers"]
         if self.action == "update":
             data = _DEFAULTS | data
         secret = data.pop("secret", None)
         self._load_repositories(data, known={link.repository_id for link in row.webhookrepository_set.all()})
         webhook = services.update_webhook(row, WebhookValues(**data), secret=secret)  # type: ignore[typeddict-item]
-        return live_webhooks().get(id=webhook.id)
+        return shown_webhooks().get(id=webhook.id)
 
     def delete_row(self, row: Webhook) -> None:
         """Delete a webhook; its waiting deliveries are not sent any more and its log goes within hours."""
@@ -138,6 +140,6 @@ class WebhookViewSet(ListRows[Webhook], RetrieveRow[Webhook], CreateRow[Webhook]
 
 
 def _with_secret(webhook: Webhook, secret: str) -> Webhook:
-    loaded = live_webhooks().get(id=webhook.id)
+    loaded = shown_webhooks().get(id=webhook.id)
     loaded.secret = secret  # type: ignore[attr-defined]  # what CreatedWebhookSerializer shows
     return loaded
