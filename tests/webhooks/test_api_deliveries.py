@@ -137,7 +137,7 @@ def test_times_are_ranges_of_the_id(client: APIClient, hook: Webhook) -> None:
     assert ids(client, f"?until={before:%Y-%m-%dT%H:%M:%SZ}") == []
 
 
-@pytest.mark.parametrize("query", ["status=lost", "webhook=x", "since=yesterday", "error_class=bad", "limit=5", "trigger=x", "event=1"])
+@pytest.mark.parametrize("query", ["status=lost", "webhook=x", "since=yesterday", "error_class=bad", "limit=5", "trigger=auto", "event=1"])
 def test_a_wrong_parameter_is_a_400_that_names_it(client: APIClient, query: str) -> None:
     answer = client.get(f"/api/v1/deliveries?{query}")
     assert answer.status_code == 400

@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from core.event_types import MAX_NAME
 from core.ids import first_id_at
 from core.models import Event
-from webhooks.choices import DeliveryStatus, ErrorClass, Trigger, WebhookStatus
+from webhooks.choices import DeliveryStatus, ErrorClass, WebhookStatus
 from webhooks.models import Webhook, WebhookDelivery
 from webhooks.selectors import receiving
 
@@ -56,7 +56,6 @@ class WebhookDeliveryFilter(_TimeFilter):
     event_type = django_filters.CharFilter(max_length=MAX_NAME)
     status = django_filters.ChoiceFilter(choices=DeliveryStatus.choices)
     error_class = django_filters.ChoiceFilter(field_name="last_error_class", choices=_ERROR_CLASSES, label="How the last attempt failed.")
-    trigger = django_filters.ChoiceFilter(choices=Trigger.choices)
 
     class Meta:
         model = WebhookDelivery
