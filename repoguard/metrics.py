@@ -50,7 +50,7 @@ COUNTERS = (
     Counter(
         "repoguard_deliveries_total",
         "Deliveries finished, by outcome.",
-        tuple({"outcome": outcome.value} for outcome in (DeliveryStatus.SUCCESS, DeliveryStatus.FAILED)),
+        tuple({"outcome": outcome.value} for outcome in (DeliveryStatus.SUCCESS, DeliveryStatus.FAILED, DeliveryStatus.CANCELLED)),
     ),
     Counter("repoguard_delivery_attempts_total", "Delivery attempts, by outcome and error class."),
 )

@@ -60,6 +60,7 @@ def test_outcomes_start_at_zero_so_that_rates_can_be_taken(scrape):
     samples = scrape()
     assert _of(samples, "repoguard_deliveries_total", outcome="success") == 0
     assert _of(samples, "repoguard_deliveries_total", outcome="failed") == 0
+    assert _of(samples, "repoguard_deliveries_total", outcome="cancelled") == 0
 
 
 @pytest.mark.parametrize("name", ["repoguard_delivery_latency_seconds", "repoguard_attempt_duration_seconds"])

@@ -9,6 +9,7 @@ from django.db import connection
 from django.utils import timezone
 
 from access.models import AuditEntry
+from core import metrics
 from core.errors import Conflict, InvalidInput
 from core.event_types import catalogue
 from core.ids import uuid7
@@ -184,12 +185,14 @@ def test_a_waiting_delivery_is_cancelled() -> None:
     assert ended.next_attempt_at is None
     assert counters() == (0, 0, 0, 1)
     assert WebhookState.objects.get().next_due_at is None
+    assert metrics.totals() == [("repoguard_deliveries_total", 'outcome="cancelled"', 1)]
 
 
 @pytest.mark.parametrize("status", FINISHED)
 def test_a_finished_delivery_cannot_be_cancelled(status: DeliveryStatus) -> None:
     with pytest.raises(Conflict, match="Only a pending delivery"):
         cancel(delivery_of(WebhookFactory(), status))
+    assert metrics.totals() == []
 
 
 # --- purge ------------------------------------------------------------------------------------------------------------

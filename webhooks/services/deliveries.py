@@ -14,13 +14,14 @@ from django.utils import timezone
 
 from access import audit
 from access.choices import AuditVerb
-from core import bus
+from core import bus, metrics
 from core.bus import Announcement
 from core.errors import Conflict, InvalidInput
 from core.event_types import MAX_NAME, catalogue
 from core.fields import JSONValue
 from webhooks import queue_rows
 from webhooks.choices import DeliveryStatus, HoldReason, Lane, Trigger, WebhookStatus
+from webhooks.engine.aftermath import DELIVERIES
 from webhooks.engine.due import lock_states, recompute
 from webhooks.events import TEST_TYPE, about_webhook
 from webhooks.models import Lease, Webhook, WebhookDelivery, WebhookState
@@ -85,7 +86,9 @@ def cancel(delivery: WebhookDelivery) -> WebhookDelivery:
         _count(current, DeliveryStatus.CANCELLED)
         recompute([current.webhook_id])
         audit.record(AuditVerb.ACTED, current, action="cancel", owner_id=current.owner_id)
-        return _reloaded(current)
+        ended = _reloaded(current)
+        metrics.add({(DELIVERIES, metrics.labels(outcome=DeliveryStatus.CANCELLED.value)): 1})
+        return ended
 
 
 def _sample(webhook: Webhook, event_type: str | None) -> tuple[str, JSONValue]:
