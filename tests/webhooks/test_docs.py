@@ -16,6 +16,10 @@ import pytest
 from standardwebhooks.webhooks import Webhook as Verifier
 
 from core.event_types import catalogue, reference
+from tests.webhooks.engine_kit import reply
+from webhooks.choices import Outcome
+from webhooks.engine.judge import judge
+from webhooks.engine.types import Verdict
 from webhooks.filters import OPERATORS, check_filter, matches
 from webhooks.headers import FORBIDDEN, FORBIDDEN_PREFIXES
 from webhooks.retry import DEFAULT_SCHEDULE
@@ -54,6 +58,27 @@ def test_the_page_names_every_forbidden_header() -> None:
 
 def test_the_page_shows_the_default_schedule() -> None:
     assert f"`{[int(delay) for delay in DEFAULT_SCHEDULE]}`" in _page()
+
+
+def _judged(answer: str, status: int) -> Verdict:
+    asked = {"retry_after": 7.0} if "with `Retry-After`" in answer else {}
+    return judge(reply(status, **asked), step=1, schedule=(3600.0,), random=lambda: 0.5)
+
+
+def test_the_page_says_what_an_answer_means() -> None:
+    rows = re.findall(r"^\| (\S[^|]*) \| ([^|]+) \|$", _page().partition("## What an answer means")[2].partition("## Limits")[0], re.M)[1:]
+    outcomes = {"success": Outcome.SUCCESS, "tried again": Outcome.RETRY, "the same": Outcome.RETRY}
+    seen = set()
+    for answer, consequence in rows:
+        expected = next((outcome for words, outcome in outcomes.items() if consequence.startswith(words)), Outcome.FAILED)
+        for status in map(int, re.findall(r"\b\d{3}\b", answer.replace("any other 4xx", "404").replace("xx", "00"))):
+            verdict = _judged(answer, status)
+            seconds = re.search(r"(\d+) seconds", consequence)
+            hold = (float(seconds[1]) if seconds else 7.0) if "held" in consequence else None
+            assert (status, verdict.outcome, verdict.hold, verdict.gone) == (status, expected, hold, "disabled" in consequence)
+            seen.add(status)
+    assert seen == {200, 300, 404, 408, 410, 425, 429, 500, 502, 503, 504}
+    assert _judged("", 503).hold is None
 
 
 FILTERS = [json.loads(block) for block in _blocks("json") if block.startswith('{"')] if (DOCS / "webhooks.md").exists() else []

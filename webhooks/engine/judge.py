@@ -1,8 +1,9 @@
 """What an answer means: the status rules of Standard Webhooks 1.0.0, as a pure function.
 
-2xx succeeds. 410 disables the webhook. 429 and 503 with Retry-After are obeyed, 429, 502, 503 and 504 throttle. 408, 425,
-5xx, redirects (never followed) and failed connections are retried on the webhook's schedule. Any other 4xx is final, and so
-is an address that the guard refuses.
+2xx succeeds. 410 disables the webhook. 408, 425, 429, 5xx, redirects (never followed) and failed connections are retried on
+the webhook's schedule. Retry-After of 429 and 503 holds the webhook, a day at most; without it 429 holds it until the retry, a
+minute at most, and 503 does not. 502 and 504 hold it for five seconds. Any other 4xx is final, and so is an address that the
+guard refuses.
 """
 
 from __future__ import annotations
