@@ -37,6 +37,12 @@ def client_address(request: HttpRequest) -> str | None:
     return str(address)
 
 
+def from_trusted_proxy(request: HttpRequest) -> bool:
+    """Say whether the other end of the connection is one of settings.TRUSTED_PROXIES."""
+    address = parse_address(request.META.get("REMOTE_ADDR", ""))
+    return address is not None and inside(address, _networks(tuple(settings.TRUSTED_PROXIES)))
+
+
 def parse_address(text: str) -> Address | None:
     """Return the address in `text` (a port is dropped, an IPv4-mapped one is IPv4), or None."""
     text = text.strip()

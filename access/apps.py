@@ -24,7 +24,8 @@ class AccessConfig(AppConfig):
         """Describe the authentication classes to the API schema, declare housekeeping, and keep the role groups."""
         from access import housekeeping as jobs  # noqa: PLC0415 - it needs the models, which are loaded by now
         from access.api import schema  # noqa: F401, PLC0415 - registers itself
-        from core import housekeeping  # noqa: PLC0415 - as above
+        from core import housekeeping, schedules  # noqa: PLC0415 - as above
 
         housekeeping.register(*jobs.JOBS)
+        schedules.register(schedules.Schedule("access: fold the counts of API usage", "access.usage.fold"))
         post_migrate.connect(_ensure_roles, sender=self, dispatch_uid="access.ensure_roles")

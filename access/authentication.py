@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from datetime import timedelta
 from typing import Any, NoReturn
 
 from django.contrib.auth.models import AnonymousUser, User
-from django.db.models import Q
 from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.exceptions import AuthenticationFailed
@@ -17,10 +15,10 @@ from access import addresses, keys, selectors
 from access.models import ApiKey
 from access.principals import KeyUser
 from access.throttling import count_failure
+from access.usage import note_use
 from core import context
 
 SCHEME = "Bearer"
-_USED_EVERY = timedelta(minutes=1)
 
 
 class ApiKeyAuthentication(BaseAuthentication):
@@ -37,7 +35,7 @@ class ApiKeyAuthentication(BaseAuthentication):
         key = self._find(request, text.strip())
         address = addresses.client_address(request._request)
         self._check(request, key, address)
-        _note_use(key, address)
+        note_use(key, address)
         context.set_actor(context.Actor("key", str(key.id), f"key {key}"))
         request._request.access_key = key  # type: ignore[attr-defined]  # for counting its use, see access.middleware
         user = key.owner.user if key.owner is not None else None
@@ -81,11 +79,3 @@ class AdminSessionAuthentication(SessionAuthentication):
         self.enforce_csrf(request)
         context.set_actor(context.Actor("user", str(user.pk), f"user {user.get_username()}"))
         return user, None
-
-
-def _note_use(key: ApiKey, address: str | None) -> None:
-    now = timezone.now()
-    if key.last_used_at is not None and key.last_used_at > now - _USED_EVERY:
-        return
-    stale = Q(last_used_at=None) | Q(last_used_at__lte=now - _USED_EVERY)
-    ApiKey.objects.filter(stale, id=key.id).update(last_used_at=now, last_used_address=address)

@@ -1,4 +1,4 @@
-"""Names who acts, counts what keys do, and tells them their rate."""
+"""Believes only our own proxies, names who acts, counts what keys do, and tells them their rate."""
 
 from __future__ import annotations
 
@@ -11,6 +11,19 @@ from access.throttling import rate_state
 from access.usage import count_use
 from core import context
 from core.api.errors import is_api
+
+
+class ForwardedProtoMiddleware:
+    """Drops X-Forwarded-Proto unless one of settings.TRUSTED_PROXIES sent it; must come before whatever asks for is_secure()."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Handle one request."""
+        if not addresses.from_trusted_proxy(request):
+            request.META.pop("HTTP_X_FORWARDED_PROTO", None)
+        return self.get_response(request)
 
 
 class ActorMiddleware:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,12 +16,15 @@ from rest_framework.throttling import BaseThrottle
 
 from access.addresses import client_address, parse_address
 from access.models import ApiKey
-from core.errors import RateLimited
+from core import counters
+from core.errors import RateLimited, Unavailable
 
 if TYPE_CHECKING:  # settings.REST_FRAMEWORK names this module, so it is loaded before DRF's views are
     from rest_framework.views import APIView
 
+logger = logging.getLogger(__name__)
 FAILURES_PER_MINUTE = 30
+_RETRY_SECONDS = 5
 _ATTRIBUTE = "_access_rate"
 
 
@@ -45,7 +49,7 @@ class KeyRateThrottle(BaseThrottle):
     """Counts the requests of a key against its rate (settings.API_KEY_RATE by default); sessions and unlimited keys pass."""
 
     def allow_request(self, request: Request, view: APIView) -> bool:
-        """Count the request; raises RateLimited beyond the rate."""
+        """Count the request; raises RateLimited beyond the rate, Unavailable when it can't be counted."""
         key = request.auth
         if not isinstance(key, ApiKey) or key.unlimited:
             return True
@@ -78,7 +82,11 @@ def count_failure(request: HttpRequest) -> None:
 
 
 def _count(request: HttpRequest, group: str, value: str, limit: int) -> dict[str, Any]:
-    usage = get_usage(request, group=group, key=lambda _group, _request: value, rate=f"{limit}/m", increment=True)
+    try:
+        usage = get_usage(request, group=group, key=lambda _group, _request: value, rate=f"{limit}/m", increment=True)
+    except counters.FAILURES as error:
+        logger.exception("counters_unavailable")
+        raise Unavailable("Requests can't be counted at present; try again shortly.", retry_after=_RETRY_SECONDS) from error
     return usage or {"count": 0, "should_limit": False, "time_left": 60}
 
 

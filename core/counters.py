@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import threading
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
+from django.core.cache import caches
 from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache
 from django.db import connection
+from redis.exceptions import RedisError
+
+from core.sidefile import SideFile
 
 _TABLE = """CREATE TABLE IF NOT EXISTS core_counter (
     name varchar(250) PRIMARY KEY, value text NOT NULL, expires double precision)"""
@@ -31,6 +33,9 @@ _DELETE = "DELETE FROM core_counter WHERE name = {0} RETURNING 1"
 _PRUNE = "DELETE FROM core_counter WHERE expires <= {0}"
 _CLEAR = "DELETE FROM core_counter"
 _PRUNE_EVERY_SECONDS = 60.0
+_FILE_TIMEOUT = 5.0
+# what the counters raise when Redis or their file can't be used (in PostgreSQL's table: the errors of the database)
+FAILURES: tuple[type[Exception], ...] = (RedisError, sqlite3.Error, OSError)
 
 
 class CounterCache(BaseCache):
@@ -39,7 +44,7 @@ class CounterCache(BaseCache):
     def __init__(self, location: str, params: dict[str, Any]) -> None:
         super().__init__(params)
         self._path = location
-        self._local = threading.local()
+        self._file = SideFile(location, [_TABLE], _FILE_TIMEOUT)
         self._pruned_at = 0.0
 
     def add(self, key: str, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
@@ -97,19 +102,21 @@ class CounterCache(BaseCache):
             with connection.cursor() as cursor:
                 cursor.execute(sql.format("%s"), parameters)
                 return cursor.fetchall() if cursor.description else []
-        return self._file().execute(sql.format("?"), parameters).fetchall()
-
-    def _file(self) -> sqlite3.Connection:
-        handle: sqlite3.Connection | None = getattr(self._local, "handle", None)
-        if handle is None:
-            Path(self._path).parent.mkdir(parents=True, exist_ok=True)
-            # autocommit: each statement is its own short transaction; a counter may be lost with the machine, so no fsync
-            handle = sqlite3.connect(self._path, timeout=20, isolation_level=None)
-            handle.execute("PRAGMA journal_mode=WAL")
-            handle.execute("PRAGMA synchronous=OFF")
-            handle.execute(_TABLE)
-            self._local.handle = handle
-        return handle
+        return self._file.run(sql.format("?"), parameters)
 
     def close(self, **kwargs: Any) -> None:
         """Keep the connection: Django calls this after each request, and a file needs no reconnecting."""
+
+
+def lives_in_database() -> bool:
+    """Say whether the counters are a table of the main database, and not in Redis or a file."""
+    return isinstance(caches["counters"], CounterCache) and connection.vendor == "postgresql"
+
+
+def works() -> bool:
+    """Write a counter and say whether that succeeded; raises what the database raises where the counters live in it."""
+    try:
+        caches["counters"].set("core.health", 1, 60)
+    except FAILURES:
+        return False
+    return True

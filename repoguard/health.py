@@ -19,7 +19,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from core import canary, queue
+from core import canary, counters, queue
 from core.models import Worker
 from core.work import WORKER_KIND
 from repoguard import __version__
@@ -36,6 +36,7 @@ class Report:
     """What was found: figures in seconds and milliseconds, and a sentence for each problem."""
 
     database_ms: float | None = None
+    cache: bool = False
     clusters: dict[str, float | None] = field(default_factory=dict)
     drain: float | None = None
     oldest_due: float | None = None
@@ -48,13 +49,14 @@ class Report:
             "version": __version__,
             "problems": self.problems,
             "database": {"ok": self.database_ms is not None, "milliseconds": self.database_ms},
+            "cache": {"ok": self.cache},
             "workers": [{"cluster": name, "seconds_since_heartbeat": age} for name, age in self.clusters.items()],
             "deliveries": {"seconds_since_heartbeat": self.drain, "oldest_due_seconds": self.oldest_due},
         }
 
 
 def examine() -> Report:
-    """Look at the database, the workers and the deliveries; never raises for a database that is away."""
+    """Look at the database, the workers, the deliveries and the cache; never raises for one that is away."""
     report = Report()
     try:
         started = time.perf_counter()
@@ -66,7 +68,17 @@ def examine() -> Report:
         # the driver's own words may name the host and the user: they stay out of an anonymous answer
         report.database_ms = None
         report.problems.append("The database can't be reached or does not answer.")
+    _judge_cache(report)
     return report
+
+
+def _judge_cache(report: Report) -> None:
+    if counters.lives_in_database():
+        report.cache = report.database_ms is not None
+        return
+    report.cache = counters.works()
+    if not report.cache:
+        report.problems.append("The cache that counts requests (Redis, or a file in the data folder) can't be written to.")
 
 
 def _heartbeat_ages() -> tuple[dict[str, float], datetime]:
@@ -111,6 +123,10 @@ class _DatabaseSerializer(serializers.Serializer[Any]):
     milliseconds = serializers.FloatField(allow_null=True)
 
 
+class _CacheSerializer(serializers.Serializer[Any]):
+    ok = serializers.BooleanField(help_text="Whether requests can be counted; without, calls with a key are answered 503.")
+
+
 class _ClusterSerializer(serializers.Serializer[Any]):
     cluster = serializers.CharField()
     seconds_since_heartbeat = serializers.FloatField(allow_null=True)
@@ -128,6 +144,7 @@ class HealthSerializer(serializers.Serializer[Any]):
     version = serializers.CharField()
     problems = serializers.ListField(child=serializers.CharField(), help_text="One sentence for each thing that is wrong.")
     database = _DatabaseSerializer()
+    cache = _CacheSerializer()
     workers = _ClusterSerializer(many=True)
     deliveries = _DeliveriesSerializer()
 
@@ -137,6 +154,7 @@ _READY = {
     "version": __version__,
     "problems": [],
     "database": {"ok": True, "milliseconds": 0.9},
+    "cache": {"ok": True},
     "workers": [{"cluster": "default", "seconds_since_heartbeat": 1.4}, {"cluster": "deliveries", "seconds_since_heartbeat": 2.0}],
     "deliveries": {"seconds_since_heartbeat": 0.7, "oldest_due_seconds": 0.0},
 }
@@ -166,7 +184,7 @@ class HealthView(APIView):
         ],
     )
     def get(self, request: Request) -> Response:
-        """Answer 200 when the database, the workers and the deliveries are well, otherwise 503 with a sentence for each problem."""
+        """Answer 200 when the database, the cache, the workers and the deliveries are well, else 503 with a sentence for each problem."""
         report = examine()
         return Response(report.body(), status=503 if report.problems else 200, headers={"Cache-Control": "no-store"})
 

@@ -69,6 +69,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "core.context.RequestContextMiddleware",
     "core.logs.AccessLogMiddleware",
+    "access.middleware.ForwardedProtoMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "core.api.slashes.TrailingSlashMiddleware",
@@ -123,7 +124,9 @@ CACHES: dict[str, dict[str, Any]] = {
     "counters": {"BACKEND": "core.counters.CounterCache", "LOCATION": str(DATA_DIR / "counters.sqlite3")},
 }
 if REDIS_URL:
-    CACHES = {name: {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL} for name in CACHES}
+    # a Redis that swallows packets must not hold requests
+    _redis = {"socket_connect_timeout": 2, "socket_timeout": 2}
+    CACHES = {name: {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL, "OPTIONS": _redis} for name in CACHES}
 RATELIMIT_USE_CACHE = "counters"
 SILENCED_SYSTEM_CHECKS = ["django_ratelimit.W001"]  # it knows only the caches by name; core.counters is atomic, and tested so
 

@@ -32,6 +32,7 @@ from access.choices import KeyEnvironment
 from access.models import ApiKey, ApiUsage
 from access.principals import Principal
 from access.selectors import with_owner
+from access.usage import fold_if_free
 from core.errors import InvalidInput
 from core.ids import is_uuid
 
@@ -279,5 +280,6 @@ def _usage(object_id: str) -> list[Any]:
     """Return requests and errors per day and route, newest first; the page shows only keys its reader sees."""
     if not is_uuid(object_id):
         return []
+    fold_if_free()
     rows = ApiUsage.objects.filter(key_id=uuid.UUID(object_id)).values("day", "route")
     return list(rows.annotate(requests=Sum("requests"), errors=Sum("errors")).order_by("-day", "route")[:USAGE_ROWS])

@@ -23,6 +23,7 @@ from access.models import ApiKey, ApiUsage, AuditEntry
 from access.owners import resolve_owner
 from access.principals import principal
 from access.selectors import with_owner
+from access.usage import fold_if_free
 from core.api.viewsets import CreateRow, DestroyRow, ListRows, RetrieveRow, UpdateRow
 from core.errors import InvalidInput
 
@@ -82,7 +83,9 @@ class ApiKeyViewSet(ListRows[ApiKey], RetrieveRow[ApiKey], CreateRow[ApiKey], Up
     @action(detail=True, methods=["get"])
     def usage(self, request: Request, id: str) -> Response:
         """List how often a key called each route on each day."""
-        return self.page(ApiUsage.objects.filter(key=self.get_object()), ApiUsageSerializer)
+        key = self.get_object()
+        fold_if_free()
+        return self.page(ApiUsage.objects.filter(key=key), ApiUsageSerializer)
 
 
 class AuditLogViewSet(ListRows[AuditEntry], RetrieveRow[AuditEntry]):

@@ -21,6 +21,7 @@ timeout = 60
 graceful_timeout = 10
 keepalive = 30
 control_socket_disable = True
+forwarded_allow_ips = ""  # gunicorn would believe any local peer; access.middleware believes TRUSTED_PROXIES
 proc_name = "repoguard-web"
 # the workers' heartbeat files: a busy disk must not make a healthy worker look hung
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - gunicorn makes unlinked files there

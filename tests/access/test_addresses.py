@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
+from gunicorn.config import Config
 from pytest_django import Settings
 
 from access import addresses
 from core.errors import InvalidInput
+from core.supervisor import web
 
 
 @pytest.mark.parametrize(
@@ -63,3 +65,18 @@ def test_networks_are_stored_in_one_form() -> None:
 def test_a_network_that_cannot_be_read_is_named(bad: str) -> None:
     with pytest.raises(InvalidInput, match="allowed_cidrs"):
         addresses.parse_cidrs([bad])
+
+
+@pytest.mark.parametrize(("remote", "secure"), [("10.0.0.5", True), ("192.0.2.9", False), ("127.0.0.1", False), ("", False)])
+def test_only_a_trusted_proxy_says_that_a_request_came_by_https(client: Client, settings: Settings, remote: str, secure: bool) -> None:
+    settings.TRUSTED_PROXIES = ["10.0.0.0/8"]
+    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    settings.SECURE_SSL_REDIRECT = True
+    answer = client.get("/docs", REMOTE_ADDR=remote, HTTP_X_FORWARDED_PROTO="https")
+    assert (answer.status_code != 301) is secure
+
+
+def test_the_web_server_believes_no_peer_by_itself() -> None:
+    config = Config()
+    config.set("forwarded_allow_ips", web.forwarded_allow_ips)
+    assert config.forwarded_allow_ips == []

@@ -139,8 +139,9 @@ def test_authenticating_costs_the_same_statements_for_every_kind_of_owner(alice:
         with CaptureQueriesContext(connection) as queries:
             client.get(PATH)
         counts[name] = len(queries)
-    # the key, the page, the usage count; for a user also the groups
-    assert counts == {"admins": 3, "team": 3, "user": 4}
+    # the key, the page; for a user also the groups; on PostgreSQL the usage count (on SQLite it goes to another file)
+    usage = int(connection.vendor == "postgresql")
+    assert counts == {"admins": 2 + usage, "team": 2 + usage, "user": 3 + usage}
 
 
 class TestFailures:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.cache import caches
 from django.db import connections
 from django.test import Client
 from pytest_django import Settings
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from tests.access.keys import client_of, make_key
 
@@ -89,3 +93,27 @@ def test_the_limit_is_exact_when_many_ask_at_once() -> None:
 def test_a_rate_belongs_to_the_key_whoever_its_owner(alice: User) -> None:
     one, two = client_of(alice, rate_per_minute=1), client_of(alice, rate_per_minute=1)
     assert [one.get(PATH).status_code, one.get(PATH).status_code, two.get(PATH).status_code] == [200, 429, 200]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "error", [RedisConnectionError("10.9.8.7 refused"), sqlite3.OperationalError("database is locked"), PermissionError()]
+)
+def test_counters_that_are_away_are_a_503_that_says_when_to_come_back(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def away(*args: Any, **kwargs: Any) -> None:
+        raise error
+
+    client = client_of(None)
+    monkeypatch.setattr(type(caches["counters"]), "add", away)
+    for answer in (client.get(PATH), Client().get(PATH, HTTP_AUTHORIZATION="Bearer rg_live_wrong")):
+        assert (answer.status_code, answer["Retry-After"]) == (503, "5")
+        assert answer.json()["code"] == "unavailable"
+        assert answer.json()["message"] == "Requests can't be counted at present; try again shortly."
+
+
+@pytest.mark.django_db
+def test_a_redis_that_is_away_is_a_503(settings: Settings) -> None:
+    redis = {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://127.0.0.1:9/0"}
+    settings.CACHES = settings.CACHES | {"counters": redis}
+    answer = client_of(None).get(PATH)
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")

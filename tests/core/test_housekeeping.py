@@ -228,8 +228,12 @@ def test_the_schedules_are_made_once_and_others_removed():
     schedules.ensure()
     schedules.ensure()
     rows = set(Schedule.objects.values_list("func", "cluster", "minutes"))
-    assert rows == {("core.tasks.tick", "default", 1), ("webhooks.tasks.ensure_drains", "deliveries", 1)}
-    assert Schedule.objects.count() == 2
+    assert rows == {
+        ("core.tasks.tick", "default", 1),
+        ("access.usage.fold", "default", 1),
+        ("webhooks.tasks.ensure_drains", "deliveries", 1),
+    }
+    assert Schedule.objects.count() == 3
 
 
 def test_a_cluster_starts_with_the_tasks_that_asked_for_it(monkeypatch):

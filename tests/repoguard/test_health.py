@@ -48,6 +48,7 @@ def test_a_running_portal_is_ready(client, workers, route):
     body = answer.json()
     assert (body["status"], body["version"], body["problems"]) == ("ok", __version__, [])
     assert body["database"]["ok"] is True
+    assert body["cache"] == {"ok": True}
     assert [worker["cluster"] for worker in body["workers"]] == ["default", "deliveries"]
     assert body["deliveries"]["oldest_due_seconds"] == 0
     assert answer["Cache-Control"] == "no-store"
@@ -172,6 +173,16 @@ def test_a_real_process_whose_database_is_away_answers(db):
     assert "The database can't be reached" in lines[1]
     assert "hunter2" not in "".join(lines)
     assert "127.0.0.1" not in "".join(lines)
+
+
+def test_a_redis_that_is_away_is_named(client, workers, settings):
+    redis = {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://:hunter2@127.0.0.1:9/0"}
+    settings.CACHES = settings.CACHES | {"counters": redis}
+    assert _problems(client) == ["The cache that counts requests (Redis, or a file in the data folder) can't be written to."]
+    answer = client.get("/api/v1/health")
+    assert answer.json()["cache"] == {"ok": False}
+    assert answer.json()["database"]["ok"] is True
+    assert "hunter2" not in answer.content.decode()
 
 
 def test_connecting_to_a_host_that_does_not_answer_ends_soon():
