@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from access.choices import AuditVerb, KeyEnvironment
 from access.models import ApiKey, ApiUsage, AuditEntry
+from core.errors import InvalidInput
 from core.ids import first_id_at
 
 
@@ -48,13 +49,20 @@ class AuditFilter(django_filters.FilterSet):
     actor_id = django_filters.CharFilter(max_length=64)
     verb = django_filters.ChoiceFilter(choices=AuditVerb.choices)
     object_type = django_filters.CharFilter(max_length=60)
-    object_id = django_filters.CharFilter(max_length=64)
+    object_id = django_filters.CharFilter(max_length=64, label="Id of the object; give object_type as well.")
     since = django_filters.IsoDateTimeFilter(method="from_time", label="Not before this time.")
     until = django_filters.IsoDateTimeFilter(method="to_time", label="Before this time.")
 
     class Meta:
         model = AuditEntry
         fields: list[str] = []
+
+    def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Apply all; raises InvalidInput for an `object_id` alone, which no index finds among millions of entries."""
+        if self.form.cleaned_data["object_id"] and not self.form.cleaned_data["object_type"]:
+            raise InvalidInput.of("object_id", "needs object_type as well, for example object_type=webhook.")
+        rows: QuerySet[Any] = super().filter_queryset(queryset)
+        return rows
 
     def from_time(self, queryset: QuerySet[Any], name: str, value: dt.datetime) -> QuerySet[Any]:
         """Apply `since`."""

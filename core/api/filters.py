@@ -1,4 +1,4 @@
-"""Query parameters: django-filter's, with unknown ones refused instead of silently ignored."""
+"""Query parameters: django-filter's, with unknown and empty ones refused instead of silently ignored."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework.request import Request
 
+from core.api.pagination import NewestFirstPagination
 from core.errors import InvalidInput
 
 if TYPE_CHECKING:  # settings.REST_FRAMEWORK names this module, so it is loaded before DRF's views are
@@ -27,13 +28,19 @@ class StrictFilterBackend(DjangoFilterBackend):
 
 
 def refuse_unknown(request: Request, known: Iterable[str]) -> None:
-    """Raise InvalidInput when the query string has a parameter that is not among `known`, or has one twice."""
+    """Raise InvalidInput when the query string has a parameter that is not among `known`, or one without a value."""
     allowed = sorted(set(known))
     hint = f"Known here: {', '.join(allowed)}." if allowed else "This route takes none."
     unknown = {name: [f"is not a query parameter of this route. {hint}"] for name in request.query_params if name not in allowed}
     if unknown:
         names = ", ".join(sorted(unknown))[:200]
         raise InvalidInput(f"Unknown query parameter: {names}. {hint}", code="unknown_parameter", fields=unknown)
+    # django-filter would take an empty value for none, and answer with every row
+    own = NewestFirstPagination.parameters  # which say themselves what they take
+    empty = [name for name, value in request.query_params.items() if not str(value).strip() and name not in own]
+    if empty:
+        sentence = "is empty; give a value or leave it out."
+        raise InvalidInput(f"{', '.join(sorted(empty))}: {sentence}", fields={name: [sentence] for name in empty})
 
 
 def filter_names(view: Any) -> frozenset[str]:

@@ -88,7 +88,13 @@ class NewestFirstPagination(BasePagination):
         """Return the query parameters of a list."""
         size = {"type": "integer", "minimum": 1, "maximum": MAX_PAGE_SIZE, "default": DEFAULT_PAGE_SIZE}
         return [
-            {"name": "cursor", "in": "query", "required": False, "description": "From `next` or `previous`.", "schema": {"type": "string"}},
+            {
+                "name": "cursor",
+                "in": "query",
+                "required": False,
+                "description": "From `next` or `previous`.",
+                "schema": {"type": "string", "minLength": 1},
+            },
             {"name": "page_size", "in": "query", "required": False, "description": "Rows on a page.", "schema": size},
         ]
 

@@ -57,6 +57,13 @@ class RepoGuardSchema(AutoSchema):
         return self._action() in getattr(self.view, "list_actions", {}) or super()._is_list_view(serializer)
 
     def _get_filter_parameters(self) -> Any:
+        parameters = self._filter_parameters()
+        for parameter in parameters:
+            if parameter["schema"] == {"type": "string"}:
+                parameter["schema"] = {"type": "string", "minLength": 1}
+        return parameters
+
+    def _filter_parameters(self) -> Any:
         lists = getattr(self.view, "list_actions", {})
         if self._action() not in lists:
             return super()._get_filter_parameters()  # type: ignore[no-untyped-call]

@@ -117,6 +117,11 @@ class TestLog:
         assert found(object_type="repository", object_id=str(repository.id)) == ["deleted", "changed"]
         assert found(object_type="apikey") == []
 
+    def test_an_object_id_alone_is_refused_for_no_index_finds_it(self) -> None:
+        answer = client_of(None).get(PATH, {"object_id": "7"})
+        assert answer.status_code == 400
+        assert answer.json()["fields"] == {"object_id": ["needs object_type as well, for example object_type=webhook."]}
+
     def test_times_are_ranges_of_the_id(self, repository: Repository) -> None:
         noon = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
         for hours in (-1, 0, 1):

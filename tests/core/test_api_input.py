@@ -151,3 +151,15 @@ class TestOverHttp:
         assert answer.status_code == 200
         row.refresh_from_db()
         assert row.active
+
+
+@pytest.mark.urls("tests.core.sample_api")
+@pytest.mark.django_db
+@pytest.mark.parametrize("query", ["full_name=", "full_name=%20", "active=", "full_name=a&active=", "full_name"])
+def test_an_empty_query_parameter_is_refused_by_name(query: str) -> None:
+    Repository.objects.create(**GOOD)
+    answer = client_of(None).get(f"/api/v1/samples?{query}")
+    name = query.rpartition("&")[2].partition("=")[0]
+    assert answer.status_code == 400
+    assert answer.json()["code"] == "invalid"
+    assert answer.json()["fields"] == {name: ["is empty; give a value or leave it out."]}
