@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
-from typing import cast
 
 from django.db import connection
 from django.db.models import (
@@ -26,7 +25,7 @@ from django.db.models import (
 from django.utils import timezone
 
 from core.event_types import patterns_for
-from core.fields import DecryptError, EncryptedJSONField
+from core.fields import DecryptError
 from webhooks.backlog import not_due_yet
 from webhooks.engine.due import oldest_waiting
 from webhooks.holds import held, is_held
@@ -109,7 +108,7 @@ def shown_webhooks() -> QuerySet[Webhook]:
 
 def shown_headers(webhook: Webhook) -> dict[str, str] | None:
     """Return the headers of one of shown_webhooks(): {} for none, None where FERNET_KEYS lacks their key."""
-    field = cast("EncryptedJSONField", Webhook._meta.get_field("headers"))
+    field = Webhook._meta.get_field("headers")
     try:
         return field.from_db_value(webhook.sealed_headers, None, connection) or {}  # type: ignore[attr-defined]
     except DecryptError:
