@@ -27,7 +27,7 @@ _ATTRIBUTE = "_access_principal"
 
 @dataclass(frozen=True)
 class Principal:
-    """`owner_ids` are the owners it acts for; `sees_all` and `may_write` come from the role, `scopes` also from the key."""
+    """`owner_ids` are the owners it acts for; `sees_all` and `may_write` come from the role, `scopes` also from the `key`, if any."""
 
     kind: str
     label: str
@@ -37,6 +37,7 @@ class Principal:
     default_owner_id: uuid.UUID | None = None
     scopes: frozenset[str] = field(default_factory=frozenset)
     role: str = ""
+    key: ApiKey | None = None
 
     @property
     def is_admin(self) -> bool:
@@ -102,19 +103,25 @@ def of_key(key: ApiKey) -> Principal:
     """Return the principal of a key, whose owner, user and team must be loaded: one statement, none without a user."""
     owner, scopes = key.owner, granted(key.scopes)
     if owner is None:
-        return _build("key", str(key), Role.ADMIN, frozenset(), None, scopes)
+        return _build("key", str(key), Role.ADMIN, frozenset(), None, scopes, key)
     if owner.user is None:
-        return _build("key", str(key), Role.INTEGRATOR, frozenset([owner.id]), owner.id, scopes)
+        return _build("key", str(key), Role.INTEGRATOR, frozenset([owner.id]), owner.id, scopes, key)
     role, team_ids = _groups(owner.user)
-    return _build("key", str(key), role, frozenset([*team_ids, owner.id]), owner.id, scopes)
+    return _build("key", str(key), role, frozenset([*team_ids, owner.id]), owner.id, scopes, key)
 
 
 def _build(
-    kind: str, label: str, role: str, owner_ids: frozenset[uuid.UUID], default: uuid.UUID | None, scopes: frozenset[str]
+    kind: str,
+    label: str,
+    role: str,
+    owner_ids: frozenset[uuid.UUID],
+    default: uuid.UUID | None,
+    scopes: frozenset[str],
+    key: ApiKey | None = None,
 ) -> Principal:
     sees_all, may_write = role in (Role.ADMIN, Role.AUDITOR), role != Role.AUDITOR
     allowed = scopes if may_write else scopes & READING_SCOPES
-    return Principal(kind, label, sees_all, may_write, owner_ids, default, allowed, role)
+    return Principal(kind, label, sees_all, may_write, owner_ids, default, allowed, role, key)
 
 
 def _groups(user: User) -> tuple[str, list[uuid.UUID]]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from access import addresses, audit, keys, scopes
+from access import addresses, audit, bounds, keys, scopes
 from access.choices import AuditVerb, KeyEnvironment
 from access.models import ApiKey
 from access.principals import SYSTEM, Principal
@@ -43,9 +43,11 @@ class KeyValues:
 def create_key(values: KeyValues, who: Principal = SYSTEM) -> tuple[ApiKey, str]:
     """Create a key and return it with its text, which is shown now and never again.
 
-    Raises InvalidInput for wrong values, and NotAllowed where `who` would give more than it has.
+    Made by a caller with a key, it has that key's limits where `values` name none (access.bounds). Raises InvalidInput for
+    wrong values, and NotAllowed where `who` would give more than it has.
     """
     text = keys.new_key(values.environment)
+    values = replace(values, **bounds.inherited(bounds.limits_of(values), who))
     return _insert(values, text, who), text
 
 
@@ -58,6 +60,8 @@ def update_key(key: ApiKey, changes: dict[str, Any], who: Principal = SYSTEM) ->
     changes = _checked(changes, who)
     with transaction.atomic():
         row = ApiKey.objects.select_for_update(of=("self",), no_key=True).get(id=key.id)
+        bounds.refuse_wider_key(row, who, "change")
+        bounds.refuse_widening(bounds.changed_limits(row, changes), who)
         before = audit.snapshot(row)
         for name, value in changes.items():
             setattr(row, name, value)
@@ -82,6 +86,8 @@ def rotate_key(key: ApiKey, overlap_hours: float = DEFAULT_OVERLAP_HOURS, who: P
         old = ApiKey.objects.select_for_update(of=("self",), no_key=True).get(id=key.id)
         now = timezone.now()
         _refuse_revoked(old)
+        # the answer holds the successor's text: whoever rotates has all that the key has
+        bounds.refuse_widening(bounds.limits_of(old), who)
         if old.successor_id is not None:
             raise Conflict("This key was rotated before; rotate its successor.")
         if old.expires_at is not None and old.expires_at <= now:
@@ -96,8 +102,9 @@ def rotate_key(key: ApiKey, overlap_hours: float = DEFAULT_OVERLAP_HOURS, who: P
     return _reloaded(new), text
 
 
-def revoke_key(key: ApiKey) -> None:
-    """End a key at once; revoking it again changes nothing."""
+def revoke_key(key: ApiKey, who: Principal = SYSTEM) -> None:
+    """End a key at once; revoking it again changes nothing. Raises NotAllowed where the key has scopes that the key of `who` lacks."""
+    bounds.refuse_wider_key(key, who, "revoke")
     with transaction.atomic():
         now = timezone.now()
         if ApiKey.objects.filter(id=key.id, revoked_at=None).update(revoked_at=now, updated_at=now):
@@ -125,6 +132,7 @@ def _insert(values: KeyValues, text: str, who: Principal) -> ApiKey:
         raise NotAllowed("owner: only an admin may create a key of the admins.")
     if values.owner_id is not None and not who.owns(values.owner_id):
         raise NotAllowed("owner: you may create keys for yourself and your teams only.")
+    bounds.refuse_widening(checked, who)
     with transaction.atomic():
         key = ApiKey.objects.create(**checked, owner_id=values.owner_id, prefix=keys.prefix_of(text), key_hash=keys.hash_of(text))
         shown = {name: [None, value] for name, value in checked.items() if value not in (None, [], False)}

@@ -67,7 +67,7 @@ class ApiKeyViewSet(ListRows[ApiKey], RetrieveRow[ApiKey], CreateRow[ApiKey], Up
 
     def delete_row(self, row: ApiKey) -> None:
         """Revoke a key: it ends at once, and stays listed."""
-        services.revoke_key(row)
+        services.revoke_key(row, principal(self.request))
 
     @extend_schema(request=RotateSerializer, responses={201: CreatedApiKeySerializer})
     @action(detail=True, methods=["post"])

@@ -98,7 +98,13 @@ def test_a_key_cannot_widen_or_rotate_a_wider_one(alice: User) -> None:
     client = client_of(alice, "api-keys:write")
     assert client.patch(f"{PATH}/{wide.id}", {"scopes": ["all"]}, format="json").status_code == 403
     assert client.post(f"{PATH}/{wide.id}/rotate").status_code == 403
-    assert client.patch(f"{PATH}/{wide.id}", {"name": "renamed"}, format="json").status_code == 200
+    assert client.patch(f"{PATH}/{wide.id}", {"name": "renamed"}, format="json").status_code == 403
+    assert client.delete(f"{PATH}/{wide.id}").status_code == 403
+    wide.refresh_from_db()
+    assert (wide.name, wide.revoked_at) == ("test", None)
+    equal, _ = make_key(alice, "api-keys:write")
+    assert client.patch(f"{PATH}/{equal.id}", {"name": "renamed"}, format="json").status_code == 200
+    assert client.delete(f"{PATH}/{equal.id}").status_code == 204
 
 
 def test_only_an_admin_lifts_rate_limits(alice: User) -> None:
@@ -106,8 +112,8 @@ def test_only_an_admin_lifts_rate_limits(alice: User) -> None:
     assert create(client, unlimited=True).status_code == 403
     assert create(client, rate_per_minute=101).status_code == 403
     assert create(client, rate_per_minute=100).status_code == 201
-    assert create(client_of(None), rate_per_minute=5000).status_code == 201
-    assert create(client_of(None), unlimited=True).status_code == 201
+    assert create(client_of(None, rate_per_minute=5000), rate_per_minute=5000).status_code == 201
+    assert create(client_of(None, unlimited=True), unlimited=True).status_code == 201
 
 
 def test_owners(alice: User, bob: User, charlie: User, team: Group) -> None:
