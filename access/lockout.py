@@ -1,4 +1,4 @@
-"""What somebody sees who failed to log in too often (django-axes counts, settings.AXES_LOCKOUT_CALLABLE)."""
+"""Failed logins: under which name django-axes counts them, and what somebody sees who failed too often."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 TOO_MANY = 429
+LONGEST_NAME = 255  # what axes' table holds
 
 
 def locked_out(
@@ -22,3 +23,9 @@ def locked_out(
     response = render(request, "access/locked_out.html", {"minutes": minutes}, status=TOO_MANY)
     response["Retry-After"] = str(max(1, int(wait.total_seconds())))
     return response
+
+
+def attempted_name(request: HttpRequest | None, credentials: dict[str, Any] | None = None) -> str | None:
+    """Return the name a login was tried with, cut to what can be stored: also an absurd one is counted, and answered."""
+    name = credentials.get("username") if credentials else request.POST.get("username") if request is not None else None
+    return None if name is None else str(name).replace("\0", "")[:LONGEST_NAME]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
@@ -24,6 +25,19 @@ class UncountedPaginator(Paginator):  # type: ignore[type-arg]
         return 0
 
 
+def _drop_unstorable(request: HttpRequest) -> None:
+    """Take parameters with a NUL out of the address, and say so: no stored text holds one, and PostgreSQL refuses to look."""
+    wrong = [name for name, values in request.GET.lists() if any("\0" in text for text in (name, *values))]
+    if not wrong:
+        return
+    kept = request.GET.copy()
+    for name in wrong:
+        del kept[name]
+    request.GET = kept  # type: ignore[assignment]
+    shown = ", ".join(name.replace("\0", "␀") for name in wrong)[:100]
+    messages.warning(request, f"{shown}: holds a character that no text has (NUL), so it was left out; type it again.")
+
+
 class BarChangeList(ChangeList):
     """A list with its filters in a bar above it instead of a sheet beside it."""
 
@@ -31,6 +45,7 @@ class BarChangeList(ChangeList):
     filter_params: dict[str, Any]
 
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        _drop_unstorable(request)
         super().__init__(request, *args, **kwargs)
         self.bar_filters, self.has_filters, self.filter_specs = self.filter_specs, False, []
         self.bar_active = self.has_active_filters or bool(self.query)

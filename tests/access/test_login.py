@@ -54,3 +54,13 @@ def test_behind_a_proxy_of_ours_the_real_address_counts(admin: User, settings: S
         log_in("admin", f"guess {number}", **{"X-Forwarded-For": "198.51.100.1"})
     assert log_in("admin", PASSWORD, **{"X-Forwarded-For": "198.51.100.1"}) == 429
     assert log_in("admin", PASSWORD, **{"X-Forwarded-For": "198.51.100.2"}) == 302
+
+
+@pytest.mark.parametrize("name", ["x" * 100_000, "x" * 256, "\u20ac" * 300, ""])
+def test_an_absurd_name_is_answered_and_counted(admin: User, name: str) -> None:
+    codes = [log_in(name, f"guess {number}") for number in range(5)]
+    assert codes == ([200] * 4 + [429] if name else [200] * 5)
+
+
+def test_a_name_that_can_not_be_stored_is_answered(admin: User) -> None:
+    assert log_in("a\0b", "guess") == 200

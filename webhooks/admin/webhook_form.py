@@ -256,3 +256,5 @@ def _parse_json(text: str) -> Any:
         raise forms.ValidationError(f"Not JSON: {error.msg} in line {error.lineno}, column {error.colno}.") from error
     except RecursionError as error:
         raise forms.ValidationError("Nested too deeply.") from error
+    except ValueError as error:  # more digits than Python turns into a number
+        raise forms.ValidationError("Holds a number that is too long.") from error

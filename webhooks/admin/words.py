@@ -9,6 +9,7 @@ from django.forms import ValidationError
 
 from access.admin_base.show import duration
 from webhooks.headers import MASK
+from webhooks.retry import LONGEST_DELAY
 
 _DELAY = re.compile(r"(\d+(?:\.\d+)?)\s*(s|sec|seconds?|m|min|minutes?|h|hours?|d|days?)?", re.IGNORECASE)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -27,6 +28,8 @@ def parse_schedule(text: str) -> list[float]:
         if match is None:
             raise ValidationError(f"“{part[:40]}” is not a delay; write numbers with s, min, h or d, such as: 5 s, 5 min, 2 h.")
         value = float(match[1]) * _SECONDS[(match[2] or "s")[0].lower()]
+        if value > LONGEST_DELAY:
+            raise ValidationError(f"“{part[:40]}” is too long; a delay lasts at most seven days.")
         delays.append(int(value) if value == int(value) else value)
     return delays
 
