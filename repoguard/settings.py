@@ -69,6 +69,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "core.context.RequestContextMiddleware",
     "core.logs.AccessLogMiddleware",
+    "core.api.head.NoBodyMiddleware",
     "access.middleware.ForwardedProtoMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -261,6 +262,7 @@ AXES_HTTP_RESPONSE_CODE = 429
 AXES_VERBOSE = False
 AXES_CLIENT_IP_CALLABLE = "access.addresses.client_address"
 AXES_LOCKOUT_CALLABLE = "access.lockout.locked_out"
+AXES_USERNAME_CALLABLE = "access.lockout.attempted_name"
 CSRF_FAILURE_VIEW = "core.api.errors.csrf_failure"
 
 STATIC_URL = "static/"

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from django.contrib import admin
 from django.urls import include, path
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_safe
 from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from drf_spectacular.views import SpectacularSwaggerSplitView
 
 from repoguard import api_v1
 from repoguard.health import livez
 from repoguard.metrics import metrics_view
+from repoguard.schema_view import SchemaView
 
 handler400 = "core.api.errors.handler400"
 handler403 = "core.api.errors.handler403"
@@ -20,9 +23,10 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
     path("admin/", admin.site.urls),
     path("docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
-    path("api/schema", SpectacularAPIView.as_view(), name="schema"),
-    path("livez", livez, name="livez"),
-    path("metrics", metrics_view, name="metrics"),
+    path("api/schema", SchemaView.as_view(), name="schema"),
+    # a POST has no form to check here: it is a 405
+    path("livez", csrf_exempt(require_safe(livez)), name="livez"),
+    path("metrics", csrf_exempt(require_safe(metrics_view)), name="metrics"),
     path("api/v1/", include(api_v1.routes())),
     path("api/", include(api_v1.routes())),
 ]

@@ -188,8 +188,8 @@ def handler403(request: HttpRequest, exception: Exception) -> HttpResponseBase:
 
 
 def handler404(request: HttpRequest, exception: Exception) -> HttpResponseBase:
-    """Answer for a path without a route."""
-    if not is_api(request):
+    """Answer for a path without a route; for one like //host/api/v1/x, too, the caller is a program."""
+    if not is_api(request) and (API_PREFIX not in request.path_info or request.path_info.startswith("/admin/")):
         return defaults.page_not_found(request, exception)
     return Problem(404, "not_found", f"There is nothing at {request.path[:200]}; /docs lists the routes.").as_response()
 

@@ -30,13 +30,14 @@ Services raise core.errors types; nothing is caught here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeVar
 
-from django.db.models import Model, QuerySet
+from django.db.models import Model, QuerySet, UUIDField
 from django_filters.utils import translate_validation
 from rest_framework import status
-from rest_framework.exceptions import MethodNotAllowed
+from rest_framework.exceptions import MethodNotAllowed, NotFound
 from rest_framework.mixins import RetrieveModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -48,6 +49,7 @@ from core.api.filters import filter_names, refuse_unknown
 from core.api.pagination import NewestFirstPagination
 
 M = TypeVar("M", bound=Model)
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -80,6 +82,15 @@ class PortalViewSet(GenericViewSet[M]):
         refuse_unknown(request, self.known_parameters())
         if request.method == "POST" and self.action not in self.not_idempotent:
             self._run_once(request)
+
+    def get_object(self) -> M:
+        """Return the row that the path names, of those the caller may see.
+
+        An id is written in one way: Python and PostgreSQL would read `{…}`, `urn:uuid:…` and others as well.
+        """
+        if isinstance(self.get_queryset().model._meta.pk, UUIDField) and not _ID.fullmatch(str(self.kwargs[self.lookup_field])):
+            raise NotFound
+        return super().get_object()
 
     def required_scope(self) -> str:
         """Return the scope that the present action needs, as `<resource>:<verb>`."""

@@ -88,3 +88,36 @@ def test_it_is_served_to_anybody_and_shown_by_swagger_from_here() -> None:
     script = client.get("/docs?script=")
     assert script.status_code == 200
     assert b"/api/schema" in script.content
+
+
+def test_it_is_json_unless_yaml_is_asked_for() -> None:
+    client = Client()
+    for headers in ({}, {"Accept": "*/*"}, {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}, {"Accept": "application/json"}):
+        answer = client.get("/api/schema", headers=headers)
+        assert answer["Content-Type"] == "application/json", headers
+        assert answer.json()["openapi"]
+    assert client.get("/api/schema?format=json").json()["openapi"]
+    for path, accept in (
+        ("/api/schema", "application/yaml"),
+        ("/api/schema", "application/vnd.oai.openapi"),
+        ("/api/schema?format=yaml", "*/*"),
+    ):
+        answer = client.get(path, headers={"Accept": accept})
+        assert answer.status_code == 200
+        assert answer.content.startswith(b"openapi: "), accept
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status"),
+    [
+        ("GET", "/api/schema?format=zz", {}, 404),
+        ("GET", "/api/schema", {"Accept": "text/html"}, 406),
+        ("POST", "/api/schema", {}, 405),
+        ("POST", "/api/schema", {"Accept": "application/yaml"}, 405),
+        ("GET", "/api/schema", {"Authorization": "Bearer rg_live_wrong_wrong_wrong"}, 401),
+    ],
+)
+def test_its_errors_are_the_api_s(method: str, path: str, headers: dict[str, str], status: int) -> None:
+    answer = Client(enforce_csrf_checks=True).generic(method, path, headers=headers)
+    assert (answer.status_code, answer["Content-Type"]) == (status, "application/json"), answer.content
+    assert set(answer.json()) == {"code", "message", "fields", "request_id"}
