@@ -23,8 +23,8 @@ class AdminSessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-unt
     """The admin site's session cookie."""
 
     target_class = "access.authentication.AdminSessionAuthentication"
-    name = "adminSession"
+    name = "session"  # after apiKey in lists that sort by name: people take the first
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
         """Return the scheme."""
-        return {"type": "apiKey", "in": "cookie", "name": "sessionid", "description": "The admin site's session, with its CSRF token."}
+        return {"type": "apiKey", "in": "cookie", "name": "sessionid", "description": "Nothing to enter here: log in at /admin/ first."}

@@ -106,9 +106,9 @@ def test_it_prints_verifies_marks_duplicates_and_saves(catching, tmp_path):
     catcher = catching("--secret", SECRET, "--secret", other, "--save", str(saved))
     body = b'{"id": "evt_1", "type": "repository.pushed", "data": {}}'
     assert catcher.post(body, _signed(body)).status == 200
-    assert re.search(r"repository\.pushed  evt_1  56 bytes  verified$", catcher.line())
+    assert re.search(r"repository\.pushed  evt_1  56 bytes  verified  answered 200$", catcher.line())
     assert catcher.post(body, _signed(body, other)).status == 200
-    assert catcher.line().endswith("verified  duplicate, seen 2 times")
+    assert catcher.line().endswith("verified  answered 200  duplicate, seen 2 times")
     catcher.post(body, _signed(b"another body", message_id="evt_2"))
     assert "evt_2  56 bytes  NOT verified: No signature fits" in catcher.line()
     catcher.post(b"no json")
@@ -116,14 +116,15 @@ def test_it_prints_verifies_marks_duplicates_and_saves(catching, tmp_path):
     assert catcher.stop() == ["4 deliveries, 3 different, 1 duplicates, 2 verified"]
     rows = [json.loads(line) for line in saved.read_text().splitlines()]
     assert [(row["id"], row["verified"]) for row in rows] == [("evt_1", True), ("evt_1", True), ("evt_2", False), ("(no id)", False)]
-    assert rows[0].keys() == {"id", "type", "verified", "at"}
+    assert rows[0].keys() == {"id", "type", "verified", "at", "headers", "body"}
+    assert (rows[0]["body"], rows[0]["headers"]["webhook-id"]) == (body.decode(), "evt_1")
 
 
 def test_without_a_secret_it_says_so_and_shows_bodies_when_asked(catching):
     catcher = catching("-v", "2")
     assert catcher.post(b'{"id": "a\\u001b[31m\\n", "type": "t"}').status == 200
     line = catcher.line()
-    assert line.endswith("no secret given")
+    assert line.endswith("no secret given  answered 200")
     assert "a?[31m?" in line
     assert catcher.line() == '{"id": "a\\u001b[31m\\n", "type": "t"}'
     assert catcher.post(b"\x1b[31m[1, 2]").status == 200

@@ -41,8 +41,9 @@ class Catch:
     id: str
     type: str
     verdict: str
-    size: int
     seen: int
+    answer: str
+    headers: dict[str, str] = field(repr=False)
     body: bytes = field(repr=False)
 
     @property
@@ -69,7 +70,7 @@ class Catcher:
         body = await request.read()
         self.count += 1
         number = self.count
-        self.report(self._catch(request, body))
+        self.report(self._catch(request, body, number))
         if self.manners.delay:
             await asyncio.sleep(self.manners.delay)
         if self.manners.close and request.transport is not None:
@@ -78,7 +79,7 @@ class Catcher:
             return await self._drip(request)
         return self._answer(number)
 
-    def _catch(self, request: web.BaseRequest, body: bytes) -> Catch:
+    def _catch(self, request: web.BaseRequest, body: bytes, number: int) -> Catch:
         try:
             message = json.loads(body)
         except ValueError:
@@ -88,7 +89,16 @@ class Catcher:
         self.seen[message_id] += 1
         verdict = self._verdict(request, body)
         self.verified += verdict == "verified"
-        return Catch(message_id, _printable(str(known.get("type") or "(no type)")), verdict, len(body), self.seen[message_id], body)
+        kind = _printable(str(known.get("type") or "(no type)"))
+        return Catch(message_id, kind, verdict, self.seen[message_id], self._intent(number), dict(request.headers), body)
+
+    def _status(self, number: int) -> int:
+        return 500 if number <= self.manners.fail_first else self.manners.status
+
+    def _intent(self, number: int) -> str:
+        if self.manners.close:
+            return "closed the connection"
+        return "dripped" if self.manners.drip else f"answered {self._status(number)}"
 
     def _verdict(self, request: web.BaseRequest, body: bytes) -> str:
         if not self.secrets:
@@ -100,7 +110,7 @@ class Catcher:
         return "verified"
 
     def _answer(self, number: int) -> web.Response:
-        status = 500 if number <= self.manners.fail_first else self.manners.status
+        status = self._status(number)
         headers = {} if self.manners.retry_after is None or status < 400 else {"Retry-After": str(self.manners.retry_after)}
         if status < 300:
             return web.Response(status=status, headers=headers)
@@ -137,14 +147,14 @@ class Command(BaseCommand):
         parser.add_argument("--fail-first", type=int, default=0, metavar="N", help="Answer the first N with 500.")
         parser.add_argument("--count", action="store_true", help="Print totals once a second instead of every delivery.")
         parser.add_argument("--quiet", action="store_true", help="Print nothing but the first and the last line.")
-        parser.add_argument("--save", metavar="FILE", help="Append one JSON line for each delivery: id, type, verified, at.")
+        parser.add_argument("--save", metavar="FILE", help="Append one JSON line for each delivery, headers and body included.")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Listen until interrupted."""
         try:
             secrets = [signing.check_secret(secret) for secret in options["secret"]]
         except InvalidInput as invalid:
-            raise CommandError(f"--{invalid.message}") from None
+            raise CommandError(f"--{invalid.message} Give the webhook's own secret; without --secret nothing is verified.") from None
         self.verbose: bool = options["verbosity"] > 1
         self.silent: bool = options["quiet"] or options["count"]
         self.file: TextIO | None = None
@@ -193,12 +203,14 @@ class Command(BaseCommand):
     def _report(self, catch: Catch) -> None:
         now = datetime.now(UTC)
         if self.file is not None:
-            self.file.write(json.dumps({"id": catch.id, "type": catch.type, "verified": catch.verified, "at": now.isoformat()}) + "\n")
+            kept = {"id": catch.id, "type": catch.type, "verified": catch.verified, "at": now.isoformat(), "headers": catch.headers}
+            self.file.write(json.dumps({**kept, "body": catch.body.decode(errors="replace")}) + "\n")
             self.file.flush()
         if self.silent:
             return
         again = f"  duplicate, seen {catch.seen} times" if catch.seen > 1 else ""
-        self._say(f"{now.astimezone():%H:%M:%S}  {catch.type}  {catch.id}  {catch.size:,} bytes  {self._painted(catch)}{again}")
+        told = f"{self._painted(catch)}  {catch.answer}{again}"
+        self._say(f"{now.astimezone():%H:%M:%S}  {catch.type}  {catch.id}  {len(catch.body):,} bytes  {told}")
         if self.verbose:
             self._say(_printable(catch.body.decode(errors="replace"), MAX_SHOWN, keep="\n\t"))
 
