@@ -41,11 +41,14 @@ def problems(config: Any) -> list[CheckMessage]:
     """Return everything that is wrong with `config`, an object that has settings as attributes."""
     found = [*_always(config)]
     if config.PRODUCTION:
-        found += [*_keys(config), *_in_production(config)]
+        found += [*_secret_key(config), *_in_production(config)]
     return found
 
 
 def _always(config: Any) -> Iterator[CheckMessage]:
+    for sentence in config.UNKNOWN_SETTINGS:
+        yield Warning(f"The env file holds an {sentence}", "docs/settings.md lists those there are.", id="repoguard.W005")
+    yield from _fernet_keys(config)
     url = urlsplit(config.PUBLIC_URL)
     if url.scheme not in {"http", "https"} or not url.hostname:
         yield Error(f"PUBLIC_URL {config.PUBLIC_URL!r} is no address.", "Set it like https://repoguard.example.com.", id="repoguard.E001")
@@ -73,13 +76,16 @@ def _always(config: Any) -> Iterator[CheckMessage]:
             )
 
 
-def _keys(config: Any) -> Iterator[CheckMessage]:
+def _secret_key(config: Any) -> Iterator[CheckMessage]:
     if is_weak(config.SECRET_KEY) or len(config.SECRET_KEY) < _SHORTEST_SECRET:
         yield Error(
             f"SECRET_KEY is an example, or shorter than {_SHORTEST_SECRET} characters.",
             'Set it to the output of: python -c "import secrets; print(secrets.token_urlsafe(50))"',
             id="repoguard.E010",
         )
+
+
+def _fernet_keys(config: Any) -> Iterator[CheckMessage]:
     if any(is_weak(key) or not _is_fernet_key(key) or key == config.SECRET_KEY for key in config.FERNET_KEYS):
         yield Error(
             "FERNET_KEYS holds an example, or something that is not a key of 32 random bytes.",

@@ -5,10 +5,11 @@ Casting is django-environ's. A value that can't be cast stops the start with a s
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,10 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 _DATABASES = {"postgres", "postgresql", "sqlite"}
+_REDIS = ("redis://", "rediss://", "unix://")
+_YES, _NO = {"true", "on", "ok", "y", "yes", "1"}, {"false", "off", "n", "no", "0"}
+_LONGEST_SHOWN = 12  # a longer value may be a secret pasted into the wrong place
+_LINE = re.compile(r"(?:export[ \t]+)?([A-Z][A-Z0-9_]*)[ \t]*=[ \t]*(.*)")
 
 
 @dataclass(frozen=True)
@@ -42,15 +47,21 @@ class Environment:
         """Return a string; `shown` replaces the default in the docs where it is computed."""
         return str(self._cast(name, str, default, help_text, "text", secret=secret, shown=shown))
 
-    def integer(self, name: str, default: int, help_text: str, *, low: int = 0) -> int:
-        """Return a whole number of at least `low`."""
+    def integer(self, name: str, default: int, help_text: str, *, low: int = 0, high: int | None = None) -> int:
+        """Return a whole number of at least `low`, and at most `high`."""
         value = int(self._cast(name, int, default, help_text, "number"))
+        if high is not None and not low <= value <= high:
+            raise ImproperlyConfigured(f"{name} is {value}; set it to {low} to {high}.")
         if value < low:
             raise ImproperlyConfigured(f"{name} is {value}; it must be at least {low}.")
         return value
 
     def switch(self, name: str, default: bool, help_text: str) -> bool:
-        """Return a yes/no setting (`true`, `1`, `yes`, `on` are yes)."""
+        """Return a yes/no setting (`true`, `1`, `yes`, `on` are yes, their opposites are no)."""
+        raw = (self._raw(name) or "").strip()
+        if raw and raw.lower() not in _YES | _NO:
+            shown = repr(raw) if len(raw) <= _LONGEST_SHOWN else "neither"
+            raise ImproperlyConfigured(f"{name} is {shown}; set it to yes or no.")
         return bool(self._cast(name, bool, default, help_text, "yes/no"))
 
     def words(self, name: str, default: list[str], help_text: str, *, secret: bool = False) -> list[str]:
@@ -67,6 +78,13 @@ class Environment:
             except ValueError as error:
                 raise ImproperlyConfigured(f"{name} holds {word[:60]!r}, which is no network like 10.0.0.0/8 or 2001:db8::/32.") from error
         return found
+
+    def redis(self, name: str, example: str, help_text: str) -> str:
+        """Return the URL of a Redis, or an empty string where none is named."""
+        url = self.text(name, "", help_text, secret=True)
+        if url and not url.startswith(_REDIS):
+            raise ImproperlyConfigured(f"{name} is not a Redis URL like {example}.")
+        return url
 
     def database(self, name: str, sqlite_path: Path) -> dict[str, Any]:
         """Return Django's database settings for the URL in `name`, or for SQLite at `sqlite_path`."""
@@ -88,6 +106,15 @@ class Environment:
             defaults = {"connect_timeout": 5, "tcp_user_timeout": 30_000, "options": "-c jit=off"}
             config["OPTIONS"] = defaults | config.get("OPTIONS", {})
         return config
+
+    def unknown(self, names: Iterable[str]) -> list[str]:
+        """Return a sentence for each name that was never asked for. Only complete once all settings were read."""
+        known = [spelt for name in self.documented for spelt in (name, f"{name}_FILE")]
+        found = []
+        for name in sorted(set(names) - set(known)):
+            close = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
+            found.append(f"unknown setting {name}; did you mean {close[0]}?" if close else f"unknown setting {name}.")
+        return found
 
     def table(self) -> str:
         """Return every setting that was asked for as a Markdown table, for docs/settings.md."""
@@ -140,16 +167,30 @@ def process_environment(fallback: Mapping[str, str]) -> Environment:
     return Environment(values=os.environ, fallback=fallback)
 
 
-def read_env_file(path: Path) -> dict[str, str]:
-    """Return the `NAME=value` lines of a file (quotes around a value are dropped), or nothing where there is no file."""
+def read_env_file(path: Path, *, named: bool = False) -> dict[str, str]:
+    """Return the `NAME=value` lines of a file (quotes around a value are dropped).
+
+    No file means no lines, unless it was `named`. Raises ImproperlyConfigured for one that can't be read, or another line.
+    """
+    subject = f"REPOGUARD_ENV_FILE names {path}, which" if named else str(path)
     try:
-        text = path.read_text(encoding="utf-8")
-    except (FileNotFoundError, IsADirectoryError):
-        return {}
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ImproperlyConfigured(f"{subject} is not text.") from error
     except OSError as error:
-        raise ImproperlyConfigured(f"{path} can't be read: {error.strerror}.") from error
-    pairs = re.findall(r"^[ \t]*(?:export[ \t]+)?([A-Z][A-Z0-9_]*)[ \t]*=[ \t]*(.*?)[ \t]*$", text, re.MULTILINE)
-    return {name: _unquoted(value) for name, value in pairs}
+        if not named and isinstance(error, FileNotFoundError | IsADirectoryError):
+            return {}
+        raise ImproperlyConfigured(f"{subject} can't be read: {error.strerror}.") from error
+    found = {}
+    for number, line in enumerate(text.split("\n"), start=1):
+        stripped = line.strip()
+        if not stripped or stripped.startswith("#"):
+            continue
+        pair = _LINE.fullmatch(stripped)
+        if not pair:  # the line itself stays out of the message: it may hold a secret
+            raise ImproperlyConfigured(f"{path}: line {number} is not NAME=value, with a name in capitals.")
+        found[pair[1]] = _unquoted(pair[2])
+    return found
 
 
 def _unquoted(value: str) -> str:
@@ -160,6 +201,7 @@ def _unquoted(value: str) -> str:
 
 def locate(base_dir: Path) -> tuple[dict[str, str], Path]:
     """Return the values of the env file and the data folder: `.env` and `var` in `base_dir` unless the environment names others."""
-    from_file = read_env_file(Path(os.environ.get("REPOGUARD_ENV_FILE") or base_dir / ".env"))
+    given = os.environ.get("REPOGUARD_ENV_FILE")
+    from_file = read_env_file(Path(given), named=True) if given else read_env_file(base_dir / ".env")
     named = os.environ.get("REPOGUARD_DATA_DIR") or from_file.get("REPOGUARD_DATA_DIR") or "var"
     return from_file, (base_dir / named).resolve()

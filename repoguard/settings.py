@@ -24,7 +24,7 @@ SECRET_KEY = ENV.text("SECRET_KEY", "", "Signs sessions and queued tasks. `make 
 FERNET_KEYS = ENV.words("FERNET_KEYS", [], "Keys that encrypt stored secrets: the first encrypts, all decrypt.", secret=True)
 ALLOWED_HOSTS = ENV.words("ALLOWED_HOSTS", [] if PRODUCTION else ["localhost", "127.0.0.1", "[::1]"], "Host names the portal answers to.")
 CSRF_TRUSTED_ORIGINS = ENV.words("CSRF_TRUSTED_ORIGINS", [], "Origins (https://host) whose forms are accepted behind a proxy.")
-PORT = ENV.integer("PORT", 8000, "TCP port of the web server.", low=1)
+PORT = ENV.integer("PORT", 8000, "TCP port of the web server.", low=1, high=65535)
 BIND = ENV.text("BIND", "127.0.0.1", "Address the web server listens on.")
 PUBLIC_URL = ENV.text(
     "PUBLIC_URL", f"http://localhost:{PORT}", "Address of the portal as people and other systems reach it.", shown="http://localhost:$PORT"
@@ -119,7 +119,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # --- Database and caches ---------------------------------------------------------------------------------------------
 ENV.text("DATABASE_URL", "", "`postgres://user:password@host:5432/name`; SQLite in the data folder when unset.", secret=True)
 DATABASES = {"default": ENV.database("DATABASE_URL", DATA_DIR / "db.sqlite3")}
-REDIS_URL = ENV.text("REDIS_URL", "", "`redis://host:6379/0` for the cache; the database holds it when unset.", secret=True)
+REDIS_URL = ENV.redis("REDIS_URL", "redis://host:6379/0", "`redis://host:6379/0` for the cache; the database holds it when unset.")
 CACHES: dict[str, dict[str, Any]] = {
     "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
     "counters": {"BACKEND": "core.counters.CounterCache", "LOCATION": str(DATA_DIR / "counters.sqlite3")},
@@ -130,6 +130,8 @@ if REDIS_URL:
     CACHES = {name: {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL, "OPTIONS": _redis} for name in CACHES}
 RATELIMIT_USE_CACHE = "counters"
 SILENCED_SYSTEM_CHECKS = ["django_ratelimit.W001"]  # it knows only the caches by name; core.counters is atomic, and tested so
+if not PRODUCTION:  # what Django says of plain HTTP is no news on one's own machine
+    SILENCED_SYSTEM_CHECKS += [f"security.{name}" for name in ("W004", "W008", "W012", "W016", "W021")]
 
 # --- Queue: two django-q2 clusters on the database ------------------------------------------------------------------
 WORKERS = ENV.integer("WORKERS", 2, "Processes of the default cluster (housekeeping, scans).", low=1)
@@ -168,10 +170,10 @@ Q_CLUSTER: dict[str, Any] = {
     },
 }
 
-QUEUE_URL = ENV.text("QUEUE_URL", "", "`redis://host:6379/1` for the messages that wake workers; the database when unset.", secret=True)
+QUEUE_URL = ENV.redis(
+    "QUEUE_URL", "redis://host:6379/1", "`redis://host:6379/1` for the messages that wake workers; the database when unset."
+)
 if QUEUE_URL:
-    if not QUEUE_URL.startswith(("redis://", "rediss://", "unix://")):
-        raise ImproperlyConfigured("QUEUE_URL names no Redis like redis://host:6379/1; leave it unset to keep messages in the database.")
     del Q_CLUSTER["orm"]
     Q_CLUSTER |= {"redis": QUEUE_URL, "broker_class": "core.broker.RedisBroker"}
 
@@ -289,3 +291,4 @@ LOGGING: dict[str, Any] = {
         **{name: {"level": "WARNING"} for name in ("aiohttp.access", "asyncio", "axes", "urllib3")},
     },
 }
+UNKNOWN_SETTINGS = ENV.unknown(_ENV_FILE)  # last, when all others have been asked for

@@ -15,7 +15,7 @@ from typing import Any
 from django.core.exceptions import BadRequest, DisallowedHost, PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.db import DataError, InterfaceError, OperationalError
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseBase, JsonResponse
 from django.http.multipartparser import MultiPartParserError
 from django.http.request import UnreadablePostError
 from django.views import csrf as django_csrf
@@ -176,7 +176,8 @@ def is_api(request: HttpRequest) -> bool:
 def handler400(request: HttpRequest, exception: Exception) -> HttpResponseBase:
     """Answer a request that Django refused."""
     if not is_api(request):
-        return defaults.bad_request(request, exception)
+        refused = describe(exception) if isinstance(exception, DisallowedHost) else None
+        return HttpResponseBadRequest(refused.message, content_type="text/plain") if refused else defaults.bad_request(request, exception)
     return (describe(exception) or Problem(400, "malformed", "The request can't be read.")).as_response()
 
 

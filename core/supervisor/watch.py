@@ -32,15 +32,20 @@ class Supervisor:
         self._stops = 0
         self._locks: list[IO[str]] = []
 
-    def run(self) -> None:
-        """Supervise until SIGTERM or SIGINT. Raises CannotStart."""
+    def claim(self) -> None:
+        """Make sure that the programs can run here, and that no other supervisor runs them. Raises CannotStart."""
         self._lock()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._on_signal)
         for child in self._children:
             if child.group.end_predecessor():
                 logger.warning("ended_leftovers", extra={"child": child.name})
             child.check()
+
+    def run(self) -> None:
+        """Supervise until SIGTERM or SIGINT, after claim() unless that was called before. Raises CannotStart."""
+        if not self._locks:
+            self.claim()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
         try:
             while not self._stops:
                 for child in self._children:

@@ -224,6 +224,30 @@ def test_a_taken_port_is_named(settings: Any) -> None:
     child.web().check()
 
 
+def test_a_taken_port_is_named_before_anything_is_prepared(settings: Any) -> None:
+    from core.management.commands import supervise
+
+    with socket.socket() as other, mock.patch.object(supervise, "call_command") as prepare:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        settings.BIND, settings.PORT = "127.0.0.1", other.getsockname()[1]
+        with pytest.raises(CommandError, match="Address already in use"):
+            call_command("supervise", only="web", prepare=True)
+    prepare.assert_not_called()
+
+
+def test_it_prepares_once_the_port_is_free(settings: Any) -> None:
+    from core.management.commands import supervise
+
+    with mock.patch.object(supervise, "call_command") as prepare, mock.patch.object(watch.Supervisor, "run") as run:
+        with socket.socket() as other:
+            other.bind(("127.0.0.1", 0))
+            settings.BIND, settings.PORT = "127.0.0.1", other.getsockname()[1]
+        call_command("supervise", only="web", prepare=True)
+    assert prepare.call_args.args == ("prepare",)
+    run.assert_called_once_with()
+
+
 def test_it_stops_in_order_and_leaves_nothing(programs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
     web = child.Child("web", programs("web-like", SLEEP))
@@ -288,15 +312,20 @@ def test_it_says_what_can_be_supervised(names: str) -> None:
         call_command("supervise", only=names)
 
 
-def test_it_greets_once_the_portal_answers(settings: Any, capsys: Any) -> None:
+@pytest.mark.parametrize("first", [True, False])
+def test_it_greets_once_the_portal_answers(first: bool, settings: Any, capsys: Any) -> None:
     from core.management.commands.supervise import Command, Greeting
 
     greeting = Greeting(Command())
+    if first:
+        greeting.mention_password()
     with mock.patch.object(alive, "web_answers", side_effect=[False, True]):
         for _ in range(4):
             greeting()
     said = capsys.readouterr().out
     assert said.count(settings.PUBLIC_URL + "/admin/") == 1
+    assert f"user {settings.ADMIN_USERNAME}" in said
+    assert ("(password printed above, at the first start)" in said) is first
 
 
 def test_a_health_check_asks_each_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings
-from django.core.checks import Error
+from django.core.checks import Error, run_checks
 from django.core.exceptions import ImproperlyConfigured
 
 from repoguard import checks
@@ -27,6 +27,7 @@ SAFE: dict[str, Any] = {
     "ADMIN_PASSWORD": "",
     "DATABASES": {"default": {"ENGINE": "django.db.backends.postgresql"}},
     "DEBUG": False,
+    "UNKNOWN_SETTINGS": [],
     "EGRESS_ALLOW_CIDRS": [],
     "Q_CLUSTER": settings.Q_CLUSTER,
 }
@@ -52,6 +53,8 @@ def test_a_safe_production_has_nothing_to_say() -> None:
         ({"EGRESS_ALLOW_CIDRS": ["::/0"]}, "repoguard.E002", "EGRESS_ALLOW_CIDRS"),
         ({"EGRESS_ALLOW_CIDRS": ["128.0.0.0/1"]}, "repoguard.E002", "EGRESS_ALLOW_CIDRS"),
         ({"EGRESS_ALLOW_CIDRS": ["169.254.0.0/16"]}, "repoguard.W003", "metadata"),
+        ({"UNKNOWN_SETTINGS": ["unknown setting PROT; did you mean PORT?"]}, "repoguard.W005", "did you mean PORT?"),
+        ({"FERNET_KEYS": ["change-me"], "PRODUCTION": False}, "repoguard.E011", "32 random bytes"),
         ({"SECRET_KEY": "django-insecure-" + "x" * 50}, "repoguard.E010", "SECRET_KEY"),
         ({"SECRET_KEY": "a" * 60}, "repoguard.E010", "SECRET_KEY"),
         ({"SECRET_KEY": SAFE["SECRET_KEY"][:40]}, "repoguard.E010", "SECRET_KEY"),
@@ -106,6 +109,12 @@ def test_no_secret_is_repeated_in_a_message() -> None:
         (["manage.py", "prepare"], {"SECRET_KEY": ""}, "SECRET_KEY and FERNET_KEYS are not set"),
         (["manage.py", "check"], {"LOG_LEVEL": "loud"}, "LOG_LEVEL is 'LOUD'"),
         (["manage.py", "check"], {"REPOGUARD_MODE": "prod"}, "REPOGUARD_MODE is 'prod'"),
+        (["manage.py", "check"], {"REDIS_URL": "redis:6379"}, "REDIS_URL is not a Redis URL like redis://host:6379/0."),
+        (["manage.py", "check"], {"QUEUE_URL": "http://redis:6379"}, "QUEUE_URL is not a Redis URL like redis://host:6379/1."),
+        (["manage.py", "check"], {"PORT": "99999"}, "PORT is 99999; set it to 1 to 65535."),
+        (["manage.py", "check"], {"DEBUG": "maybe"}, "DEBUG is 'maybe'; set it to yes or no."),
+        (["manage.py", "prepare"], {"FERNET_KEYS": "weak", "REPOGUARD_MODE": "local"}, "FERNET_KEYS holds an example"),
+        (["manage.py", "check"], {"REPOGUARD_ENV_FILE": "/no/such/file"}, "REPOGUARD_ENV_FILE names /no/such/file, which can't be read"),
         (["manage.py", "check"], {"EGRESS_ALLOW_CIDRS": "inner"}, "EGRESS_ALLOW_CIDRS holds 'inner'"),
     ],
 )
@@ -120,3 +129,22 @@ def test_errors_and_warnings_are_told_apart_by_their_ids() -> None:
     messages = checks.problems(config(DEBUG=True, TRUSTED_PROXIES=[]))
     assert [(message.id or "").startswith("repoguard.E") for message in messages] == [isinstance(message, Error) for message in messages]
     assert len(messages) == 2
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("command", [["prepare"], ["supervise", "--only", "nothing"]])
+def test_a_misspelt_name_in_the_env_file_is_a_warning(tmp_path: Path, command: list[str]) -> None:
+    (tmp_path / "env").write_text("WEB_PROCESES=3\nPORT_FILE=\n")
+    given = {"REPOGUARD_DATA_DIR": str(tmp_path), "REPOGUARD_ENV_FILE": str(tmp_path / "env"), "PATH": os.environ["PATH"]}
+    environment = production() | given | {"DATABASE_URL": ""}
+    done = subprocess.run(
+        [sys.executable, "manage.py", *command], cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.stderr.count("unknown setting WEB_PROCESES; did you mean WEB_PROCESSES?") == 1
+    assert "PORT_FILE" not in done.stderr
+    assert done.returncode == (0 if command == ["prepare"] else 2)
+
+
+def test_a_local_installation_is_not_told_what_only_https_can_mend() -> None:
+    messages = [message for message in run_checks(include_deployment_checks=True) if not message.is_silenced()]
+    assert [message.id for message in messages if (message.id or "").startswith("security.")] == []

@@ -58,9 +58,47 @@ def test_it_refuses_a_number_below_its_least() -> None:
         environment(WORKERS="0").integer("WORKERS", 2, "", low=1)
 
 
-@pytest.mark.parametrize(("text", "on"), [("yes", True), ("1", True), ("on", True), ("True", True), ("no", False), ("0", False)])
+@pytest.mark.parametrize("number", ["0", "65536", "99999"])
+def test_it_refuses_a_number_out_of_bounds(number: str) -> None:
+    assert environment(PORT="65535").integer("PORT", 1, "", low=1, high=65535) == 65535
+    with pytest.raises(ImproperlyConfigured, match=rf"^PORT is {number}; set it to 1 to 65535\.$"):
+        environment(PORT=number).integer("PORT", 1, "", low=1, high=65535)
+
+
+@pytest.mark.parametrize(
+    ("text", "on"), [("yes", True), ("1", True), ("on", True), ("True", True), ("no", False), ("0", False), ("OFF ", False)]
+)
 def test_it_reads_switches(text: str, on: bool) -> None:
     assert environment(DEBUG=text).switch("DEBUG", not on, "") is on
+
+
+def test_it_refuses_a_switch_that_is_neither_on_nor_off() -> None:
+    with pytest.raises(ImproperlyConfigured, match=r"^DEBUG is 'maybe'; set it to yes or no\.$"):
+        environment(DEBUG="maybe").switch("DEBUG", False, "")
+    with pytest.raises(ImproperlyConfigured, match="set it to yes or no") as raised:
+        environment(DEBUG="a-secret-in-the-wrong-place").switch("DEBUG", False, "")
+    assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("url", ["redis://h:6379/0", "rediss://:p@h", "unix:///run/redis.sock", ""])
+def test_it_takes_a_redis(url: str) -> None:
+    assert environment(REDIS_URL=url).redis("REDIS_URL", "redis://host:6379/0", "") == url
+
+
+@pytest.mark.parametrize("url", ["h:6379", "http://h:6379", "hunter2"])
+def test_it_refuses_what_is_no_redis_without_repeating_it(url: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match=r"^REDIS_URL is not a Redis URL like redis://host:6379/0\.$"):
+        environment(REDIS_URL=url).redis("REDIS_URL", "redis://host:6379/0", "")
+
+
+def test_it_says_what_a_misspelt_name_may_have_meant() -> None:
+    read = environment()
+    read.integer("WEB_PROCESSES", 2, "")
+    assert read.unknown(["WEB_PROCESSES", "WEB_PROCESSES_FILE"]) == []
+    assert read.unknown(["WEB_PROCESES", "COMPOSE"]) == [
+        "unknown setting COMPOSE.",
+        "unknown setting WEB_PROCESES; did you mean WEB_PROCESSES?",
+    ]
 
 
 def test_it_reads_lists_and_drops_empty_words() -> None:
@@ -96,13 +134,32 @@ def test_it_refuses_another_database(tmp_path: Path, url: str) -> None:
 
 def test_it_reads_an_env_file(tmp_path: Path) -> None:
     path = tmp_path / ".env"
-    path.write_text("# comment\nA=1\n  export B = two words \nC=\"quoted\"\nD='x=y'\n#E=5\nF=\nnot a line\n")
+    path.write_text("# comment\nA=1\n  export B = two words \nC=\"quoted\"\nD='x=y'\r\n#E=5\n\nF=\n")
     assert read_env_file(path) == {"A": "1", "B": "two words", "C": "quoted", "D": "x=y", "F": ""}
 
 
 def test_no_env_file_is_no_error(tmp_path: Path) -> None:
     assert read_env_file(tmp_path / "missing") == {}
     assert read_env_file(tmp_path) == {}
+
+
+@pytest.mark.parametrize("line", ["hunter2", "port=1", "two words=1", "A: 1"])
+def test_it_names_a_line_of_the_env_file_that_it_cannot_read(tmp_path: Path, line: str) -> None:
+    (tmp_path / ".env").write_text(f"# comment\nA=1\n{line}\n")
+    with pytest.raises(ImproperlyConfigured, match=r"\.env: line 3 is not NAME=value") as raised:
+        read_env_file(tmp_path / ".env")
+    assert "hunter2" not in str(raised.value)
+
+
+def test_a_named_env_file_must_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for path in (tmp_path / "missing", tmp_path):
+        monkeypatch.setenv("REPOGUARD_ENV_FILE", str(path))
+        with pytest.raises(ImproperlyConfigured, match=r"REPOGUARD_ENV_FILE names .*, which can't be read"):
+            locate(tmp_path)
+    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
+    monkeypatch.setenv("REPOGUARD_ENV_FILE", str(tmp_path / "binary"))
+    with pytest.raises(ImproperlyConfigured, match="which is not text"):
+        locate(tmp_path)
 
 
 def test_the_data_folder_may_be_named_in_the_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

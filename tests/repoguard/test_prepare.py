@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -16,11 +19,12 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection
 from django_q.models import Schedule
+from psycopg import errors
 
 from access.choices import Role
 from access.models import ApiKey
 from core import schedules
-from repoguard import prepare
+from repoguard import keys, prepare
 from tests.core.portal import Portal
 
 KEY = "rg_live_" + "k7Xq" * 12
@@ -30,6 +34,16 @@ def run() -> str:
     out = io.StringIO()
     call_command("prepare", stdout=out)
     return out.getvalue()
+
+
+@contextmanager
+def away(reason: str | Exception) -> Iterator[None]:
+    """Have a PostgreSQL (password hunter/2) turn every connection down."""
+    error = OperationalError(str(reason))
+    error.__cause__ = reason if isinstance(reason, Exception) else None
+    place = {"HOST": "db.example", "PORT": 5433, "PASSWORD": "hunter/2"}
+    with mock.patch.dict(connection.settings_dict, place), mock.patch.object(connection, "ensure_connection", side_effect=error):
+        yield
 
 
 @pytest.mark.django_db
@@ -42,6 +56,18 @@ def test_it_creates_roles_admin_and_schedules() -> None:
     assert admin.groups.get().name == Role.ADMIN
     assert set(Group.objects.values_list("name", flat=True)) >= set(Role.values)
     assert set(Schedule.objects.values_list("name", flat=True)) == {schedule.name for schedule in schedules.schedules()}
+
+
+@pytest.mark.django_db
+def test_it_tells_its_caller_of_a_password_that_it_printed(settings: Any) -> None:
+    told: list[bool] = []
+    for _ in range(2):
+        call_command("prepare", stdout=io.StringIO(), on_password=lambda: told.append(True))
+    assert told == [True]
+    User.objects.all().delete()
+    settings.ADMIN_PASSWORD = "correct horse battery"
+    call_command("prepare", stdout=io.StringIO(), on_password=lambda: told.append(True))
+    assert told == [True]
 
 
 @pytest.mark.django_db
@@ -86,10 +112,51 @@ def test_a_first_key_that_is_unfit_is_named(settings: Any) -> None:
 
 def test_it_waits_for_the_database_and_then_gives_up() -> None:
     said: list[str] = []
-    away = mock.patch.object(connection, "ensure_connection", side_effect=OperationalError)
-    with away, pytest.raises(ImproperlyConfigured, match="takes no connection; check DATABASE_URL"):
+    with away("connection refused for hunter%2F2\nhint"), pytest.raises(ImproperlyConfigured) as raised:
         prepare.wait_for_database(said.append, patience=0.6)
-    assert said == ["Waiting for the database."]
+    assert said == ["Waiting for the database (connection refused for ***)."]
+    sentence = "the database at db.example:5433 takes no connection; check DATABASE_URL and that it runs (connection refused for ***)."
+    assert str(raised.value) == sentence
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        'connection failed: FATAL:  password authentication failed for user "repoguard"',
+        "connection failed: fe_sendauth: no password supplied",
+        'connection failed: FATAL:  no pg_hba.conf entry for host "10.0.0.1"',
+        'connection failed: FATAL:  database "repogard" does not exist',
+        'connection failed: FATAL:  role "hunter/2" does not exist',
+        errors.InvalidPassword("nein"),
+        errors.InvalidCatalogName("nein"),
+    ],
+)
+def test_it_does_not_wait_for_a_database_that_refuses(reason: str | Exception) -> None:
+    said: list[str] = []
+    with (
+        away(reason),
+        pytest.raises(ImproperlyConfigured, match=r"db\.example:5433 refuses the connection; check DATABASE_URL \(") as raised,
+    ):
+        prepare.wait_for_database(said.append)
+    assert said == []
+    assert "hunter" not in str(raised.value)
+
+
+def test_it_waits_for_a_database_that_is_starting() -> None:
+    said: list[str] = []
+    with away("connection failed: FATAL:  the database system is starting up"), pytest.raises(ImproperlyConfigured, match="takes no"):
+        prepare.wait_for_database(said.append, patience=0)
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite creates what is missing")
+def test_the_servers_own_refusal_is_understood(tmp_path: Path) -> None:
+    url = os.environ["DATABASE_URL"].rpartition("/")[0] + "/no_such_database"
+    keys.create_missing(tmp_path)
+    environment = Portal(tmp_path, "web", DATABASE_URL=url).environment
+    command = [sys.executable, str(Path(prepare.__file__).parent.parent / "manage.py"), "prepare"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=50)
+    assert "refuses the connection" in done.stderr
+    assert done.stdout == ""
 
 
 def test_it_goes_on_when_the_database_comes_up() -> None:
@@ -109,7 +176,7 @@ def test_two_first_starts_at_once_make_one_installation(tmp_path: Path) -> None:
     assert [start.returncode for start in starts] == [0, 0, 0], answers
     assert sum("shown this once" in out for out, _ in answers) == 1
     assert portal.ask("SELECT count(*) FROM auth_user") == 1
-    assert portal.ask("SELECT count(*) FROM django_q_schedule") == 2
+    assert portal.ask("SELECT count(*) FROM django_q_schedule") == len(schedules.schedules())
 
 
 @pytest.mark.django_db(transaction=True)

@@ -27,3 +27,10 @@ def test_a_lost_page_is_a_page(browser: Client) -> None:
     for path in ("/nothing", "/admin/nothing/api/x/"):
         answer = browser.get(path)
         assert (answer.status_code, answer["Content-Type"].partition(";")[0]) == (404, "text/html"), path
+
+
+@pytest.mark.parametrize("path", ["/", "/admin/", "/livez", "/nothing"])
+def test_a_host_that_is_not_served_is_told_the_setting(path: str) -> None:
+    answer = Client(headers={"host": "evil.example"}).get(path)
+    assert (answer.status_code, answer["Content-Type"]) == (400, "text/plain")
+    assert "the setting ALLOWED_HOSTS lists" in answer.content.decode()

@@ -34,12 +34,14 @@ class Command(BaseCommand):
         unknown = sorted(set(names) - set(PROGRAMS))
         if unknown or not names:
             raise CommandError(f"--only takes any of {', '.join(PROGRAMS)}, not {', '.join(unknown) or 'nothing'}.", returncode=2)
-        if options["prepare"]:
-            call_command("prepare", stdout=self.stdout)
         children = [child.web() if name == "web" else child.cluster(name) for name in dict.fromkeys(names)]
-        hello = Greeting(self) if options["hello"] and "web" in names else None
+        hello = Greeting(self)
+        supervisor = Supervisor(children, on_ready=hello if options["hello"] and "web" in names else lambda: None)
         try:
-            Supervisor(children, on_ready=hello or (lambda: None)).run()
+            supervisor.claim()  # a port that is taken must not cost the only sight of the admin's password
+            if options["prepare"]:
+                call_command("prepare", stdout=self.stdout, on_password=hello.mention_password)
+            supervisor.run()
         except CannotStart as error:
             raise CommandError(str(error), returncode=2) from error
 
@@ -50,6 +52,11 @@ class Greeting:
     def __init__(self, command: BaseCommand) -> None:
         self._command = command
         self._said = False
+        self._user = f"user {settings.ADMIN_USERNAME}"
+
+    def mention_password(self) -> None:
+        """Point to the password that this start has printed."""
+        self._user = f"user {settings.ADMIN_USERNAME} (password printed above, at the first start)"
 
     def __call__(self) -> None:
         """Print it, the first time the server answers."""
@@ -59,7 +66,7 @@ class Greeting:
         url = settings.PUBLIC_URL.rstrip("/")
         self._command.stdout.write(
             f"\n  RepoGuard is at {url}\n"
-            f"    admin         {url}/admin/     (user {settings.ADMIN_USERNAME})\n"
+            f"    admin         {url}/admin/     {self._user}\n"
             f"    REST          {url}/docs\n"
             f"    data          {settings.DATA_DIR}\n"
             "    an API key    .venv/bin/python manage.py createapikey --name my-key\n"

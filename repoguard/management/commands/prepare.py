@@ -15,12 +15,14 @@ class Command(BaseCommand):
     """See the module; manage.py makes missing keys before the settings are read."""
 
     help = "Creates whatever is missing: keys, database, roles, the first admin user and API key, schedules."
+    stealth_options = ("on_password",)  # for call_command: called when a generated password was printed
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Prepare the installation."""
         with acting(Actor("command", "", "manage.py prepare")):
             try:
-                prepare.run(self._say)
+                if prepare.run(self._say) and options.get("on_password"):
+                    options["on_password"]()
             except RepoGuardError as error:
                 raise CommandError(error.message) from error
 
