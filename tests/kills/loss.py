@@ -165,7 +165,7 @@ class Deed:
         if role == "supervisor":
             return self._portal.process.pid  # type: ignore[union-attr]
         members = self._portal.members("deliveries")
-        if not members:
+        if not members or not members["workers"]:  # just starting
             return 0
         pid = self._choose.choice(members["workers"]) if role == "worker" else members[role]
         return pid if pid in self._portal.processes() else 0
