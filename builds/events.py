@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from core.event_types import EventType
+from core.event_types import EventType, Family
 
 _TEXT: dict[str, Any] = {"type": "string"}
 _SECONDS: dict[str, Any] = {"type": ["number", "null"], "minimum": 0}
@@ -41,16 +41,7 @@ _EXAMPLE: dict[str, Any] = {
 _RUNNING = {"status": "running", "finished_at": None, "duration_seconds": None}
 
 
-def _build(name: str, title: str, description: str, **example: Any) -> EventType:
-    return EventType(
-        name=f"build.{name}",
-        title=title,
-        description=description,
-        schema=_SCHEMA,
-        example=_EXAMPLE | example,
-        strict=True,
-        postable=True,
-    )
+_build = Family("build", _SCHEMA, _EXAMPLE, strict=True, postable=True)
 
 
 EVENT_TYPES = [

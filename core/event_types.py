@@ -56,6 +56,31 @@ class EventType:
         return jsonschema_rs.Draft202012Validator(self.schema, validate_formats=True)
 
 
+@dataclass(frozen=True)
+class Family:
+    """What types of one first word share; called with the rest of a name, it returns that type."""
+
+    name: str
+    schema: dict[str, Any]
+    example: dict[str, Any]
+    strict: bool = False
+    operational: bool = False
+    postable: bool = False
+
+    def __call__(self, name: str, title: str, description: str, **example: Any) -> EventType:
+        """Return the type `<family>.<name>`, whose example differs from the family's by `example`."""
+        return EventType(
+            name=f"{self.name}.{name}",
+            title=title,
+            description=description,
+            schema=self.schema,
+            example=self.example | example,
+            strict=self.strict,
+            operational=self.operational,
+            postable=self.postable,
+        )
+
+
 @dataclass
 class Catalogue:
     """All declared types."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from core.event_types import EventType
+from core.event_types import EventType, Family
 
 _TEXT: dict[str, Any] = {"type": "string"}
 _REPOSITORY: dict[str, Any] = {"type": "object", "properties": {"full_name": _TEXT}}
@@ -103,15 +103,7 @@ _REPOSITORY_TYPES = [
 ]
 
 
-def _integration(name: str, title: str, description: str, **example: Any) -> EventType:
-    return EventType(
-        name=f"integration.{name}",
-        title=title,
-        description=description,
-        schema=_INTEGRATION,
-        example=_EXAMPLE_INTEGRATION | example,
-        strict=True,
-    )
+_integration = Family("integration", _INTEGRATION, _EXAMPLE_INTEGRATION, strict=True)
 
 
 _INTEGRATION_TYPES = [

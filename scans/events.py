@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from core.event_types import EventType
+from core.event_types import Family
 
 SEVERITIES = ["critical", "high", "medium", "low", "info", "unknown"]
 _TEXT: dict[str, Any] = {"type": "string"}
@@ -86,20 +86,13 @@ _GATE = {
 _BROKE_IT = [{"finding_id": _ID, "severity": "high", "title": "Prototype pollution in lodash", "condition": "no new high findings"}]
 
 
-def _declare(schema: dict[str, Any], base: dict[str, Any], name: str, title: str, description: str, **example: Any) -> EventType:
-    return EventType(name=name, title=title, description=description, schema=schema, example=base | example, strict=True)
+_scan = Family("scan", _SCAN_SCHEMA, _SCAN, strict=True)
 
 
-def _scan(name: str, title: str, description: str, **example: Any) -> EventType:
-    return _declare(_SCAN_SCHEMA, _SCAN, f"scan.{name}", title, description, **example)
+_finding = Family("finding", _FINDING_SCHEMA, _FINDING, strict=True)
 
 
-def _finding(name: str, title: str, description: str, **example: Any) -> EventType:
-    return _declare(_FINDING_SCHEMA, _FINDING, f"finding.{name}", title, description, **example)
-
-
-def _gate(name: str, title: str, description: str, **example: Any) -> EventType:
-    return _declare(_GATE_SCHEMA, _GATE, f"gate.{name}", title, description, **example)
+_gate = Family("gate", _GATE_SCHEMA, _GATE, strict=True)
 
 
 EVENT_TYPES = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from core import redact
-from core.event_types import EventType
+from core.event_types import EventType, Family
 from core.fields import JSONValue
 
 if TYPE_CHECKING:  # declared before the models are loaded
@@ -52,26 +52,10 @@ def about_webhook(webhook: Webhook, **more: JSONValue) -> dict[str, JSONValue]:
     return {"webhook_id": str(webhook.id), "name": webhook.name, "url": redact.url(webhook.url), **more}
 
 
-def _webhook(name: str, title: str, description: str, **example: Any) -> EventType:
-    return EventType(
-        name=f"webhook.{name}",
-        title=title,
-        description=description,
-        schema=_WEBHOOK_SCHEMA,
-        example=_WEBHOOK | example,
-        operational=True,
-    )
+_webhook = Family("webhook", _WEBHOOK_SCHEMA, _WEBHOOK, operational=True)
 
 
-def _delivery(name: str, title: str, description: str, **example: Any) -> EventType:
-    return EventType(
-        name=f"delivery.{name}",
-        title=title,
-        description=description,
-        schema=_DELIVERY_SCHEMA,
-        example=_DELIVERY | example,
-        operational=True,
-    )
+_delivery = Family("delivery", _DELIVERY_SCHEMA, _DELIVERY, operational=True)
 
 
 _INBOUND_TYPES = [
