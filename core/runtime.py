@@ -21,6 +21,8 @@ class Runtime:
     event_retention_days: int
     audit_retention_days: int
     usage_retention_days: int
+    request_log_retention_days: int
+    health_retention_days: int
     request_timeout_seconds: int
     connect_timeout_seconds: int
     response_body_bytes: int
@@ -29,6 +31,12 @@ class Runtime:
     breaker_longest_hold_seconds: int
     disable_after_hours: int
     secret_overlap_hours: int
+    credentials_overlap_hours: int
+    credentials_warning_days: int
+    quota_warning_percent: int
+    check_minutes_critical: int
+    check_minutes_important: int
+    check_minutes_optional: int
     log_request_bodies: bool
 
 

@@ -10,7 +10,8 @@ from django.utils import timezone
 
 from core.ids import uuid7
 from core.models import Event, Owner
-from integrations.models import Provider, Repository
+from integrations.choices import Provider
+from integrations.models import Repository
 from webhooks import secrets
 from webhooks.models import Subscription, Webhook, WebhookState
 

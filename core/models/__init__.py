@@ -5,9 +5,13 @@ from __future__ import annotations
 from core.models.events import Event
 from core.models.idempotency import IdempotencyKey
 from core.models.metrics import MetricCount
+from core.models.outbound import CachedAnswer, Circuit, QuotaUsage, RequestLog
 from core.models.owner import Owned, Owner
 from core.models.runtime import RuntimeSettings
 from core.models.work import Housekeeping, WorkRow
 from core.models.workers import Slot, Worker
 
-__all__ = ["Event", "Housekeeping", "IdempotencyKey", "MetricCount", "Owned", "Owner", "RuntimeSettings", "Slot", "WorkRow", "Worker"]
+__all__ = [
+    "CachedAnswer", "Circuit", "Event", "Housekeeping", "IdempotencyKey", "MetricCount", "Owned", "Owner", "QuotaUsage", "RequestLog",
+    "RuntimeSettings", "Slot", "WorkRow", "Worker",
+]  # fmt: skip

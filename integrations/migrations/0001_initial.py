@@ -3,7 +3,7 @@
 import core.ids
 import django.db.models.deletion
 import django.db.models.functions.datetime
-import integrations.models
+import integrations.models.repository
 from django.db import migrations, models
 
 
@@ -24,7 +24,7 @@ class Migration(migrations.Migration):
                 ('full_name', models.CharField(help_text='owner/name, as the provider spells it.', max_length=255)),
                 ('default_branch', models.CharField(default='main', max_length=255)),
                 ('active', models.BooleanField(default=True)),
-                ('badge_token', models.CharField(default=integrations.models.new_badge_token, editable=False, max_length=64, unique=True)),
+                ('badge_token', models.CharField(default=integrations.models.repository.new_badge_token, editable=False, max_length=64, unique=True)),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ('updated_at', models.DateTimeField(auto_now=True)),
                 ('owner', models.ForeignKey(blank=True, help_text='User or team; empty means the admins.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='core.owner')),

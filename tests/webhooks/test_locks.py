@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.db import OperationalError, close_old_connections, connection, transaction
 
-from integrations.services import update_repository
+from integrations.services.repositories import update_repository
 from tests.factories import RepositoryFactory, WebhookFactory
 from webhooks.models import Webhook, WebhookDelivery, WebhookRepository
 from webhooks.services import update_webhook

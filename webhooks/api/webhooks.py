@@ -17,7 +17,7 @@ from access.principals import principal
 from core.api.viewsets import CreateRow, DestroyRow, ListRows, RetrieveRow, UpdateRow
 from core.errors import InvalidInput
 from integrations.models import Repository
-from integrations.selectors import repositories_by_id
+from integrations.selectors.repositories import repositories_by_id
 from webhooks import services
 from webhooks.api.delivery_serializers import DeliverySerializer
 from webhooks.api.filters import WebhookDeliveryFilter, WebhookFilter

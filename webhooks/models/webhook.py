@@ -8,7 +8,7 @@ from django.db.models.functions import Now
 from core.fields import EncryptedJSONField
 from core.ids import uuid7
 from core.models import Owned
-from integrations.models import Repository
+from integrations.models import Integration, Repository
 from webhooks.choices import InactiveReason, Lane, WebhookStatus
 
 DEFAULT_CONCURRENCY = 50
@@ -19,7 +19,11 @@ class Webhook(Owned):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     name = models.CharField(max_length=100)
-    url = models.URLField(max_length=2000)
+    url = models.URLField(max_length=2000, blank=True, help_text="Empty where the integration's destination knows its own address.")
+    integration = models.ForeignKey(
+        Integration, null=True, blank=True, on_delete=models.PROTECT, related_name="webhooks", help_text="Whose destination is used."
+    )
+    destination = models.JSONField(default=dict, blank=True, help_text="Options of that destination, as its connector's fields say.")
     events = models.JSONField(default=list, help_text="Exact names and wildcards: finding.opened, scan.*, *.")
     filter = models.JSONField(null=True, blank=True, help_text="Conditions on the payload; see docs/webhooks.md.")
     status = models.CharField(max_length=10, choices=WebhookStatus.choices, default=WebhookStatus.ACTIVE)

@@ -16,7 +16,7 @@ from core.event_types import catalogue
 from core.fields import JSONValue
 from core.models import Event
 from integrations.models import Repository
-from integrations.selectors import repositories_by_reference
+from integrations.selectors.repositories import repositories_by_reference
 
 MAX_EVENTS = 1000
 _MAX_ERRORS = 20

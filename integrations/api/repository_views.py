@@ -7,11 +7,11 @@ from typing import Any
 from access.owners import resolve_owner
 from access.principals import principal
 from core.api.viewsets import CreateRow, DestroyRow, ListRows, RetrieveRow, UpdateRow
-from integrations import services
-from integrations.api.filters import RepositoryFilter
-from integrations.api.serializers import RepositorySerializer
+from integrations.api.repository_filters import RepositoryFilter
+from integrations.api.repository_serializers import RepositorySerializer
 from integrations.models import Repository
-from integrations.selectors import all_repositories
+from integrations.selectors.repositories import all_repositories
+from integrations.services import repositories as services
 
 # what a PUT leaves out becomes what a new repository would have
 _DEFAULTS: dict[str, Any] = {"default_branch": "main", "active": True}

@@ -12,7 +12,8 @@ from django.db.models import ProtectedError
 from access import audit
 from access.choices import AuditVerb
 from core.errors import Conflict, InvalidInput
-from integrations.models import Provider, Repository
+from integrations.choices import Provider
+from integrations.models import Repository
 
 # owner/name, or group/subgroup/name; providers differ in the rest, so anything printable but a space or a slash is taken
 _FULL_NAME = re.compile(r"[^\s/\\]+(/[^\s/\\]+)+")

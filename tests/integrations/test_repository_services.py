@@ -6,8 +6,8 @@ from django.contrib.auth.models import User
 from access.principals import of_user
 from core.errors import Conflict, InvalidInput
 from integrations.models import Repository
-from integrations.selectors import repositories_by_id, repositories_by_reference
-from integrations.services import create_repository, update_repository
+from integrations.selectors.repositories import repositories_by_id, repositories_by_reference
+from integrations.services.repositories import create_repository, update_repository
 from tests.factories import RepositoryFactory, owner_of
 
 pytestmark = pytest.mark.django_db

@@ -14,9 +14,10 @@ from access.admin_base import show
 from access.admin_base.base import PortalAdmin, ServiceForm
 from access.admin_base.filters import choice_filter
 from access.admin_base.owners import OwnerField
-from integrations import services
-from integrations.models import Provider, Repository
-from integrations.selectors import all_repositories
+from integrations.choices import Provider
+from integrations.models import Repository
+from integrations.selectors.repositories import all_repositories
+from integrations.services import repositories as services
 
 
 class RepositoryForm(ServiceForm):

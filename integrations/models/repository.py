@@ -9,17 +9,7 @@ from django.db.models.functions import Now
 
 from core.ids import uuid7
 from core.models import Owned
-
-
-class Provider(models.TextChoices):
-    """Where a repository lives."""
-
-    GITHUB = "github", "GitHub"
-    GITLAB = "gitlab", "GitLab"
-    BITBUCKET = "bitbucket", "Bitbucket"
-    AZURE_DEVOPS = "azure_devops", "Azure DevOps"
-    GITEA = "gitea", "Gitea"
-    OTHER = "other", "other"
+from integrations.choices import Provider
 
 
 def new_badge_token() -> str:

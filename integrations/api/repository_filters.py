@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import django_filters
 
-from integrations.models import Provider, Repository
+from integrations.choices import Provider
+from integrations.models import Repository
 
 
 class RepositoryFilter(django_filters.FilterSet):

@@ -1,0 +1,84 @@
+"""The base of every connector, and of what it can do. A connector's capabilities are the bases it implements."""
+
+from __future__ import annotations
+
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, ClassVar
+
+from core.http.client import Door
+from integrations.choices import Category
+from integrations.contract.fields import Field
+from integrations.contract.reports import ReportedFinding, ReportedRun, RepositoryRef
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a connector works with: its configuration, its credentials, and the door to the other system."""
+
+    integration_id: uuid.UUID
+    name: str
+    config: Mapping[str, Any]
+    credentials: Mapping[str, Any] = field(repr=False)
+    door: Door = field(repr=False)
+
+
+class Connector(ABC):
+    """One platform. A subclass is a folder of `integrations/connectors/` and a line in `integrations/registry.py`."""
+
+    key: ClassVar[str]
+    """Lower case words joined by underscores; `Integration.type`."""
+    title: ClassVar[str]
+    description: ClassVar[str]
+    categories: ClassVar[tuple[Category, ...]]
+    """The first is the default of new integrations."""
+    docs: ClassVar[str] = ""
+    """The provider's page about its API."""
+    fields: ClassVar[tuple[Field, ...]] = ()
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.config = context.config
+        self.credentials = context.credentials
+        self.door = context.door
+
+    @classmethod
+    def validate(cls, config: Mapping[str, Any], credentials: Mapping[str, Any]) -> dict[str, list[str]]:
+        """Return errors by field that the declared fields can't express; the declared rules were checked before."""
+        return {}
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What a connection test found: one sentence, and details such as the account or the granted scopes, without secrets."""
+
+    message: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+    credentials_expire_at: datetime | None = None
+
+
+class Checker(Connector):
+    """Can test its connection."""
+
+    @abstractmethod
+    def check(self) -> CheckResult:
+        """Make the cheapest call that proves address and credentials. Raises OutboundError that says what to mend."""
+
+
+class ScanSource(Connector):
+    """Has findings."""
+
+    @abstractmethod
+    def findings(self, repository: RepositoryRef, ref: str, since: datetime | None = None) -> Iterator[ReportedFinding]:
+        """Yield the findings of a repository at a ref, those changed since a moment where the platform can tell. Raises OutboundError."""
+
+
+class BuildSource(Connector):
+    """Has builds."""
+
+    @abstractmethod
+    def runs(self, repository: RepositoryRef, since: datetime | None = None) -> Iterator[ReportedRun]:
+        """Yield the runs of a repository, newest first. Raises OutboundError."""

@@ -1,0 +1,132 @@
+"""Destinations: where notifications go. One delivery of the engine is one call of build() and judge(), or one of send()."""
+
+from __future__ import annotations
+
+import uuid
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, ClassVar, Protocol
+
+from integrations.contract.connector import Connector
+from integrations.contract.fields import Field
+
+
+@dataclass(frozen=True)
+class OutgoingEvent:
+    """The event that is delivered. `body` is the Standard Webhooks envelope, ready to be sent."""
+
+    id: uuid.UUID
+    type: str
+    timestamp: datetime
+    data: Mapping[str, Any] = field(repr=False)
+    body: bytes = field(repr=False)
+    attempt: int = 1
+    link: str = ""
+    """Page of the portal about it."""
+
+
+@dataclass(frozen=True)
+class DestinationRequest:
+    """The request that the engine sends. Its address passes the same guard as any webhook's."""
+
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    method: str = "POST"
+    signed: bool = False
+    """Whether the engine adds the Standard Webhooks headers."""
+
+
+@dataclass(frozen=True)
+class DestinationAnswer:
+    """What came back."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class FollowUpStart:
+    """A run elsewhere to be followed to its end. Seconds."""
+
+    url: str
+    label: str = ""
+    link: str = ""
+    first_poll: float = 10.0
+    give_up_after: float = 6 * 3600.0
+    memory: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an answer means. `error` says what happened and the likely fix, "" for success; `retry_after` in seconds."""
+
+    ok: bool
+    error: str = ""
+    permanent: bool = False
+    retry_after: float | None = None
+    gone: bool = False
+    """The destination is gone for good: its webhook is disabled."""
+    confirmed: bool = True
+    """False where it was accepted, but what became of it is not known (yet)."""
+    follow_up: FollowUpStart | None = None
+    status: int | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a poll found: a result such as passed or failed, or None and when to ask again (seconds)."""
+
+    result: str | None = None
+    poll_in: float = 30.0
+    label: str = ""
+    link: str = ""
+    memory: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Memory(Protocol):
+    """What a destination made elsewhere, by key, kept for its webhook."""
+
+    def get(self, key: str) -> str | None:
+        """Return the external id remembered for a key."""
+
+    def put(self, key: str, external_id: str, data: Mapping[str, Any] | None = None) -> None:
+        """Remember an external id; a key that is set already keeps the first."""
+
+
+class Destination(Connector):
+    """Takes events. `destination_fields` are asked for on the webhook, beside the integration's own fields."""
+
+    destination_fields: ClassVar[tuple[Field, ...]] = ()
+
+
+class HttpDestination(Destination):
+    """One request per event, made on the engine's event loop: both methods are pure, and fast."""
+
+    @abstractmethod
+    def build(self, event: OutgoingEvent, options: Mapping[str, Any]) -> DestinationRequest:
+        """Return the request for an event. Raises InvalidInput where the event can't be told to this platform."""
+
+    def judge(self, answer: DestinationAnswer) -> Outcome | None:
+        """Say what an answer means where it differs from the status rules (a 200 that says no); None leaves it to them."""
+        return None
+
+
+class CallDestination(Destination):
+    """Several calls, or a client library: runs in a bounded thread pool, 45 s for all its calls together."""
+
+    @abstractmethod
+    def send(self, event: OutgoingEvent, options: Mapping[str, Any], memory: Memory) -> Outcome:
+        """Tell the platform. May be called twice for one event: `memory` tells what was made before. Raises OutboundError."""
+
+
+class Followed(Destination):
+    """What it starts can be followed."""
+
+    @abstractmethod
+    def poll(self, url: str, memory: Mapping[str, Any]) -> Progress:
+        """Ask once how it stands. Raises OutboundError."""

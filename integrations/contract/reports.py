@@ -1,0 +1,85 @@
+"""What connectors report: findings and build runs in the words of the field (SARIF, CVSS, CWE, purl; TravisTorrent)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True)
+class RepositoryRef:
+    """The repository that is asked about."""
+
+    provider: str
+    full_name: str
+    default_branch: str = "main"
+
+
+@dataclass(frozen=True)
+class ReportedPackage:
+    """A vulnerable package. `purl` as of https://github.com/package-url/purl-spec; versions as the source writes them."""
+
+    ecosystem: str
+    name: str
+    version: str = ""
+    fixed_version: str = ""
+    vulnerable_range: str = ""
+    purl: str = ""
+    manifest: str = ""
+
+
+@dataclass(frozen=True)
+class ReportedLocation:
+    """A place in the code; lines from 1."""
+
+    path: str
+    line: int | None = None
+    end_line: int | None = None
+    snippet: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
+class ReportedFinding:
+    """A finding as a source reports it, before it is normalised. A word that is not known stays as it is, and is never dropped."""
+
+    source_id: str
+    title: str
+    severity: str
+    rule: str = ""
+    description: str = ""
+    severity_origin: str = ""
+    cvss: tuple[str, ...] = ()
+    """CVSS vectors."""
+    cwe: tuple[str, ...] = ()
+    identifiers: tuple[tuple[str, str], ...] = ()
+    """(kind, value), such as ("CVE", "CVE-2021-44228")."""
+    package: ReportedPackage | None = None
+    locations: tuple[ReportedLocation, ...] = ()
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
+    state: str = "open"
+    url: str = ""
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True)
+class ReportedRun:
+    """A CI run as a source reports it, with TravisTorrent's names where it has them (tr_build_id, tr_status, tr_duration…)."""
+
+    build_id: str
+    attempt: int
+    status: str
+    workflow: str = ""
+    branch: str = ""
+    commit: str = ""
+    event: str = ""
+    number: str = ""
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    duration_seconds: float | None = None
+    url: str = ""
+    actor: str = ""
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
