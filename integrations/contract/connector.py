@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from core.http.client import Door
+from core.http.door import Auth
 from integrations.choices import Category
 from integrations.contract.fields import Field
 from integrations.contract.reports import ReportedFinding, ReportedRun, RepositoryRef
@@ -49,6 +50,11 @@ class Connector(ABC):
     def validate(cls, config: Mapping[str, Any], credentials: Mapping[str, Any]) -> dict[str, list[str]]:
         """Return errors by field that the declared fields can't express; the declared rules were checked before."""
         return {}
+
+    @classmethod
+    def auth(cls, config: Mapping[str, Any], credentials: Mapping[str, Any]) -> Auth | None:
+        """Return what puts the credentials on requests; None leaves it to the portal, which goes by the field `auth`."""
+        return None
 
 
 @dataclass(frozen=True)
