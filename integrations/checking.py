@@ -1,0 +1,82 @@
+"""Trying an integration out: one check, with what it found as a sentence. Nothing is stored, and no transaction may be open."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+
+from core.errors import Conflict, RepoGuardError
+from core.models.outbound import CallPurpose
+from integrations.calls import build_connector
+from integrations.contract.connector import Checker
+from integrations.models import Integration
+from integrations.registry import find
+
+logger = logging.getLogger(__name__)
+_LONGEST_SENTENCE = 500
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What a connection test found: `message` says it in a sentence, `details` hold such as the account, never a secret."""
+
+    ok: bool
+    message: str
+    checked_at: datetime
+    duration_ms: float
+    error_class: str = ""
+    retry_after: float | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+    credentials_expire_at: datetime | None = None
+
+
+def can_check(integration: Integration) -> bool:
+    """Say whether the connector of an integration can test its connection."""
+    return issubclass(find(integration.type), Checker)
+
+
+def run_check(integration: Integration) -> CheckReport:
+    """Test the connection, also of an inactive integration or of one that is not stored; takes up to its timeout.
+
+    A failed test is a report, not an error. Raises Conflict (code not_checkable) where the connector has no test.
+    """
+    connector = build_connector(integration, CallPurpose.CHECK)
+    if not isinstance(connector, Checker):
+        raise Conflict(f"{connector.title} integrations can't be tested: their connector makes no test call.", code="not_checkable")
+    checked_at, started = timezone.now(), time.monotonic()
+    try:
+        result = connector.check()
+    except RepoGuardError as error:
+        return CheckReport(
+            False,
+            error.message[:_LONGEST_SENTENCE],
+            checked_at,
+            _since(started),
+            error_class=error.code[:30],
+            retry_after=error.retry_after,
+        )
+    except Exception as error:  # a fault of one connector must not stop the checks of the others, nor show what it worked with
+        logger.error("connector_fault", extra={"connector": connector.key, "fault": type(error).__name__, "place": _place(error)})
+        message = f"The {connector.title} connector failed by itself ({type(error).__name__}); the portal's log names the place."
+        return CheckReport(False, message, checked_at, _since(started), error_class="internal")
+    return CheckReport(
+        True, result.message, checked_at, _since(started), details=dict(result.details), credentials_expire_at=result.credentials_expire_at
+    )
+
+
+def _since(started: float) -> float:
+    return round((time.monotonic() - started) * 1000, 1)
+
+
+def _place(error: Exception) -> str:
+    """Return file and line of a fault: its text may hold a secret."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace is not None else ""
