@@ -7,11 +7,12 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from django.utils import timezone
 
 from core.errors import Conflict, RepoGuardError
+from core.fields import DecryptError
 from core.models.outbound import CallPurpose
 from integrations.calls import build_connector
 from integrations.contract.connector import Checker
@@ -46,28 +47,23 @@ def run_check(integration: Integration) -> CheckReport:
 
     A failed test is a report, not an error. Raises Conflict (code not_checkable) where the connector has no test.
     """
-    connector = build_connector(integration, CallPurpose.CHECK)
-    if not isinstance(connector, Checker):
+    connector = find(integration.type)
+    if not issubclass(connector, Checker):
         raise Conflict(f"{connector.title} integrations can't be tested: their connector makes no test call.", code="not_checkable")
     checked_at, started = timezone.now(), time.monotonic()
     try:
-        result = connector.check()
+        result = cast("Checker", build_connector(integration, CallPurpose.CHECK)).check()
     except RepoGuardError as error:
-        return CheckReport(
-            False,
-            error.message[:_LONGEST_SENTENCE],
-            checked_at,
-            _since(started),
-            error_class=error.code[:30],
-            retry_after=error.retry_after,
-        )
+        message, code = error.message[:_LONGEST_SENTENCE], error.code[:30]
+        return CheckReport(False, message, checked_at, _since(started), error_class=code, retry_after=error.retry_after)
+    except DecryptError as error:
+        return CheckReport(False, str(error), checked_at, _since(started), error_class="unreadable_secret")
     except Exception as error:  # a fault of one connector must not stop the checks of the others, nor show what it worked with
         logger.error("connector_fault", extra={"connector": connector.key, "fault": type(error).__name__, "place": _place(error)})
         message = f"The {connector.title} connector failed by itself ({type(error).__name__}); the portal's log names the place."
         return CheckReport(False, message, checked_at, _since(started), error_class="internal")
-    return CheckReport(
-        True, result.message, checked_at, _since(started), details=dict(result.details), credentials_expire_at=result.credentials_expire_at
-    )
+    details, expiry = dict(result.details), result.credentials_expire_at
+    return CheckReport(True, result.message, checked_at, _since(started), details=details, credentials_expire_at=expiry)
 
 
 def _since(started: float) -> float:
