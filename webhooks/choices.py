@@ -51,6 +51,7 @@ class Outcome(models.TextChoices):
     """How an attempt ended."""
 
     SUCCESS = "success", "success"
+    ACCEPTED = "accepted", "accepted, not confirmed"
     RETRY = "retry", "failed, will be retried"
     FAILED = "failed", "failed for good"
     WORKER_LOST = "worker_lost", "worker lost"
@@ -72,6 +73,7 @@ class HoldReason(models.TextChoices):
     RETRY_AFTER = "retry_after", "the endpoint asked to wait (Retry-After)"
     THROTTLED = "throttled", "the endpoint is overloaded (429, 502, 503, 504)"
     RATE_LIMIT = "rate_limit", "its own rate limit"
+    INTEGRATION = "integration", "its integration is inactive, failing or at its limit"
 
 
 class ErrorClass(models.TextChoices):
@@ -94,5 +96,12 @@ class ErrorClass(models.TextChoices):
     RATE_LIMITED = "rate_limited", "429 Too Many Requests"
     SERVER_ERROR = "server_error", "5xx answer"
     WORKER_LOST = "worker_lost", "the sending process died"
+    REFUSED = "refused", "the destination said no"
+    BAD_ANSWER = "bad_answer", "unexpected answer"
+    SIGN_IN = "sign_in", "credentials refused"
+    CIRCUIT_OPEN = "circuit_open", "breaker of the integration is open"
+    QUOTA_USED_UP = "quota_used_up", "quota or rate limit of the integration is used up"
+    INTEGRATION = "integration", "its integration can't be used"
+    UNSUITABLE = "unsuitable", "an event that the destination can't take"
     UNREADABLE_SECRET = "unreadable_secret", "stored secret can't be decrypted"
     INTERNAL = "internal", "error of the portal itself"

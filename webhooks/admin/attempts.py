@@ -8,7 +8,13 @@ from access.admin_base import show
 from webhooks.choices import Outcome
 from webhooks.models import DeliveryAttempt
 
-_TONES = {Outcome.SUCCESS: show.GOOD, Outcome.RETRY: show.WARN, Outcome.FAILED: show.BAD, Outcome.WORKER_LOST: show.WARN}
+_TONES = {
+    Outcome.SUCCESS: show.GOOD,
+    Outcome.ACCEPTED: show.INFO,
+    Outcome.RETRY: show.WARN,
+    Outcome.FAILED: show.BAD,
+    Outcome.WORKER_LOST: show.WARN,
+}
 _PHASES = (
     ("name lookup", "dns_ms"),
     ("connect", "connect_ms"),

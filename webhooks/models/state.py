@@ -19,6 +19,7 @@ class WebhookState(models.Model):
     oldest_due_at = models.DateTimeField(null=True, help_text="Earliest next_attempt_at among waiting deliveries.")
     next_due_at = models.DateTimeField(null=True, help_text="When a claim may next find work: oldest due, or the end of a hold.")
     full = models.BooleanField(default=False, help_text="At its concurrency cap: claimed again when an attempt ends.")
+    calls = models.BooleanField(default=False, help_text="Its destination runs in a thread: claimed only while one is free.")
     hold_until = models.DateTimeField(null=True)
     hold_reason = models.CharField(max_length=12, choices=HoldReason.choices, default=HoldReason.NONE, blank=True)
     breaker = models.CharField(max_length=10, choices=BreakerState.choices, default=BreakerState.CLOSED)
