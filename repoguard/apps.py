@@ -20,4 +20,5 @@ class RepoguardConfig(AppConfig):
     def ready(self) -> None:
         """Register the checks, and declare the event types of the rooms that have no tables yet."""
         register(checks.check_installation, Tags.security)
+        register(checks.check_keys_in_use, Tags.security, deploy=True)
         catalogue.register([*BUILD_TYPES, *SCAN_TYPES])

@@ -14,8 +14,11 @@ from urllib.parse import urlsplit
 
 from django.apps import AppConfig
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Warning
+from django.core.checks import CheckMessage, Error, Info, Warning
 from django.core.exceptions import ImproperlyConfigured
+from django.db import DatabaseError
+
+from core import keys_in_use
 
 _SHORTEST_SECRET = 50
 _FEWEST_LETTERS = 10
@@ -28,6 +31,15 @@ _METADATA = (ipaddress.ip_address("169.254.169.254"), ipaddress.ip_address("fd00
 def check_installation(app_configs: Sequence[AppConfig] | None, **options: Any) -> list[CheckMessage]:
     """Return everything that is wrong with the settings; Django calls it before every command."""
     return problems(settings)
+
+
+def check_keys_in_use(app_configs: Sequence[AppConfig] | None, **options: Any) -> list[CheckMessage]:
+    """Return an error when FERNET_KEYS lacks a key that stored values need (`check --deploy`; starts refuse it by themselves)."""
+    try:
+        lacking = keys_in_use.missing()
+    except DatabaseError:
+        return [Info("Keys in use were not checked: the database does not answer, or has no tables yet.", id="repoguard.I012")]
+    return [Error(keys_in_use.sentence(lacking), id="repoguard.E012")] if lacking else []
 
 
 def refuse_unsafe() -> None:

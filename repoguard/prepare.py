@@ -25,7 +25,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from access import services
 from access.choices import Role
-from core import runfiles, schedules
+from core import keys_in_use, runfiles, schedules
 
 Say = Callable[[str], None]
 DATABASE_PATIENCE_SECONDS = 60.0
@@ -40,6 +40,7 @@ def run(say: Say) -> bool:
     wait_for_database(say)
     with turn():
         migrate(say)
+        keys_in_use.refuse_missing()
         services.ensure_roles()
         said_password = ensure_admin(say)
         if services.ensure_initial_key():

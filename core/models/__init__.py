@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from core.models.events import Event
 from core.models.idempotency import IdempotencyKey
+from core.models.keys import EncryptionKey
 from core.models.metrics import MetricCount
 from core.models.outbound import CachedAnswer, Circuit, QuotaUsage, RequestLog
 from core.models.owner import Owned, Owner
@@ -12,6 +13,6 @@ from core.models.work import Housekeeping, WorkRow
 from core.models.workers import Slot, Worker
 
 __all__ = [
-    "CachedAnswer", "Circuit", "Event", "Housekeeping", "IdempotencyKey", "MetricCount", "Owned", "Owner", "QuotaUsage", "RequestLog",
-    "RuntimeSettings", "Slot", "WorkRow", "Worker",
+    "CachedAnswer", "Circuit", "EncryptionKey", "Event", "Housekeeping", "IdempotencyKey", "MetricCount", "Owned", "Owner", "QuotaUsage",
+    "RequestLog", "RuntimeSettings", "Slot", "WorkRow", "Worker",
 ]  # fmt: skip

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from argparse import ArgumentParser
 from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
+from django.db import Error, connection
 
-from core import queue
+from core import keys_in_use, queue
+from core.errors import Conflict
 from core.supervisor import alive, child
 from core.supervisor.child import CannotStart
 from core.supervisor.watch import Supervisor
 
+logger = logging.getLogger(__name__)
 PROGRAMS = ("web", *queue.CLUSTERS)
 
 
@@ -41,7 +45,11 @@ class Command(BaseCommand):
             supervisor.claim()  # a port that is taken must not cost the only sight of the admin's password
             if options["prepare"]:
                 call_command("prepare", stdout=self.stdout, on_password=hello.mention_password)
+            else:
+                refuse_missing_keys()
             supervisor.run()
+        except Conflict as error:
+            raise CommandError(error.message, returncode=2) from error
         except CannotStart as error:
             raise CommandError(str(error), returncode=2) from error
 
@@ -73,6 +81,16 @@ class Greeting:
             "    stop          Ctrl-C\n"
         )
         self._command.stdout.flush()
+
+
+def refuse_missing_keys() -> None:
+    """Raise Conflict when FERNET_KEYS lacks a key that stored values need; a database that is away or empty is not judged here."""
+    try:
+        keys_in_use.refuse_missing()
+    except Error:
+        logger.warning("keys_not_checked")
+    finally:
+        connection.close()  # the children open their own
 
 
 def portal_answers() -> bool:
