@@ -15,5 +15,10 @@ class IntegrationsConfig(AppConfig):
     verbose_name = "Integrations"
 
     def ready(self) -> None:
-        """Declare the app's event types."""
+        """Declare the app's event types, housekeeping and schedule."""
+        from core import housekeeping, schedules  # noqa: PLC0415 - they need the models, which are loaded by now
+        from integrations.health.housekeeping import JOBS as HEALTH_JOBS  # noqa: PLC0415
+
         catalogue.register(EVENT_TYPES)
+        housekeeping.register(*HEALTH_JOBS)
+        schedules.register(schedules.Schedule("integrations: health checks and warnings", "integrations.health.tasks.tick"))

@@ -1,0 +1,1 @@
+"""Health of integrations: scheduled checks, where each integration stands, its days against the SLA targets, and events about it."""

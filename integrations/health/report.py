@@ -1,0 +1,97 @@
+"""Reading health: one integration's days against its targets, and how many stand how."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from django.db.models import Count, QuerySet
+from django.utils import timezone
+
+from access.principals import Principal
+from access.selectors import visible
+from core.ids import first_id_at
+from integrations.choices import HealthState, Status
+from integrations.health.claims import checked_types
+from integrations.health.days import Budget, Day, day_of, start_of
+from integrations.health.record import SCHEDULE
+from integrations.models import HealthDay, HealthSample, Integration, IntegrationHealth
+
+DEFAULT_DAYS, MOST_DAYS = 30, 366
+
+
+@dataclass(frozen=True)
+class Report:
+    """How an integration stands, and its days, newest first; today's is as far as it has come."""
+
+    integration: Integration
+    health: IntegrationHealth
+    today: Day
+    past: list[Day]
+
+    @property
+    def days(self) -> list[Day]:
+        """Return all days, newest first."""
+        return [self.today, *self.past]
+
+    @property
+    def total(self) -> Day:
+        """Return the checks of all days together, without percentiles."""
+        return Day(self.today.day, sum(day.checks for day in self.days), sum(day.failures for day in self.days))
+
+    @property
+    def budget(self) -> Budget | None:
+        """Return what the availability target leaves of the errors it allows; None without a target or a check."""
+        target, total = self.integration.sla_availability, self.total
+        return Budget(target, total.checks, total.failures) if target is not None and total.checks else None
+
+    @property
+    def next_check_at(self) -> datetime | None:
+        """Return when it is checked next; None where it is not."""
+        return self.health.next_check_at if is_checked(self.integration) else None
+
+
+def report_of(integration: Integration, days: int = DEFAULT_DAYS, now: datetime | None = None) -> Report:
+    """Return the health of an integration over today and the days before it: three statements."""
+    today = (now or timezone.now()).date()
+    health = IntegrationHealth.objects.filter(pk=integration.pk).first() or IntegrationHealth(integration=integration)
+    since = today - timedelta(days=days - 1)
+    rows = HealthDay.objects.filter(integration=integration, day__gte=since, day__lt=today).order_by("-day")
+    past = [Day(row.day, row.checks, row.failures, row.p50_ms, row.p95_ms, row.p99_ms) for row in rows]
+    yesterday = today - timedelta(days=1)
+    waits = days > 1 and not (past and past[0].day == yesterday)  # its summary comes within the hour
+    pairs = list(_samples(integration.id, yesterday if waits else today).values_list("id", "ok", "response_ms"))
+    first = first_id_at(start_of(today))
+    if waits and (summary := day_of(yesterday, ((ok, ms) for id, ok, ms in pairs if id < first))).checks:
+        past = [summary, *past]
+    return Report(integration, health, day_of(today, ((ok, ms) for id, ok, ms in pairs if id >= first)), past)
+
+
+def is_checked(integration: Integration) -> bool:
+    """Say whether it is checked by schedule: it is active, and its connector has a test."""
+    return integration.status == Status.ACTIVE and integration.type in checked_types()
+
+
+def recent_failures(integration_id: uuid.UUID, most: int = 20) -> list[HealthSample]:
+    """Return the newest failed checks, of the newest thousand."""
+    newest = HealthSample.objects.filter(integration_id=integration_id).order_by("-id")[:1000]
+    return [sample for sample in newest if not sample.ok][:most]
+
+
+def states(who: Principal) -> dict[str, int]:
+    """Return how many active integrations that `who` sees stand how; one statement over the narrow rows."""
+    active = IntegrationHealth.objects.filter(integration__status=Status.ACTIVE)
+    rows = visible(active, who, path="integration__owner_id").order_by().values_list("state").annotate(Count("pk"))
+    return dict.fromkeys(HealthState.values, 0) | dict(rows)
+
+
+def troubled(who: Principal, most: int) -> QuerySet[IntegrationHealth]:
+    """Return the active integrations that are unhealthy or degraded, the longest so first."""
+    rows = IntegrationHealth.objects.filter(integration__status=Status.ACTIVE, state__in=[HealthState.UNHEALTHY, HealthState.DEGRADED])
+    shown = visible(rows, who, path="integration__owner_id").select_related("integration")
+    return shown.defer("integration__credentials", "integration__previous_credentials").order_by("-state", "since")[:most]
+
+
+def _samples(integration_id: uuid.UUID, since: date) -> QuerySet[HealthSample]:
+    return HealthSample.objects.filter(integration_id=integration_id, trigger=SCHEDULE, id__gte=first_id_at(start_of(since))).order_by()
