@@ -10,10 +10,11 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from core.http.client import Door
-from core.http.door import Auth
+from core.http.door import Auth, NoAuth
 from integrations.choices import Category
 from integrations.contract.fields import Field
 from integrations.contract.reports import ReportedFinding, ReportedRun, RepositoryRef
+from integrations.contract.signin import OAuthApp
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,14 @@ class Context:
     config: Mapping[str, Any]
     credentials: Mapping[str, Any] = field(repr=False)
     door: Door = field(repr=False)
+
+
+@dataclass(frozen=True)
+class ExtraHeaders:
+    """Headers on every call; the values of `secret` ones are masked wherever they would be shown."""
+
+    open: Mapping[str, str] = field(default_factory=dict)
+    secret: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 class Connector(ABC):
@@ -52,9 +61,17 @@ class Connector(ABC):
         return {}
 
     @classmethod
-    def auth(cls, config: Mapping[str, Any], credentials: Mapping[str, Any]) -> Auth | None:
-        """Return what puts the credentials on requests; None leaves it to the portal, which goes by the field `auth`."""
-        return None
+    def auth(cls, config: Mapping[str, Any], credentials: Mapping[str, Any]) -> Auth | OAuthApp:
+        """Return what puts the credentials on every call of the door, or how the portal signs in by OAuth2.
+
+        Called with checked values each time a door is made: cheap and pure.
+        """
+        return NoAuth()
+
+    @classmethod
+    def extra_headers(cls, config: Mapping[str, Any], credentials: Mapping[str, Any]) -> ExtraHeaders:
+        """Return the configured headers of every call of the door, also of those through the gateway."""
+        return ExtraHeaders()
 
 
 @dataclass(frozen=True)

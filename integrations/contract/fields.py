@@ -41,10 +41,12 @@ class Field:
     pattern: str = ""
     """A regular expression (RE2 syntax) that a text must match in full."""
     placeholder: str = ""
+    example: Any = None
+    """A value for documents and tests, where neither default, placeholder nor kind gives a fitting one."""
     link: str = ""
     """Page of the provider that says where to find the value."""
     only_if: tuple[str, tuple[str, ...]] | None = None
-    """(name of a choice field, its values): asked for, and required, only then."""
+    """(name of an earlier choice field, its values): asked for, and required, only then."""
 
     def applies(self, values: Mapping[str, Any]) -> bool:
         """Say whether the field is asked for beside these values."""

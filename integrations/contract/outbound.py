@@ -7,6 +7,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, ClassVar, Protocol
 
 from integrations.contract.connector import Connector
@@ -98,14 +99,42 @@ class Memory(Protocol):
         """Remember an external id; a key that is set already keeps the first."""
 
 
+class DestinationKind(StrEnum):
+    """How the engine delivers to a destination."""
+
+    HTTP = "http"
+    """build() and judge(), on the event loop."""
+    CALL = "call"
+    """send(), in a thread."""
+
+
 class Destination(Connector):
-    """Takes events. `destination_fields` are asked for on the webhook, beside the integration's own fields."""
+    """Takes events. `destination_fields` are asked for on the webhook, beside the integration's own fields.
+
+    A connector that needs a token for some configurations only implements both bases below, and says by `destination_kind`
+    which one a configuration takes; the engine asks it once for each batch.
+    """
 
     destination_fields: ClassVar[tuple[Field, ...]] = ()
+
+    @classmethod
+    def validate_options(cls, options: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, list[str]]:
+        """Return errors by field that the declared destination fields can't express; their own rules were checked before."""
+        return {}
+
+    @classmethod
+    @abstractmethod
+    def destination_kind(cls, config: Mapping[str, Any]) -> DestinationKind:
+        """Return which of the two ways an integration with this configuration takes."""
 
 
 class HttpDestination(Destination):
     """One request per event, made on the engine's event loop: both methods are pure, and fast."""
+
+    @classmethod
+    def destination_kind(cls, config: Mapping[str, Any]) -> DestinationKind:
+        """Return HTTP."""
+        return DestinationKind.HTTP
 
     @abstractmethod
     def build(self, event: OutgoingEvent, options: Mapping[str, Any]) -> DestinationRequest:
@@ -118,6 +147,11 @@ class HttpDestination(Destination):
 
 class CallDestination(Destination):
     """Several calls, or a client library: runs in a bounded thread pool, 45 s for all its calls together."""
+
+    @classmethod
+    def destination_kind(cls, config: Mapping[str, Any]) -> DestinationKind:
+        """Return CALL."""
+        return DestinationKind.CALL
 
     @abstractmethod
     def send(self, event: OutgoingEvent, options: Mapping[str, Any], memory: Memory) -> Outcome:

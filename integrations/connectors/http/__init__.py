@@ -1,0 +1,1 @@
+"""Any service that speaks HTTP: REST, GraphQL or SOAP."""

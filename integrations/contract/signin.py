@@ -1,0 +1,40 @@
+"""How an integration signs in by OAuth2: what its configuration says about it. The flows themselves are made elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class OAuthFlow(StrEnum):
+    """How a token is obtained."""
+
+    CLIENT_CREDENTIALS = "client_credentials"
+    AUTHORIZATION_CODE = "authorization_code"
+
+
+class ClientAuth(StrEnum):
+    """How the portal shows the provider who it is (RFC 6749, section 2.3.1)."""
+
+    BASIC = "client_secret_basic"
+    POST = "client_secret_post"
+    NONE = "none"
+
+
+@dataclass(frozen=True)
+class OAuthApp:
+    """The portal as an OAuth2 client of one provider. `authorize_url` is "" where nobody signs in by hand."""
+
+    flow: OAuthFlow
+    token_url: str
+    client_id: str
+    client_secret: str = field(default="", repr=False)
+    authorize_url: str = ""
+    scopes: tuple[str, ...] = ()
+    audience: str = ""
+    client_auth: ClientAuth = ClientAuth.BASIC
+    authorize_params: Mapping[str, str] = field(default_factory=dict)
+    """Further parameters of the address that the user is sent to, such as access_type=offline."""
+    revoke_url: str = ""
+    """Where tokens are given up (RFC 7009); "" where the provider has no such address."""
