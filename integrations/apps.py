@@ -18,7 +18,8 @@ class IntegrationsConfig(AppConfig):
         """Declare the app's event types, housekeeping and schedule."""
         from core import housekeeping, schedules  # noqa: PLC0415 - they need the models, which are loaded by now
         from integrations.health.housekeeping import JOBS as HEALTH_JOBS  # noqa: PLC0415
+        from integrations.oauth.housekeeping import JOBS as SIGN_IN_JOBS  # noqa: PLC0415
 
         catalogue.register(EVENT_TYPES)
-        housekeeping.register(*HEALTH_JOBS)
+        housekeeping.register(*HEALTH_JOBS, *SIGN_IN_JOBS)
         schedules.register(schedules.Schedule("integrations: health checks and warnings", "integrations.health.tasks.tick"))

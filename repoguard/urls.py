@@ -9,6 +9,7 @@ from django.views.decorators.http import require_safe
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularSwaggerSplitView
 
+from integrations.oauth.views import callback as oauth_callback
 from repoguard import api_v1
 from repoguard.health import livez
 from repoguard.metrics import metrics_view
@@ -22,6 +23,7 @@ handler500 = "core.api.errors.handler500"
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
     path("admin/", admin.site.urls),
+    path("oauth/callback", oauth_callback, name="oauth_callback"),
     path("docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     path("api/schema", SchemaView.as_view(), name="schema"),
     # a POST has no form to check here: it is a 405
