@@ -48,6 +48,8 @@ class Connector(ABC):
     docs: ClassVar[str] = ""
     """The provider's page about its API."""
     fields: ClassVar[tuple[Field, ...]] = ()
+    example: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """{"config": …, "credentials": …, "destination": …} to show, over what the fields' own examples give."""
 
     def __init__(self, context: Context) -> None:
         self.context = context

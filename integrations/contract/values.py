@@ -113,6 +113,8 @@ def _checked(
     clean: Values = {}
     for field in fields:
         path = f"{place}.{field.name}"
+        if field.only_if and {f"{place}.{field.only_if[0]}", f"{CONFIG}.{field.only_if[0]}"} & set(errors):
+            continue  # whether it applies is not known until that is mended
         if not field.applies({**outer, **clean}):
             if field.name in given and not partial:
                 errors[path] = [f"is only used if {_condition(field)}; leave it out."]

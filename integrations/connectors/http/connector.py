@@ -50,6 +50,11 @@ class HttpConnector(Checker, GatewayTarget, HttpDestination, CallDestination):
     )
     fields = HTTP_FIELDS
     destination_fields = DESTINATION_FIELDS
+    example = {
+        "config": {"base_url": "https://api.example.com/v1", "health_path": "/health", "health_jsonpath": "$.status", "auth": "bearer"},
+        "credentials": {"token": "an-access-token"},
+        "destination": {"path": "/events"},
+    }
 
     # --- What is configured ---
 
