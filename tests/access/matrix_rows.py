@@ -56,4 +56,4 @@ ROWS: dict[str, Callable[[Owner], Any]] = {
     "webhooks": webhook,
 }
 # the same for everybody: no row belongs to anyone
-SHARED = {"event-types": "custom.*"}
+SHARED = {"connectors": "http", "event-types": "custom.*"}
