@@ -50,9 +50,9 @@ class Outgoing:
 
     method: str
     url: str
-    headers: dict[str, str] = field(default_factory=dict)
-    params: list[tuple[str, str]] = field(default_factory=list)
-    body: bytes | None = None
+    headers: dict[str, str] = field(default_factory=dict, repr=False)
+    params: list[tuple[str, str]] = field(default_factory=list, repr=False)
+    body: bytes | None = field(default=None, repr=False)
 
 
 class Auth(Protocol):
@@ -95,7 +95,8 @@ class Reply:
     """A good answer: its status was among those expected."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
+    """Found in any case."""
     body: bytes = field(repr=False)
     url: str = field(repr=False)
     stale: bool = False

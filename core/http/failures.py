@@ -47,13 +47,13 @@ def classify(exc: BaseException, marks: Marks, request: OutboundRequest, host: s
     if isinstance(exc, asyncio.TimeoutError):
         return _timeout(marks, request, place, host)
     if isinstance(exc, aiohttp.ClientConnectorDNSError):
-        return _dns(exc.os_error, host)
+        return explain_dns(exc.os_error, host)
     if isinstance(exc, aiohttp.ClientConnectorCertificateError):
-        return Failure.TLS, _certificate(exc.certificate_error, host)
+        return Failure.TLS, explain_certificate(exc.certificate_error, host)
     if isinstance(exc, aiohttp.ClientConnectorError):
-        return _connect(exc.os_error, marks, place, host)
+        return explain_connect(exc.os_error, marks, place, host)
     if isinstance(exc, aiohttp.ClientConnectionError | aiohttp.ClientPayloadError):
-        return _disconnected(marks, host)
+        return explain_disconnected(marks, host)
     if isinstance(exc, HttpProcessingError):
         return _protocol(exc, host)
     if isinstance(exc, UnicodeError) and marks.dns_start is not None:
@@ -88,13 +88,15 @@ def _timeout(marks: Marks, request: OutboundRequest, place: str, host: str) -> V
     return Failure.TIMEOUT, f"{host} began to answer, but did not finish within {seconds}. Send a short answer, and send it at once."
 
 
-def _dns(error: OSError, host: str) -> Verdict:
+def explain_dns(error: OSError, host: str) -> Verdict:
+    """Say why a name could not be looked up."""
     if error.errno in _NOT_FOUND:
         return Failure.DNS, f"The host name {host} was not found. Check its spelling, and that it is known to this machine's name server."
     return Failure.DNS, f"The name server could not be asked about {host}. It will be tried again; check this machine's name server."
 
 
-def _certificate(error: Exception, host: str) -> str:
+def explain_certificate(error: Exception, host: str) -> str:
+    """Return the sentence about a certificate that was not accepted."""
     code = error.verify_code if isinstance(error, ssl.SSLCertVerificationError) else 0
     sentence = _CERTIFICATE_ERRORS.get(code)
     if sentence:
@@ -103,7 +105,8 @@ def _certificate(error: Exception, host: str) -> str:
     return f"The certificate of {host} was not accepted: {redact.text(str(reason))[:200]}."
 
 
-def _connect(error: OSError, marks: Marks, place: str, host: str) -> Verdict:
+def explain_connect(error: OSError, marks: Marks, place: str, host: str) -> Verdict:
+    """Say why there is no connection, or no TLS over it."""
     if isinstance(error, ssl.SSLError):
         reason = (error.reason or "").upper()
         if reason in {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG"}:
@@ -120,7 +123,8 @@ def _connect(error: OSError, marks: Marks, place: str, host: str) -> Verdict:
     return Failure.CONNECT, f"No connection to {place} ({name}). Check that the receiver runs and can be reached from here."
 
 
-def _disconnected(marks: Marks, host: str) -> Verdict:
+def explain_disconnected(marks: Marks, host: str) -> Verdict:
+    """Say how far a connection got that was closed."""
     if marks.first_byte is None:
         return Failure.DISCONNECTED, f"{host} closed the connection without an answer. Look for a crash or a restart in its log."
     return Failure.DISCONNECTED, f"{host} closed the connection in the middle of its answer. Look for a crash or a proxy limit there."

@@ -1,0 +1,53 @@
+"""Hiding an integration's own secrets in whatever is kept of its calls, in every form in which they travel."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable
+from urllib.parse import quote, quote_plus
+
+from core import redact
+
+
+class Mask:
+    """Masks known secrets, then what looks like one. `repr` shows nothing of them."""
+
+    __slots__ = ("_longest", "_texts")
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        forms = {form for secret in secrets if secret for form in _forms(secret)}
+        self._texts = sorted(forms, key=len, reverse=True)
+        self._longest = len(self._texts[0]) if self._texts else 0
+
+    def text(self, text: str, limit: int, *, cut: bool = False) -> str:
+        """Return at most `limit` characters of a sentence or body; `cut` says that a secret may be cut in two at its end."""
+        clean = self._known(text)
+        if cut and self._longest:
+            clean = clean[: max(0, len(clean) - self._longest)]
+        return redact.text(clean)[:limit].replace("\0", "\ufffd")
+
+    def url(self, url: str, limit: int) -> str:
+        """Return a URL without what is secret in it."""
+        return redact.url(self._known(url))[:limit]
+
+    def headers(self, headers: Iterable[tuple[str, str]], limit: int) -> dict[str, str]:
+        """Return headers as they may be shown, each at most `limit` characters."""
+        return {
+            name[:100].replace("\0", ""): redact.header(name, self._known(value))[:limit].replace("\0", "\ufffd")
+            for name, value in list(headers)[:50]
+        }
+
+    def _known(self, text: str) -> str:
+        for secret in self._texts:
+            if secret in text:
+                text = text.replace(secret, redact.MASK)
+        return text
+
+
+def _forms(secret: str) -> set[str]:
+    forms = {secret, quote(secret, safe=""), quote(secret), quote_plus(secret), json.dumps(secret)[1:-1]}
+    if len(secret) >= 6:
+        encoded = base64.b64encode(secret.encode("utf-8", "replace")).decode()
+        forms |= {encoded, encoded.rstrip("="), encoded.replace("+", "-").replace("/", "_")}
+    return {form for form in forms if form}
