@@ -11,10 +11,13 @@ from typing import Any, ClassVar
 
 from core.http.client import Door
 from core.http.door import Auth, NoAuth
+from core.http.masking import Mask
 from integrations.choices import Category
 from integrations.contract.fields import Field
 from integrations.contract.reports import ReportedFinding, ReportedRun, RepositoryRef
 from integrations.contract.signin import OAuthApp
+
+_READ = 20_000  # characters of a text that are looked at before it is shortened
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,13 @@ class Connector(ABC):
         self.config = context.config
         self.credentials = context.credentials
         self.door = context.door
+
+    def shown(self, text: str, limit: int = 200) -> str:
+        """Return what the other system says as it may stand in a sentence: one short line, without this integration's secrets."""
+        own = [part for value in self.credentials.values() for part in (value.values() if isinstance(value, Mapping) else [value])]
+        mask = Mask([part for part in own if isinstance(part, str)] + self.door.auth.secrets())
+        line = " ".join(mask.text(text[:_READ], _READ, cut=len(text) > _READ).split())
+        return line if len(line) <= limit else f"{line[: limit - 1]}…"
 
     @classmethod
     def validate(cls, config: Mapping[str, Any], credentials: Mapping[str, Any]) -> dict[str, list[str]]:

@@ -10,7 +10,7 @@ from urllib.parse import urlencode, urlsplit
 from core.http.door import Auth, BadAnswer, Outgoing, Reply
 from integrations.auth import configured_auth, dressed, is_oauth2, static_auth
 from integrations.choices import Category
-from integrations.connectors.http.answers import check_path, check_style, explained, is_fault, judged
+from integrations.connectors.http.answers import Reader, explained, is_fault
 from integrations.connectors.http.bodies import graphql_body, soap_body
 from integrations.connectors.http.fields import DESTINATION_FIELDS, HTTP_FIELDS, Style
 from integrations.connectors.http.rules import config_errors, join, option_errors, statuses
@@ -86,9 +86,10 @@ class HttpConnector(Checker, GatewayTarget, HttpDestination, CallDestination):
             reply = self._ask()
         except BadAnswer as error:
             raise explained(error) from error
-        self.interpret(reply)
+        reader = self._reader()
+        reader.check(reply)
         if path := self.config.get("health_jsonpath"):
-            check_path(path, self.config.get("health_value", ""), reply)
+            reader.check_path(path, self.config.get("health_value", ""), reply)
         host = urlsplit(self.config["base_url"]).hostname or ""
         return CheckResult(f"{host} answered {reply.status}, as expected.", {"status": reply.status, "bytes": len(reply.body)})
 
@@ -119,7 +120,10 @@ class HttpConnector(Checker, GatewayTarget, HttpDestination, CallDestination):
 
     def interpret(self, reply: Reply) -> None:
         """Find GraphQL errors and SOAP faults in answers with a good status."""
-        check_style(self.config["kind"], reply)
+        self._reader().check(reply)
+
+    def _reader(self) -> Reader:
+        return Reader(self.config["kind"], self.shown)
 
     # --- Destination ---
 
@@ -137,7 +141,7 @@ class HttpConnector(Checker, GatewayTarget, HttpDestination, CallDestination):
 
     def judge(self, answer: DestinationAnswer) -> Outcome | None:
         """Find GraphQL errors and SOAP faults."""
-        return judged(self.config["kind"], answer)
+        return self._reader().judge(answer)
 
     def send(self, event: OutgoingEvent, options: Mapping[str, Any], memory: Memory) -> Outcome:
         """Send the event through the door, which has the token. The receiver knows a repeated one by its id, as with any webhook."""
