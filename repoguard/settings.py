@@ -137,6 +137,7 @@ if not PRODUCTION:  # what Django says of plain HTTP is no news on one's own mac
 WORKERS = ENV.integer("WORKERS", 2, "Processes of the default cluster (housekeeping, scans).", low=1)
 DELIVERY_DRAINS = ENV.integer("DELIVERY_DRAINS", 1, "Processes of this machine that send webhooks; one moves thousands a second.", low=1)
 DELIVERY_SLOTS = ENV.integer("DELIVERY_SLOTS", 500, "Requests that one delivery process may have open at once.", low=1)
+DESTINATION_THREADS = ENV.integer("DESTINATION_THREADS", 16, "Deliveries that one process makes in threads, by several calls each.", low=1)
 TASK_TIMEOUT = ENV.integer("TASK_TIMEOUT", 900, "Seconds after which a task of the default cluster is ended.", low=10)
 WATCHDOG_SECONDS = ENV.integer("WATCHDOG_SECONDS", 15, "A cluster of workers without a sign of life for so long is started anew.", low=5)
 # retry must exceed timeout x (queue_limit / workers + 2): the lock starts when the pusher takes the task

@@ -1,0 +1,1 @@
+"""Webhooks whose deliveries go through an integration: which connector, its memory, and what it started elsewhere."""

@@ -1,0 +1,32 @@
+"""The event as destinations get it."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from datetime import UTC, datetime
+
+from django.conf import settings
+
+from integrations.contract.outbound import OutgoingEvent
+
+# written out: resolving it would load every page of the portal into the processes that deliver
+EVENT_PAGE = "/admin/core/event/{id}/change/"
+
+
+def outgoing(event_id: uuid.UUID, event_type: str, published_at: float, attempt: int, body: bytes) -> OutgoingEvent:
+    """Return what a destination is given; `published_at` in seconds since the epoch, `body` the envelope that webhooks get."""
+    return OutgoingEvent(
+        id=event_id,
+        type=event_type,
+        timestamp=datetime.fromtimestamp(published_at, UTC),
+        data=json.loads(body)["data"],
+        body=body,
+        attempt=attempt,
+        link=event_link(event_id),
+    )
+
+
+def event_link(event_id: uuid.UUID) -> str:
+    """Return the address of the portal's page about an event."""
+    return settings.PUBLIC_URL.rstrip("/") + EVENT_PAGE.format(id=event_id)

@@ -1,0 +1,141 @@
+"""Follow-ups: a delivery started a run elsewhere, which is polled until it ends: "delivered -> build #812 -> passed"."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from django.utils import timezone
+
+from core import redact
+from core.errors import Conflict, OutboundError, RepoGuardError
+from core.models.outbound import CallPurpose
+from core.models.work import WorkState
+from core.work import Later, LeaseLost, Run
+from core.work_registry import Kind
+from integrations.calls import connector_for
+from integrations.choices import Status
+from integrations.contract.outbound import Followed, FollowUpStart, Progress
+from integrations.models import Integration
+from webhooks.models import FollowUp, Webhook
+
+MAX_URL = 2000
+MAX_LABEL = 200
+MAX_RESULT = 40
+SHORTEST_POLL, LONGEST_POLL = 5.0, 3600.0
+FIRST_PAUSE = 30.0
+LONGEST_FOLLOWED = 7 * 86_400.0
+MAX_MEMORY = 100_000
+GAVE_UP = "no result"
+_RESET = ("state", "run_after", "attempts", "lease_owner", "lease_token", "progress", "error", "finished_at",
+          "url", "label", "link", "result", "memory", "give_up_at")  # fmt: skip
+
+
+def checked(start: FollowUpStart | None) -> FollowUpStart | None:
+    """Return what can be stored of a connector's start of a follow-up. Raises ValueError or TypeError for what never could be."""
+    if start is None:
+        return None
+    if not start.url or len(start.url) > MAX_URL:
+        raise ValueError(f"A follow-up's URL must have 1 to {MAX_URL} characters.")
+    return replace(
+        start,
+        label=start.label[:MAX_LABEL],
+        link=shown_link(start.link),
+        first_poll=min(max(start.first_poll, 0.0), LONGEST_POLL),
+        give_up_after=min(max(start.give_up_after, 0.0), LONGEST_FOLLOWED),
+        memory=checked_memory(start.memory),
+    )
+
+
+def checked_memory(memory: Any) -> dict[str, Any]:
+    """Return what a connector wants to remember as plain JSON; raises ValueError or TypeError."""
+    text = json.dumps(dict(memory), allow_nan=False)
+    if len(text) > MAX_MEMORY:
+        raise ValueError(f"A follow-up's memory has {len(text)} characters; at most {MAX_MEMORY} are kept.")
+    return cast("dict[str, Any]", json.loads(text.replace("\\u0000", "")))
+
+
+def shown_link(link: str) -> str:
+    """Return a link for people: http or https, without credentials, else none."""
+    return redact.url(link) if link.lower().startswith(("http://", "https://")) and len(link) <= MAX_URL else ""
+
+
+def start(started: Sequence[tuple[uuid.UUID, FollowUpStart]], now: datetime) -> None:
+    """Store the follow-ups of deliveries, in the transaction that records their outcome; one that was sent again starts anew."""
+    rows = [
+        FollowUp(
+            delivery_id=delivery_id,
+            url=told.url,
+            label=told.label,
+            link=told.link,
+            memory=dict(told.memory),
+            run_after=now + timedelta(seconds=told.first_poll),
+            give_up_at=now + timedelta(seconds=told.give_up_after),
+        )
+        for delivery_id, told in started
+    ]
+    if rows:
+        FollowUp.objects.bulk_create(rows, update_conflicts=True, unique_fields=["delivery"], update_fields=_RESET)
+
+
+def run(held: Run) -> Later | None:
+    """Poll once; returns when to poll again, or None when it has ended. Raises what ends it for good."""
+    row = cast("FollowUp", held.row)
+    if timezone.now() >= row.give_up_at:
+        _save(row, held.token, result=GAVE_UP)
+        raise Conflict("It did not end in the time it was given; look it up at the other system.")
+    integration = _integration(row)
+    if integration.status != Status.ACTIVE:
+        return _again(held, row, Conflict(f"The integration {integration.name} is inactive."))
+    connector = connector_for(integration, CallPurpose.FOLLOW_UP)
+    if not isinstance(connector, Followed):
+        raise Conflict(f"{connector.title} can't tell how its runs end.")
+    try:
+        found = connector.poll(row.url, row.memory)
+    except OutboundError as error:
+        if error.permanent:
+            raise
+        return _again(held, row, error)
+    return _noted(held, row, found)
+
+
+def _integration(row: FollowUp) -> Integration:
+    hooks = Webhook.objects.filter(deliveries=row.delivery_id, deleted_at__isnull=True)
+    found = Integration.objects.filter(id__in=hooks.values("integration_id")).defer("previous_credentials").first()
+    if found is None:
+        raise Conflict("Its webhook was deleted, or has no integration any more that could be asked.")
+    return found
+
+
+def _noted(held: Run, row: FollowUp, found: Progress) -> Later | None:
+    _save(
+        row,
+        held.token,
+        label=found.label[:MAX_LABEL] or row.label,
+        link=shown_link(found.link) or row.link,
+        memory=checked_memory(found.memory) or row.memory,
+        result=(found.result or "")[:MAX_RESULT],
+        progress={},
+    )
+    return None if found.result else Later(min(max(found.poll_in, SHORTEST_POLL), LONGEST_POLL))
+
+
+def _again(held: Run, row: FollowUp, error: RepoGuardError) -> Later:
+    """Ask later, ever later: a system that is down must not end what it is asked about."""
+    failures = int(row.progress.get("failures", 0)) + 1
+    _save(row, held.token, progress={"failures": failures, "error": redact.text(error.message)[:500]})
+    pause = min(FIRST_PAUSE * 2 ** min(failures - 1, 10), LONGEST_POLL)
+    return Later(max(pause, min(error.retry_after or 0.0, LONGEST_POLL)))
+
+
+def _save(row: FollowUp, token: uuid.UUID, **fields: Any) -> None:
+    held = FollowUp.objects.filter(pk=row.pk, state=WorkState.RUNNING, lease_token=token)
+    if not held.update(**fields):
+        raise LeaseLost(str(row.id))
+
+
+KIND = Kind("webhooks.follow_ups", FollowUp, run)
