@@ -18,13 +18,15 @@ NO_KEY = "no key"
 SQLITE_BATCH = 1000
 _BATCH_BYTES = 16_000_000
 _NEWEST = 200
+_NOBODY = b"longer than a prefix"
 _PREFIX = re.compile(rb"([0-9a-f]{8}):")
 _COUNTS = "SELECT substr({column}, 1, 9), count(*) FROM {table} WHERE {column} IS NOT NULL GROUP BY 1"
 _NEWEST_KEYS = (
     "SELECT DISTINCT prefix FROM (SELECT substr({column}, 1, 9) AS prefix FROM {table} ORDER BY {pk} DESC LIMIT %s) AS newest"
     " WHERE prefix IS NOT NULL"
 )
-_OTHERS = "FROM {table} WHERE {column} IS NOT NULL AND substr({column}, 1, 9) <> %s "
+# SQLite's substr of an empty value is NULL
+_OTHERS = "FROM {table} WHERE {column} IS NOT NULL AND (substr({column}, 1, 9) <> %s OR length({column}) = 0) "
 _SIZES = "SELECT {pk}, length({column}) " + _OTHERS + "ORDER BY {pk} LIMIT %s"
 _SIZES_AFTER = "SELECT {pk}, length({column}) " + _OTHERS + "AND {pk} > %s ORDER BY {pk} LIMIT %s"
 _VALUES = "SELECT {pk}, {column} " + _OTHERS + "AND {pk} BETWEEN %s AND %s ORDER BY {pk}"
@@ -67,7 +69,7 @@ class EncryptedColumn:
         """Return how many values each key id has; reads the whole table once."""
         found: dict[str, int] = {}
         for prefix, count in self._rows(_COUNTS):
-            name = _named(bytes(prefix))
+            name = _named(bytes(prefix or b""))
             found[name] = found.get(name, 0) + int(count)
         return found
 
@@ -80,7 +82,7 @@ class EncryptedColumn:
 
         At most `limit` values, and about 16 MB: a cached answer may be large.
         """
-        other = f"{but}:".encode() if but else b""
+        other = f"{but}:".encode() if but else _NOBODY
         sizes = self._rows(_SIZES, [other, limit]) if after is None else self._rows(_SIZES_AFTER, [other, after, limit])
         if not sizes:
             return []

@@ -90,7 +90,8 @@ def refuse_missing_keys() -> None:
     except Error:
         logger.warning("keys_not_checked")
     finally:
-        connection.close()  # the children open their own
+        if not connection.in_atomic_block:
+            connection.close()  # it stays open for days otherwise, and serves nobody
 
 
 def portal_answers() -> bool:
