@@ -3,6 +3,7 @@
 Closed, calls go through and failures in a row are counted; at `breaker_failures` it opens and calls are refused. When the hold is
 over exactly one call, the probe, is let through: its success closes the breaker, its failure opens it for twice as long, up to an
 hour. A probe whose process died is replaced when its time is over. A row exists only from the first failure on.
+Terms with no `breaker_failures` (0) have no breaker: they neither ask nor tell it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from datetime import datetime, timedelta
 from django.db.models import Case, F, Q, Value, When
 from django.utils import timezone
 
+from core.http import pauses
 from core.http.door import CircuitOpen, Terms
 from core.models import Circuit
 from core.models.outbound import CircuitState
@@ -56,16 +58,19 @@ def state(integration_id: uuid.UUID) -> BreakerState:
 
 
 def reset(integration_id: uuid.UUID) -> bool:
-    """Close the breaker and forget its failures, whatever it knows; says whether there was anything to forget.
+    """Close the breaker, forget its failures and end a pause; says whether the breaker had anything to forget.
 
     A probe under way no longer decides anything. Whoever calls this writes the audit entry.
     """
+    pauses.forget(integration_id)
     changed = Circuit.objects.filter(~Q(state=CircuitState.CLOSED) | Q(failures__gt=0), integration_id=integration_id)
     return changed.update(**_closed(timezone.now())) > 0
 
 
 def enter(terms: Terms) -> Pass:
     """Ask for leave to call, perhaps as the probe. Raises CircuitOpen. Tell success(), failure() or neither() afterwards."""
+    if not terms.breaker_failures:
+        return Pass()
     row = Circuit.objects.filter(integration_id=terms.integration_id).only("state", "trips", "hold_until", "last_error").first()
     if row is None:
         return Pass()
@@ -87,6 +92,8 @@ def enter(terms: Terms) -> Pass:
 
 def peek(terms: Terms) -> None:
     """Raise CircuitOpen where enter() would now; takes nothing."""
+    if not terms.breaker_failures:
+        return
     row = Circuit.objects.filter(integration_id=terms.integration_id).exclude(state=CircuitState.CLOSED).first()
     now = timezone.now()
     if row is not None and row.hold_until is not None and row.hold_until > now:
@@ -106,6 +113,8 @@ def success(terms: Terms, leave: Pass) -> None:
 
 def failure(terms: Terms, leave: Pass, error: str) -> None:
     """Note that the service failed: one failure more, and perhaps the breaker opens; a failed probe opens it for longer."""
+    if not terms.breaker_failures:
+        return
     now, error = timezone.now(), error[:_LONGEST_ERROR]
     rows = Circuit.objects.filter(integration_id=terms.integration_id)
     if leave.probe is not None:

@@ -31,6 +31,7 @@ class Terms:
     quota_limit: int | None = None
     quota_window_seconds: int = 3600
     breaker_failures: int = 5
+    """Failures in a row that open the breaker; 0 neither asks nor tells it."""
     breaker_hold_seconds: int = 30
     connect_timeout: float = 5.0
     timeout: float = 30.0

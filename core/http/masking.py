@@ -22,23 +22,24 @@ class Mask:
 
     def text(self, text: str, limit: int, *, cut: bool = False) -> str:
         """Return at most `limit` characters of a sentence or body; `cut` says that a secret may be cut in two at its end."""
-        clean = self._known(text)
+        clean = self.known(text)
         if cut and self._longest:
             clean = clean[: max(0, len(clean) - self._longest)]
         return redact.text(clean)[:limit].replace("\0", "\ufffd")
 
     def url(self, url: str, limit: int) -> str:
         """Return a URL without what is secret in it."""
-        return redact.url(self._known(url))[:limit]
+        return redact.url(self.known(url))[:limit]
 
     def headers(self, headers: Iterable[tuple[str, str]], limit: int) -> dict[str, str]:
         """Return headers as they may be shown, each at most `limit` characters."""
         return {
-            name[:100].replace("\0", ""): redact.header(name, self._known(value))[:limit].replace("\0", "\ufffd")
+            name[:100].replace("\0", ""): redact.header(name, self.known(value))[:limit].replace("\0", "\ufffd")
             for name, value in list(headers)[:50]
         }
 
-    def _known(self, text: str) -> str:
+    def known(self, text: str) -> str:
+        """Return a text with the integration's own secrets masked, and nothing else."""
         for secret in self._texts:
             if secret in text:
                 text = text.replace(secret, redact.MASK)
