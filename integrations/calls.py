@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
 from core.errors import Conflict
 from core.http.client import Door
-from core.http.door import Auth, NoAuth, Terms
+from core.http.door import Auth, Terms
 from core.models.outbound import CallPurpose
+from integrations.auth import dressed
 from integrations.choices import Status
 from integrations.contract.connector import Connector, Context
+from integrations.contract.signin import OAuthApp
 from integrations.models import Integration
+from integrations.oauth.auth import OAuthAuth
 from integrations.registry import find
 
 _CONNECT_TIMEOUT = 5.0
@@ -43,11 +50,15 @@ def terms_of(integration: Integration, purpose: CallPurpose, endpoint: str = "")
     )
 
 
-def auth_of(integration: Integration) -> Auth:
-    """Return what puts an integration's credentials on its requests. Raises InvalidInput for an unknown connector."""
-    config, credentials = integration.config, integration.credentials
-    own = find(integration.type).auth(config, credentials)
-    return NoAuth() if own is None else own
+def auth_of(integration: Integration, *, trial: bool = False) -> Auth:
+    """Return what puts an integration's credentials on its requests; a `trial` leaves no mark on its sign-in.
+
+    Raises InvalidInput for an unknown connector.
+    """
+    connector, config, credentials = find(integration.type), integration.config, _credentials(integration)
+    found = connector.auth(config, credentials)
+    auth: Auth = OAuthAuth(integration, found, trial=trial) if isinstance(found, OAuthApp) else found
+    return dressed(auth, connector.extra_headers(config, credentials))
 
 
 def door_for(integration: Integration, purpose: CallPurpose, endpoint: str = "") -> Door:
@@ -62,8 +73,8 @@ def connector_for(integration: Integration, purpose: CallPurpose) -> Connector:
     return build_connector(integration, purpose)
 
 
-def build_connector(integration: Integration, purpose: CallPurpose) -> Connector:
-    """Return the connector also of an inactive integration, or of one that is not stored: for trying it out.
+def build_connector(integration: Integration, purpose: CallPurpose, *, trial: bool = False) -> Connector:
+    """Return the connector also of an inactive integration, or of one that is not stored: for trying it out; see open_door().
 
     Raises InvalidInput for an unknown connector.
     """
@@ -71,18 +82,27 @@ def build_connector(integration: Integration, purpose: CallPurpose) -> Connector
         integration_id=integration.id,
         name=integration.name,
         config=integration.config,
-        credentials=integration.credentials,
-        door=open_door(integration, purpose),
+        credentials=_credentials(integration),
+        door=open_door(integration, purpose, trial=trial),
     )
     return find(integration.type)(context)
 
 
-def open_door(integration: Integration, purpose: CallPurpose, endpoint: str = "") -> Door:
-    """Return the door also of an inactive integration, or of one that is not stored."""
-    return Door(terms_of(integration, purpose, endpoint), auth_of(integration))
+def open_door(integration: Integration, purpose: CallPurpose, endpoint: str = "", *, trial: bool = False) -> Door:
+    """Return the door also of an inactive integration, or of one that is not stored.
+
+    On `trial`, when a person tries it out, the breaker neither refuses nor counts: what is asked is whether it works now.
+    """
+    terms = terms_of(integration, purpose, endpoint)
+    return Door(replace(terms, breaker_failures=0) if trial else terms, auth_of(integration, trial=trial))
 
 
 def require_active(integration: Integration) -> None:
     """Raise Conflict (code inactive) where an integration is switched off."""
     if integration.status != Status.ACTIVE:
         raise Conflict(f"The integration {integration.name} is inactive; activate it first.", code="inactive")
+
+
+def _credentials(integration: Integration) -> Mapping[str, Any]:
+    stored: Any = integration.credentials
+    return stored or {}

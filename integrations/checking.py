@@ -42,17 +42,18 @@ def can_check(integration: Integration) -> bool:
     return issubclass(find(integration.type), Checker)
 
 
-def run_check(integration: Integration) -> CheckReport:
+def run_check(integration: Integration, *, trial: bool = False) -> CheckReport:
     """Test the connection, also of an inactive integration or of one that is not stored; takes up to its timeout.
 
-    A failed test is a report, not an error. Raises Conflict (code not_checkable) where the connector has no test.
+    On `trial`, for a person who tries it out, the breaker has no say and learns nothing. A failed test is a report, not an error.
+    Raises Conflict (code not_checkable) where the connector has no test.
     """
     connector = find(integration.type)
     if not issubclass(connector, Checker):
         raise Conflict(f"{connector.title} integrations can't be tested: their connector makes no test call.", code="not_checkable")
     checked_at, started = timezone.now(), time.monotonic()
     try:
-        result = cast("Checker", build_connector(integration, CallPurpose.CHECK)).check()
+        result = cast("Checker", build_connector(integration, CallPurpose.CHECK, trial=trial)).check()
     except RepoGuardError as error:
         message, code = error.message[:_LONGEST_SENTENCE], error.code[:30]
         return CheckReport(False, message, checked_at, _since(started), error_class=code, retry_after=error.retry_after)

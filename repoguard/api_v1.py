@@ -10,6 +10,8 @@ from rest_framework.routers import SimpleRouter
 from rest_framework.viewsets import GenericViewSet
 
 from access.api.views import ApiKeyViewSet, AuditLogViewSet
+from integrations.api.connector_views import ConnectorViewSet
+from integrations.api.integration_views import IntegrationViewSet
 from integrations.api.repository_views import RepositoryViewSet
 from repoguard.health import HealthView
 from webhooks.api.deliveries import DeliveryViewSet
@@ -20,9 +22,11 @@ from webhooks.api.webhooks import WebhookViewSet
 RESOURCES: dict[str, type[GenericViewSet[Any]]] = {
     "api-keys": ApiKeyViewSet,
     "audit-log": AuditLogViewSet,
+    "connectors": ConnectorViewSet,
     "deliveries": DeliveryViewSet,
     "event-types": EventTypeViewSet,
     "events": EventViewSet,
+    "integrations": IntegrationViewSet,
     "repositories": RepositoryViewSet,
     "webhooks": WebhookViewSet,
 }

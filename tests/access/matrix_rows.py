@@ -10,7 +10,7 @@ from django.db.models import Model
 from access import audit
 from core import bus
 from core.models import Owner
-from integrations.models import Repository
+from integrations.models import Integration, Repository
 from tests.access.keys import make_key
 from webhooks.choices import DeliveryStatus
 from webhooks.models import Webhook, WebhookDelivery
@@ -28,6 +28,12 @@ def audit_entry(owner: Owner) -> Model:
 
 def repository(owner: Owner) -> Repository:
     return Repository.objects.create(provider="github", full_name=f"{owner}/n", owner=owner)
+
+
+def integration(owner: Owner) -> Integration:
+    # a refused address: nothing is looked up
+    config = {"base_url": "https://127.0.0.1/", "kind": "rest", "health_method": "GET", "expected_status": ["200-299"], "auth": "none"}
+    return Integration.objects.create(name="i", type="http", category="development", config=config, owner=owner)
 
 
 def webhook(owner: Owner) -> Webhook:
@@ -52,6 +58,7 @@ ROWS: dict[str, Callable[[Owner], Any]] = {
     "audit-log": audit_entry,
     "deliveries": delivery,
     "events": event,
+    "integrations": integration,
     "repositories": repository,
     "webhooks": webhook,
 }
