@@ -11,8 +11,9 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any, cast
 
-from django.db.models import Case, F, Q, Value, When
+from django.db.models import Case, F, Field, Q, Value, When
 from django.utils import timezone
 
 from core.http import pauses
@@ -139,16 +140,22 @@ def neither(terms: Terms, leave: Pass) -> None:
 def _count(terms: Terms, now: datetime, error: str) -> int:
     """Add one failure to a closed breaker, and open it at the threshold: one statement."""
     last = Q(failures__gte=max(1, terms.breaker_failures) - 1)
+    opening = {
+        "state": CircuitState.OPEN.value,
+        "trips": 1,
+        "opened_at": now,
+        "hold_until": now + _hold(terms, 0),
+        "changed_at": now,
+    }
+    changes = {name: _case(last, name, value) for name, value in opening.items()}
     closed = Circuit.objects.filter(integration_id=terms.integration_id, state=CircuitState.CLOSED)
-    return closed.update(
-        failures=F("failures") + 1,
-        last_error=error,
-        state=Case(When(last, then=Value(CircuitState.OPEN.value)), default=F("state")),
-        trips=Case(When(last, then=Value(1)), default=F("trips")),
-        opened_at=Case(When(last, then=Value(now)), default=F("opened_at")),
-        hold_until=Case(When(last, then=Value(now + _hold(terms, 0))), default=F("hold_until")),
-        changed_at=Case(When(last, then=Value(now)), default=F("changed_at")),
-    )
+    return closed.update(failures=F("failures") + 1, last_error=error, **changes)
+
+
+def _case(condition: Q, name: str, value: object) -> Case:
+    """Return what sets a column where the condition holds, and leaves it otherwise."""
+    column = cast("Field[Any, Any]", Circuit._meta.get_field(name))
+    return Case(When(condition, then=Value(value, output_field=column)), default=F(name), output_field=column)
 
 
 def _closed(now: datetime) -> dict[str, object]:

@@ -6,9 +6,9 @@ of the log for each try. docs/outbound.md says what happens in each situation.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from time import sleep
 from typing import Any, NoReturn
 
 from django.db import connection
@@ -73,7 +73,7 @@ class _Call:
         if seconds > self.budget:
             return False
         self.budget -= seconds
-        time.sleep(seconds + _GRACE_SECONDS)
+        sleep(seconds + _GRACE_SECONDS)
         return True
 
     def may_repeat(self) -> bool:

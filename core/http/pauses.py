@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-import time
 import uuid
+from time import time
 
 from django.core.cache import caches
 
@@ -18,7 +18,7 @@ def pause(integration_id: uuid.UUID, seconds: float) -> None:
     if seconds <= remaining(integration_id):
         return
     try:
-        caches["counters"].set(_key(integration_id), time.time() + seconds, int(seconds) + 1)
+        caches["counters"].set(_key(integration_id), time() + seconds, int(seconds) + 1)
     except FAILURES:
         logger.warning("pause_not_stored", extra={"integration": str(integration_id)})  # the service will say it again
 
@@ -29,7 +29,7 @@ def remaining(integration_id: uuid.UUID) -> float:
         until = caches["counters"].get(_key(integration_id))
     except FAILURES:
         return 0.0  # no reason to stop calling: the service says it again
-    return max(0.0, float(until) - time.time()) if until is not None else 0.0
+    return max(0.0, float(until) - time()) if until is not None else 0.0
 
 
 def forget(integration_id: uuid.UUID) -> None:

@@ -11,7 +11,7 @@ import os
 import socket
 import ssl
 from concurrent.futures import ThreadPoolExecutor
-from http.client import HTTPException, HTTPMessage, HTTPResponse  # noqa: TID251 - this is the door
+from http.client import HTTPException, HTTPMessage, HTTPResponse, IncompleteRead  # noqa: TID251 - this is the door
 from time import monotonic
 from typing import Any, cast
 
@@ -142,7 +142,9 @@ class _DeadlineIO(socket.SocketIO):
             raise
         if count and self.wire.first_byte is None:
             self.wire.first_byte = monotonic()
-        if count and self.head_left is not None:
+        if self.head_left is not None:
+            if not count:  # http.client takes a head that was cut off for a whole one
+                raise IncompleteRead(b"")
             self.head_left -= count
             if self.head_left < 0:
                 raise HeadTooLargeError("more than the headers may take")
