@@ -6,6 +6,7 @@ Changes go through the rooms' services, which audit them; what a service refuses
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -208,7 +209,7 @@ class PortalAdmin(ModelAdmin):
         try:
             if not button.possible(request, obj):
                 raise InvalidInput(f"{button.label}: not possible any more; the page below shows how it stands now.")
-            with transaction.atomic():
+            with contextlib.nullcontext() if button.calls_out else transaction.atomic():
                 return button.do(request, obj)
         except RepoGuardError as error:
             messages.error(request, error.message)

@@ -28,7 +28,8 @@ class ButtonField:
 class Button:
     """`do` is called with the request and the object, after the right to change it was checked.
 
-    `possible` says whether the object's state allows it now: a button that can't work is not shown.
+    `possible` says whether the object's state allows it now: a button that can't work is not shown. It is done in one transaction,
+    unless it `calls_out`: none may be open while another system is asked.
     """
 
     name: str
@@ -39,3 +40,4 @@ class Button:
     fields: Callable[[HttpRequest, Any], list[ButtonField]] | None = None
     confirm: str = ""
     tone: str = "quiet"
+    calls_out: bool = False
