@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from core.errors import Conflict, RepoGuardError
 from core.fields import DecryptError
+from core.http.client import CallInTransaction
 from core.models.outbound import CallPurpose
 from integrations.calls import build_connector
 from integrations.contract.connector import Checker
@@ -59,6 +60,8 @@ def run_check(integration: Integration, *, trial: bool = False) -> CheckReport:
         return CheckReport(False, message, checked_at, _since(started), error_class=code, retry_after=error.retry_after)
     except DecryptError as error:
         return CheckReport(False, str(error), checked_at, _since(started), error_class="unreadable_secret")
+    except CallInTransaction:  # the caller's mistake, not the connector's
+        raise
     except Exception as error:  # a fault of one connector must not stop the checks of the others, nor show what it worked with
         logger.error("connector_fault", extra={"connector": connector.key, "fault": type(error).__name__, "place": _place(error)})
         message = f"The {connector.title} connector failed by itself ({type(error).__name__}); the portal's log names the place."

@@ -16,7 +16,7 @@ from access.selectors import with_owner
 from core.errors import InvalidInput
 from core.fields import DecryptError
 from core.http import limits
-from core.models import Circuit, RequestLog
+from core.models import Circuit, QuotaUsage, RequestLog
 from core.models.outbound import CircuitState
 from integrations.contract.fields import Field
 from integrations.models import Integration
@@ -56,6 +56,19 @@ def all_integrations() -> QuerySet[Integration]:
     circuit = Circuit.objects.filter(integration_id=OuterRef("pk")).values("state")[:1]
     rows = with_owner(Integration.objects.defer("credentials", "previous_credentials")).select_related("health")
     return rows.annotate(circuit_state=Coalesce(Subquery(circuit), Value(CircuitState.CLOSED.value)))
+
+
+def listed_integrations() -> QuerySet[Integration]:
+    """Return shown_integrations() with their last call and what is used of their quota, for lists: still one statement."""
+    calls = RequestLog.objects.filter(integration_id=OuterRef("pk")).order_by("-id")
+    used = QuotaUsage.objects.filter(integration_id=OuterRef("pk"), window_seconds=OuterRef("quota_window_seconds"))
+    used = used.order_by("-window_start")
+    return shown_integrations().annotate(
+        last_call_at=Subquery(calls.values("started_at")[:1]),
+        last_call_outcome=Subquery(calls.values("outcome")[:1]),
+        quota_used=Subquery(used.values("used")[:1]),
+        quota_window_start=Subquery(used.values("window_start")[:1]),
+    )
 
 
 def shown_integrations() -> QuerySet[Integration]:
