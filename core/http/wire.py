@@ -143,9 +143,9 @@ class _DeadlineIO(socket.SocketIO):
         if count and self.wire.first_byte is None:
             self.wire.first_byte = monotonic()
         if self.head_left is not None:
-            if not count:  # http.client takes a head that was cut off for a whole one
+            if not count and self.head_left < MAX_HEAD_BYTES:  # http.client takes a head that was cut off for a whole one
                 raise IncompleteRead(b"")
-            self.head_left -= count
+            self.head_left -= count or 0
             if self.head_left < 0:
                 raise HeadTooLargeError("more than the headers may take")
         return count
