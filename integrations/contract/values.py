@@ -37,6 +37,7 @@ def validate_values(
     secret_fields = [field for field in connector.fields if field.secret]
     given_config = _object(CONFIG, config, errors)
     given = _object(CREDENTIALS, credentials, errors)
+    _raise(errors)
     _refuse_unknown(CONFIG, given_config, open_fields, secret_fields, CREDENTIALS, errors)
     _refuse_unknown(CREDENTIALS, given, secret_fields, open_fields, CONFIG, errors)
     clean_config = _checked(CONFIG, open_fields, _current(open_fields, given_config, stored_config), {}, errors, partial=partial)
@@ -65,6 +66,7 @@ def validate_options(
         raise InvalidInput.of(DESTINATION, f"{connector.title} takes no events; choose an integration that does.", code="no_destination")
     errors: dict[str, list[str]] = {}
     given = _object(DESTINATION, options, errors)
+    _raise(errors)
     _refuse_unknown(DESTINATION, given, connector.destination_fields, (), "", errors)
     clean = _checked(DESTINATION, connector.destination_fields, given, config or {}, errors, partial=partial)
     if not errors and not partial:

@@ -110,7 +110,9 @@ class HttpConnector(Checker, GatewayTarget, HttpDestination, CallDestination):
         # SOAP 1.1 sends faults with 500; their text says more than the status
         reply = self.door.request("POST", url, headers=headers, body=envelope, expected={*expected, 500}, repeatable=True)
         if reply.status == 500 and 500 not in expected and not is_fault(reply.body):
-            raise BadAnswer("The service answered 500 Internal Server Error. Read its log.", status_code=500, body=reply.body[:1000])
+            raise BadAnswer(
+                "The service answered 500 Internal Server Error. Read its log.", status_code=500, body=self.shown(reply.text()).encode()
+            )
         return reply
 
     @classmethod
@@ -153,7 +155,9 @@ class HttpConnector(Checker, GatewayTarget, HttpDestination, CallDestination):
         if (outcome := self.judge(answer)) is not None:
             return outcome
         if reply.status >= 300:
-            raise BadAnswer(f"The service answered {reply.status}. Read its log.", status_code=reply.status, body=reply.body[:1000])
+            raise BadAnswer(
+                f"The service answered {reply.status}. Read its log.", status_code=reply.status, body=self.shown(reply.text()).encode()
+            )
         return Outcome(ok=True, status=reply.status)
 
     def _request(self, event: OutgoingEvent, options: Mapping[str, Any]) -> Outgoing:

@@ -11,6 +11,7 @@ from defusedxml.ElementTree import fromstring
 
 from core.errors import InvalidInput
 from core.http.guard import clean_url
+from core.http.prepare import check_path
 from integrations.auth import auth_errors
 from integrations.connectors.http.fields import Style
 from integrations.connectors.http.paths import compiled
@@ -78,12 +79,11 @@ def _check_errors(config: Mapping[str, Any]) -> Errors:
 
 
 def _path_error(base_url: str, path: str) -> str:
-    if any(part in {".", ".."} for part in path.lower().replace("%2e", ".").split("/")):
-        return "must not climb with . or ..; write the path out."
     try:
+        check_path(path)
         clean_url(join(base_url, path), "path")
     except InvalidInput as error:
-        return error.fields["path"][0]
+        return next(iter(error.fields.values()))[0]
     return ""
 
 
