@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 from django.contrib import messages
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 
 from access.admin_base import show
@@ -54,6 +53,7 @@ def sign_in_buttons(pages: PortalAdmin) -> list[Button]:
             _disconnect,
             _is_connected,
             confirm="Disconnect it? Its calls fail until it is connected again.",
+            calls_out=True,
         ),
     ]
 
@@ -92,15 +92,10 @@ def _words(status: GrantStatus, *, by_hand: bool) -> str:
 
 def _disconnect(request: HttpRequest, integration: Integration) -> HttpResponseBase:
     tokens = connect.disconnect(integration)
-
-    def tell() -> None:
-        trouble = connect.tell_provider(integration, tokens)
-        if trouble:
-            messages.warning(request, f"{integration.name} is disconnected here, but {trouble}")
-        else:
-            messages.success(request, f"{integration.name} is disconnected; its tokens are forgotten.")
-
-    transaction.on_commit(tell)
+    if trouble := connect.tell_provider(integration, tokens):
+        messages.warning(request, f"{integration.name} is disconnected here, but {trouble}")
+    else:
+        messages.success(request, f"{integration.name} is disconnected; its tokens are forgotten.")
     return HttpResponseRedirect(show.admin_url(Integration, "change", integration.pk))
 
 

@@ -77,6 +77,8 @@ def ask(holder: Holder, request: FormRequest) -> TokenAnswer:
         if error.status_code is None or error.status_code >= 500:
             raise _named(holder, error) from None
         raise refused(holder, parse_refusal(error.body), error.status_code) from None
+    except SignInFailed:  # what the door makes of a 401
+        raise refused(holder, Refusal("invalid_client")) from None
     except OutboundError as error:
         raise _named(holder, error) from None
     try:

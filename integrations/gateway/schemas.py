@@ -1,0 +1,99 @@
+"""JSON Schemas of parameters and bodies: which may be stored, and checking values against them in linear time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from itertools import islice
+from typing import Any
+
+import jsonschema_rs
+
+from core.errors import InvalidInput
+
+MAX_BYTES = 32 * 1024
+MAX_DEPTH = 20
+MAX_PARAMETERS = 100
+_PATTERN_BYTES = 100_000
+_MAX_ERRORS = 20
+_MAX_SENTENCE = 300
+# a reference could fetch from elsewhere, or make a small schema take hours
+_REFUSED = frozenset({"$ref", "$dynamicRef", "$recursiveRef", "$id", "$anchor", "$dynamicAnchor", "$vocabulary"})
+_DRAFT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def check_schema(schema: Any, field: str) -> dict[str, Any]:
+    """Return a schema that may be stored; raises InvalidInput on `field`."""
+    if not isinstance(schema, dict):
+        raise InvalidInput.of(field, "must be a JSON Schema: a JSON object.")
+    try:
+        text = json.dumps(schema, allow_nan=False)
+    except (ValueError, RecursionError):
+        raise InvalidInput.of(field, "can't be stored: it is nested too deeply, or holds NaN or infinity.") from None
+    if len(text) > MAX_BYTES:
+        raise InvalidInput.of(field, f"has {len(text)} bytes; at most {MAX_BYTES} are allowed.")
+    for depth, name in _names(schema):
+        if depth > MAX_DEPTH:
+            raise InvalidInput.of(field, f"is nested more than {MAX_DEPTH} levels deep.")
+        if name in _REFUSED:
+            raise InvalidInput.of(field, f"must not use {name}; write what it refers to in its place.")
+    if schema.get("$schema", _DRAFT) != _DRAFT:
+        raise InvalidInput.of(field, f"is read as JSON Schema 2020-12; leave $schema out, or set it to {_DRAFT}.")
+    try:
+        _compiled(text)
+    except (ValueError, jsonschema_rs.ReferencingError) as error:
+        message = getattr(error, "message", "") or str(error)
+        raise InvalidInput.of(field, f"is no valid JSON Schema: {' '.join(message.split())[:_MAX_SENTENCE]}") from None
+    return schema
+
+
+def check_parameters_schema(schema: Any, path_names: list[str], field: str = "parameters") -> dict[str, Any]:
+    """Return the schema of an endpoint's parameters: an object, in which every path parameter is declared and required."""
+    checked = check_schema(schema, field)
+    if checked.get("type", "object") != "object":
+        raise InvalidInput.of(field, 'must have the type "object": its properties are the parameters.')
+    properties, required = checked.get("properties", {}), checked.get("required", [])
+    if not isinstance(properties, dict) or len(properties) > MAX_PARAMETERS:
+        raise InvalidInput.of(field, f"declares its parameters as properties, at most {MAX_PARAMETERS}.")
+    for name in path_names:
+        if name not in properties:
+            raise InvalidInput.of(field, f"{{{name}}} stands in the path, but is not among the properties.")
+        if name not in required:
+            raise InvalidInput.of(field, f"{{{name}}} stands in the path, so it must be listed under required.")
+    for name in properties:
+        if not name or len(name) > 100 or not name.isprintable():
+            raise InvalidInput.of(field, f"{name[:100]!r} can't be a parameter's name.")
+    return checked
+
+
+def check_value(schema: Mapping[str, Any], value: Any, field: str) -> None:
+    """Raise InvalidInput on `field` and below unless the value fits the schema."""
+    validator = _compiled(json.dumps(schema))
+    try:
+        found = list(islice(validator.iter_errors(value), _MAX_ERRORS))
+    except ValueError:  # nested too deeply, or half a character
+        raise InvalidInput.of(field, "can't be checked: it is nested too deeply, or holds a lone surrogate.") from None
+    errors: dict[str, list[str]] = {}
+    for error in found:
+        path = ".".join([field, *map(str, error.instance_path)])
+        errors.setdefault(path, []).append(error.message[:_MAX_SENTENCE])
+    if errors:
+        raise InvalidInput(" ".join(f"{path}: {sentences[0]}" for path, sentences in errors.items()), fields=errors)
+
+
+@lru_cache(maxsize=512)
+def _compiled(text: str) -> jsonschema_rs.Draft202012Validator:
+    options = jsonschema_rs.RegexOptions(size_limit=_PATTERN_BYTES)
+    return jsonschema_rs.Draft202012Validator(json.loads(text), validate_formats=True, pattern_options=options, offline=True)
+
+
+def _names(value: Any, depth: int = 0) -> Iterator[tuple[int, str]]:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield depth, name
+            yield from _names(inner, depth + 1)
+    elif isinstance(value, list):
+        for inner in value:
+            yield depth, ""
+            yield from _names(inner, depth + 1)
