@@ -15,6 +15,7 @@ from django.utils.crypto import salted_hmac
 from core.http.door import Auth, NoAuth, Outgoing
 from integrations.contract.connector import ExtraHeaders
 from integrations.contract.fields import Field, FieldKind
+from integrations.contract.headers import name_error
 from integrations.contract.signin import ClientAuth, OAuthApp, OAuthFlow
 
 
@@ -82,6 +83,8 @@ def configured_auth(config: Mapping[str, Any], credentials: Mapping[str, Any]) -
 def auth_errors(config: Mapping[str, Any], credentials: Mapping[str, Any]) -> dict[str, list[str]]:
     """Return what is wrong with the values of AUTH_FIELDS beyond their own rules, by field."""
     kind = config.get("auth")
+    if kind == AuthKind.API_KEY and config["api_key_in"] == Place.HEADER and (sentence := name_error(config["api_key_name"])):
+        return {"api_key_name": [sentence]}
     if kind == AuthKind.OAUTH2_CLIENT_CREDENTIALS and not credentials.get("oauth_client_secret"):
         return {"oauth_client_secret": ["is required: nobody else proves who the portal is."]}
     return {}
@@ -126,8 +129,9 @@ def oauth_app(config: Mapping[str, Any], credentials: Mapping[str, Any]) -> OAut
 class _StaticAuth:
     """Credentials that stay as they are: nothing helps when they are refused but new ones."""
 
-    def __init__(self, *secrets: str) -> None:
+    def __init__(self, *secrets: str, place: str = "") -> None:
         self._secrets = [secret for secret in secrets if secret]
+        self._place = place
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
@@ -138,7 +142,7 @@ class _StaticAuth:
 
     def fingerprint(self) -> str:
         """Return a keyed hash of the credentials."""
-        return _keyed("\0".join([type(self).__name__, *self._secrets]))
+        return _keyed("\0".join([type(self).__name__, self._place, *self._secrets]))
 
     def refused(self) -> bool:
         """Say that nothing can be done."""
@@ -166,7 +170,7 @@ class HeaderAuth(_StaticAuth):
     """A token in a header, after a word where the service wants one."""
 
     def __init__(self, name: str, value: str, word: str = "") -> None:
-        super().__init__(value)
+        super().__init__(value, place=f"{name}: {word}")
         self._name, self._value = name, f"{word} {value}" if word else value
 
     def apply(self, request: Outgoing) -> None:
@@ -178,7 +182,7 @@ class QueryAuth(_StaticAuth):
     """A key in the query of the address."""
 
     def __init__(self, name: str, value: str) -> None:
-        super().__init__(value)
+        super().__init__(value, place=name)
         self._name, self._value = name, value
 
     def apply(self, request: Outgoing) -> None:
