@@ -90,7 +90,7 @@ class _DeclaredField(forms.Field):
         """Compare what was shown with what was sent; an empty secret is no change."""
         if self.declared.secret:
             return data not in (None, "", [])
-        return bool(super().has_changed(self.prepare_value(initial), data))
+        return bool(super().has_changed(list(initial) if isinstance(initial, tuple) else initial, data))
 
 
 def _form_field(field: Field, stored: Mapping[str, Any], has_secret: bool, prefix: str) -> forms.Field:
