@@ -289,7 +289,8 @@ LOGGING: dict[str, Any] = {
         "django.request": {"level": "ERROR"},
         "django.security.DisallowedHost": {"level": "CRITICAL"},
         "django-q": {"level": "WARNING"},
-        **{name: {"level": "WARNING"} for name in ("aiohttp.access", "asyncio", "axes", "urllib3")},
+        **{name: {"level": "WARNING"} for name in ("aiohttp.access", "asyncio", "axes")},
+        "urllib3": {"level": "CRITICAL"},  # its warnings quote what services sent, as it came
     },
 }
 UNKNOWN_SETTINGS = ENV.unknown(_ENV_FILE)  # last, when all others have been asked for

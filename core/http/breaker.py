@@ -16,7 +16,6 @@ from typing import Any, cast
 from django.db.models import Case, F, Field, Q, Value, When
 from django.utils import timezone
 
-from core.http import pauses
 from core.http.door import CircuitOpen, Terms
 from core.models import Circuit
 from core.models.outbound import CircuitState
@@ -59,11 +58,10 @@ def state(integration_id: uuid.UUID) -> BreakerState:
 
 
 def reset(integration_id: uuid.UUID) -> bool:
-    """Close the breaker, forget its failures and end a pause; says whether the breaker had anything to forget.
+    """Close the breaker and forget its failures; says whether there was anything to forget.
 
-    A probe under way no longer decides anything. Whoever calls this writes the audit entry.
+    A probe under way no longer decides anything. Whoever calls this writes the audit entry, and ends a pause (core/http/pauses.py).
     """
-    pauses.forget(integration_id)
     changed = Circuit.objects.filter(~Q(state=CircuitState.CLOSED) | Q(failures__gt=0), integration_id=integration_id)
     return changed.update(**_closed(timezone.now())) > 0
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from django.db import transaction
@@ -30,7 +30,7 @@ class Entry:
 
     outcome: CallOutcome
     attempt: int = 1
-    answered: Answered | None = None
+    answered: Answered | None = field(default=None, repr=False)
     error_class: str = ""
     error: str = ""
     retry_after: float | None = None

@@ -53,7 +53,7 @@ class _Call:
     """One call on its way."""
 
     request: Outgoing
-    url: str
+    url: str = field(repr=False)
     expected: Collection[int]
     cache_seconds: int
     tries: int
@@ -66,7 +66,7 @@ class _Call:
     repeated: int = 0
     signed_anew: bool = False
     signed: Outgoing = field(default_factory=lambda: Outgoing("", ""))
-    signed_url: str = ""
+    signed_url: str = field(default="", repr=False)
 
     def wait(self, seconds: float) -> bool:
         """Sleep, if so long a wait is slept through; says whether."""
@@ -173,6 +173,7 @@ class Door:
             if not isinstance(self.auth, NoAuth):
                 breaker.peek(self.terms)  # no token is fetched for a call that is refused anyway
                 self.auth.apply(signed)
+                signed.method, signed.url = call.request.method, call.request.url  # where to is the caller's
                 prepare.check(signed)
                 signed.headers["Accept-Encoding"] = defaults["Accept-Encoding"]
                 call.signed_url = prepare.target_url(call.request.url, signed.params)

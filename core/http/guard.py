@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import SplitResult, quote, urlsplit
 
 import idna
@@ -31,7 +31,7 @@ _LOOPBACKS = (ipaddress.IPv4Address("127.0.0.1"), ipaddress.IPv6Address("::1"))
 class ParsedTarget:
     """A checked URL: `url` in plain ASCII as it will be requested; `address` when the host is a literal IP address."""
 
-    url: str
+    url: str = field(repr=False)
     scheme: str
     host: str
     port: int

@@ -37,7 +37,7 @@ def asked_wait(status: int, headers: Mapping[str, str], now: datetime | None = N
 
 def backoff(attempt: int) -> float:
     """Return the seconds to wait after the failed try `attempt` (from 1): doubling, with jitter."""
-    whole = min(FIRST_BACKOFF_SECONDS * 2.0 ** (attempt - 1), LONGEST_BACKOFF_SECONDS)
+    whole = min(FIRST_BACKOFF_SECONDS * 2.0 ** min(attempt - 1, 10), LONGEST_BACKOFF_SECONDS)
     return whole * random.uniform(0.5, 1.0)  # noqa: S311 - spreads retries, protects nothing
 
 
