@@ -16,6 +16,9 @@ from access.models import ApiKey
 from access.principals import Principal, principal
 from access.selectors import visible
 from core import metrics
+from integrations.admin.health import standing
+from integrations.health import report as integration_health
+from integrations.models import IntegrationHealth
 from repoguard import health
 from webhooks.admin.deliveries import TONES
 from webhooks.admin.health import health as webhook_health
@@ -60,6 +63,7 @@ def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "chart": chart,
         "legend": [(status.value, status.label, chart.totals[status.value]) for status in reversed(_ORDER)],
         "troubled": _troubled(hooks),
+        "integrations": _integrations(who),
         "failures": _failures(who),
         "has_webhook": any_hook is not None,
         "has_key": any_key is not None,
@@ -107,6 +111,19 @@ def _troubled(hooks: QuerySet[Webhook]) -> list[dict[str, Any]]:
     rows = hooks.filter(Q(state__failing_since__isnull=False) | held(timezone.now(), "state__")).order_by("state__enabled", "-id")
     found = [(hook, webhook_health(hook, hook.state)) for hook in rows[:TROUBLED_SHOWN]]
     return [{"hook": hook, "health": seen, "url": show.admin_url(Webhook, "change", hook.pk)} for hook, seen in found]
+
+
+def _integrations(who: Principal) -> dict[str, Any] | None:
+    """Return how many integrations stand how, and those that need somebody; None where there is none."""
+    counts = integration_health.states(who)
+    if not any(counts.values()):
+        return None
+    found = [(row, standing(row)) for row in integration_health.troubled(who, TROUBLED_SHOWN)]
+    return {
+        "counts": counts,
+        "url": show.admin_url(IntegrationHealth, "changelist"),
+        "troubled": [{"row": row, "health": seen, "url": show.admin_url(IntegrationHealth, "change", row.pk)} for row, seen in found],
+    }
 
 
 def _failures(who: Principal) -> list[dict[str, Any]]:

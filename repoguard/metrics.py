@@ -27,6 +27,7 @@ from core.models import Worker
 from core.models.work import WorkState
 from core.work import WORKER_KIND
 from repoguard import __version__
+from repoguard.metrics_integrations import integration_metrics
 from webhooks.backlog import backlog, webhooks_by_status
 from webhooks.choices import DeliveryStatus
 from webhooks.engine.store import WORKER_KIND as DRAIN_KIND
@@ -73,6 +74,7 @@ class DatabaseCollector(Collector):
         yield _gauge("repoguard_workers_live", "Workers with a fresh heartbeat, by kind.", "kind", _live_workers())
         yield _gauge("repoguard_queue_messages", "Messages in a cluster's queue.", "cluster", queue.backlog())
         yield _work_rows()
+        yield from integration_metrics()
         yield _build_info()
 
 

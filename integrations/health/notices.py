@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from core import bus, runtime
 from core.bus import Announcement
+from core.http.limits import window_start
 from core.models import QuotaUsage
 from integrations.choices import Status
 from integrations.health import announce
@@ -78,11 +79,6 @@ def step_of(expires_at: datetime, now: datetime, steps: Sequence[int]) -> int:
     """Return the step that an expiry has reached: the smallest that is not less than the time left."""
     left = expires_at - now
     return next((step for step in steps if left <= timedelta(days=step)), steps[-1])
-
-
-def window_start(now: datetime, seconds: int) -> datetime:
-    """Return when the quota window began that `now` is in."""
-    return datetime.fromtimestamp(int(now.timestamp()) // seconds * seconds, UTC)
 
 
 def _active() -> QuerySet[Integration]:

@@ -27,6 +27,10 @@ class IntegrationHealth(models.Model):
     expiry_warned_for = models.DateTimeField(null=True, blank=True, help_text="Expiry date of credentials that was warned about.")
     expiry_warned_days = models.PositiveSmallIntegerField(null=True, blank=True, help_text="At how many days before.")
 
+    class Meta:
+        verbose_name = "health of an integration"
+        verbose_name_plural = "health of integrations"
+
     def __str__(self) -> str:
         return f"{self.integration_id}: {self.state}"
 

@@ -62,10 +62,3 @@ def test_it_never_becomes_unhealthy_by_a_success_nor_well_by_a_failure(story):
             assert after != UNHEALTHY
         if kind in "xb" and before == UNHEALTHY:
             assert after == UNHEALTHY
-
-
-@given(st.text(alphabet=".x", max_size=40))
-def test_alternating_checks_change_nothing_for_good(story):
-    states = _play(story.replace("xxx", "x.x").replace("..", ".x") or ".")
-    changes = sum(a != b for a, b in zip(states, states[1:], strict=False))
-    assert changes <= len(story) // 2 + 1

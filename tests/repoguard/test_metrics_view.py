@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from core import housekeeping, leases, metrics
 from core.models import Housekeeping, Worker
 from core.models.work import WorkState
+from integrations.models import HealthDay, Integration, IntegrationHealth
 from repoguard import __version__
 from repoguard import metrics as view
 from tests.factories import EventFactory, WebhookFactory
@@ -198,9 +199,16 @@ def test_the_running_release_is_named(scrape):
     assert project["project"]["version"] == __version__
 
 
+def _checked_integration() -> None:
+    row = Integration.objects.create(name="api", type="http", category="monitoring")
+    IntegrationHealth.objects.create(integration=row, state="healthy")
+    HealthDay.objects.create(integration=row, day=timezone.now().date() - timedelta(days=1), checks=10)
+
+
 def test_the_number_of_statements_is_constant(client):
     counts = []
     _hook(pending_count=1, enabled=False)
+    _checked_integration()
     for _ in range(2):
         with CaptureQueriesContext(connection) as queries:
             client.get("/metrics")
@@ -208,8 +216,9 @@ def test_the_number_of_statements_is_constant(client):
         for _hook_number in range(5):
             hook = _hook(10, pending_count=1)
             DueHint.objects.create(webhook_id=hook.id, due_at=timezone.now())
+            _checked_integration()
         metrics.add({("repoguard_deliveries_total", metrics.labels(outcome="success")): 1})
-    assert counts[0] == counts[1] <= 11
+    assert counts[0] == counts[1] <= 14
     for query in queries.captured_queries:
         assert "webhooks_webhookdelivery" not in query["sql"] or "LIMIT" in query["sql"], "a log was counted"
 
@@ -285,7 +294,8 @@ def test_the_handbook_names_every_metric_and_job(scrape):
     text = (Path(django_settings.BASE_DIR) / "docs" / "monitoring.md").read_text(encoding="utf-8")
     documented = set(re.findall(r"^\| `(repoguard_\w+)` \|", text, re.MULTILINE))
     metrics.add({("repoguard_delivery_attempts_total", metrics.labels(outcome="retry", error_class="dns")): 1})
+    _checked_integration()
     served = {re.sub(r"_(bucket|count|sum)$", "", name) for name, _ in scrape()}
     assert documented == served
-    jobs = set(re.findall(r"^\| `((?:access|core|webhooks)\.\w+)` \|", text, re.MULTILINE))
+    jobs = set(re.findall(r"^\| `((?:access|core|integrations|webhooks)\.\w+)` \|", text, re.MULTILINE))
     assert jobs == {job.name for job in housekeeping.jobs()}

@@ -1,0 +1,184 @@
+"""Health of integrations in the admin: who needs a look, and one page for each with its charts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.db.models import Case, IntegerField, QuerySet, Value, When
+from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from access.admin_base import show
+from access.admin_base.base import PortalAdmin
+from access.admin_base.filters import choice_filter
+from integrations.admin.health_charts import availability_chart, latest_bars, milliseconds, response_chart
+from integrations.choices import Criticality, HealthState, Status
+from integrations.health.report import DEFAULT_DAYS, Report, is_checked, recent_failures, report_of
+from integrations.models import HealthSample, Integration, IntegrationHealth
+
+TONES = {HealthState.HEALTHY: show.GOOD, HealthState.DEGRADED: show.WARN, HealthState.UNHEALTHY: show.BAD, HealthState.UNKNOWN: show.INFO}
+WORDS = {
+    HealthState.HEALTHY: "healthy",
+    HealthState.DEGRADED: "slow",
+    HealthState.UNHEALTHY: "unhealthy",
+    HealthState.UNKNOWN: "not checked yet",
+}
+LATEST, TABLE_DAYS = 96, 14
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A word, its tone, and what there is to say about it."""
+
+    word: str
+    tone: str
+    sentence: str
+
+
+def standing(health: IntegrationHealth) -> Standing:
+    """Return how an integration stands; its row must be loaded with it."""
+    integration, state = health.integration, HealthState(health.state)
+    if integration.status != Status.ACTIVE:
+        return Standing("inactive", show.QUIET, "It is switched off, so it is not checked. Activate it to have it checked again.")
+    if not is_checked(integration) and state == HealthState.UNKNOWN:
+        return Standing("not checkable", show.QUIET, "Its connector has no connection test, so nothing is known of its health.")
+    sentences = {
+        HealthState.HEALTHY: "The last checks succeeded.",
+        HealthState.DEGRADED: f"It answers, but slower than its target of {milliseconds(integration.sla_response_ms)}.",
+        HealthState.UNHEALTHY: f"{_failures(health)} {health.last_error}",
+        HealthState.UNKNOWN: "It has not been checked yet; the first check comes within a minute or two.",
+    }
+    if state in (HealthState.HEALTHY, HealthState.UNKNOWN) and health.consecutive_failures:
+        return Standing(WORDS[state], show.WARN, f"{_failures(health)} {health.last_error}")
+    return Standing(WORDS[state], TONES[state], sentences[state].strip())
+
+
+def _failures(health: IntegrationHealth) -> str:
+    number = health.consecutive_failures
+    return (
+        f"{number} checks in a row failed." if number > 1 else "The last check failed." if number else "It was down until the last check."
+    )
+
+
+@admin.register(IntegrationHealth)
+class HealthAdmin(PortalAdmin):
+    """Where every integration stands; the rows that need somebody come first."""
+
+    owner_path = "integration__owner_id"
+    read_only = True
+    list_display = ("shown_name", "shown_state", "shown_since", "shown_last", "shown_criticality", "shown_owner", "shown_error")
+    list_filter = (
+        choice_filter("state", "state", HealthState.choices),
+        choice_filter("integration__criticality", "criticality", Criticality.choices, "criticality"),
+    )
+    search_fields = ("integration__name",)
+    search_help_text = "name of the integration"
+    sortable_by = ()
+
+    def rows(self, request: HttpRequest) -> QuerySet[IntegrationHealth]:
+        """Return the health rows with their integrations, never their credentials."""
+        order = (HealthState.UNHEALTHY, HealthState.DEGRADED, HealthState.UNKNOWN, HealthState.HEALTHY)
+        rank = Case(
+            *(When(integration__status=Status.ACTIVE, state=state, then=Value(place)) for place, state in enumerate(order)),
+            default=Value(len(order)),
+            output_field=IntegerField(),
+        )
+        rows = IntegrationHealth.objects.select_related("integration__owner__user", "integration__owner__team")
+        return rows.defer("integration__credentials", "integration__previous_credentials").annotate(rank=rank)
+
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+        """Return those in trouble first."""
+        return ("rank", "integration__name", "pk")
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show the health of one integration."""
+        health = self.get_object(request, unquote(object_id))
+        if health is None:
+            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[no-any-return]
+        if request.method == "POST" or not self.has_view_permission(request, health):
+            raise PermissionDenied
+        integration = health.integration
+        return self.page(request, "portal/integration_health.html", "Health", subtitle=integration.name, **_context(health, integration))
+
+    # --- Columns ---
+
+    @admin.display(description="integration")
+    def shown_name(self, health: IntegrationHealth) -> str:
+        """Return its name."""
+        return health.integration.name
+
+    @admin.display(description="state")
+    def shown_state(self, health: IntegrationHealth) -> SafeString:
+        """Return how it stands."""
+        found = standing(health)
+        return show.badge(found.word, found.tone, found.sentence)
+
+    @admin.display(description="since")
+    def shown_since(self, health: IntegrationHealth) -> SafeString:
+        """Return since when."""
+        return show.moment(health.since)
+
+    @admin.display(description="last check")
+    def shown_last(self, health: IntegrationHealth) -> SafeString:
+        """Return when it was last checked."""
+        return show.moment(health.last_checked_at)
+
+    @admin.display(description="criticality")
+    def shown_criticality(self, health: IntegrationHealth) -> str:
+        """Return how much depends on it."""
+        return str(Criticality(health.integration.criticality).label)
+
+    @admin.display(description="owner")
+    def shown_owner(self, health: IntegrationHealth) -> str:
+        """Return whose it is."""
+        return str(health.integration.owner) if health.integration.owner else "the admins"
+
+    @admin.display(description="what is wrong")
+    def shown_error(self, health: IntegrationHealth) -> SafeString:
+        """Return the last error."""
+        if not health.last_error:
+            return show.NOTHING
+        text = health.last_error if len(health.last_error) <= 90 else f"{health.last_error[:89]}…"
+        return format_html('<span title="{}">{}</span>', health.last_error, text)
+
+
+def _context(health: IntegrationHealth, integration: Integration) -> dict[str, Any]:
+    report = report_of(integration, DEFAULT_DAYS)
+    latest = list(HealthSample.objects.filter(integration=integration).order_by("-id")[:LATEST])
+    return {
+        "health": health,
+        "integration": integration,
+        "standing": standing(health),
+        "report": report,
+        "sums": _sums(report),
+        "days": [_row(day, integration) for day in report.days[:TABLE_DAYS]],
+        "response_chart": response_chart(report.days, integration.sla_response_ms),
+        "availability_chart": availability_chart(report.days, integration.sla_availability),
+        "latest": latest_bars(latest),
+        "failures": recent_failures(integration.id, 12),
+        "integration_url": _integration_url(integration),
+    }
+
+
+def _sums(report: Report) -> dict[str, Any]:
+    total, target = report.total, report.integration.sla_availability
+    return {"availability": total.availability, "met": total.available_enough(target), "budget": report.budget, "checks": total.checks}
+
+
+def _row(day: Any, integration: Integration) -> dict[str, Any]:
+    return {
+        "day": day,
+        "availability_met": day.available_enough(integration.sla_availability),
+        "response_met": day.fast_enough(integration.sla_response_ms),
+    }
+
+
+def _integration_url(integration: Integration) -> str:
+    return show.admin_url(Integration, "change", integration.pk) if Integration in admin.site._registry else ""
