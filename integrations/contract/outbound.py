@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -47,6 +48,13 @@ class DestinationAnswer:
     status: int
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
+
+    def json(self) -> Any:
+        """Return the parsed body, None where it is no JSON, or was cut off."""
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            return None
 
 
 @dataclass(frozen=True)

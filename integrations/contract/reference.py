@@ -49,4 +49,4 @@ def _words(field: Field) -> str:
         parts.append(f"Default: `{shown}`.")
     if field.link:
         parts.append(f"[Where to find it]({field.link}).")
-    return " ".join(part for part in parts if part).replace("|", "\\|").replace("\n", " ")
+    return " ".join(part for part in parts if part).replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")

@@ -23,7 +23,7 @@ _REST, _GRAPHQL, _SOAP = (("kind", (style.value,)) for style in Style)
 HTTP_FIELDS: tuple[Field, ...] = (
     Field("base_url", "Address", FieldKind.URL, required=True, placeholder="https://api.example.com/v1",
           help="Of the service, or of its one endpoint for GraphQL and SOAP. Paths are appended to it."),
-    Field("kind", "Speaks", FieldKind.CHOICE, choices=tuple(Style.choices), default=Style.REST.value),
+    Field("kind", "Protocol", FieldKind.CHOICE, choices=tuple(Style.choices), default=Style.REST.value),
     Field("health_method", "Method of the check", FieldKind.CHOICE, choices=(("GET", "GET"), ("HEAD", "HEAD"), ("POST", "POST")),
           default="GET", only_if=_REST),
     Field("health_path", "Path of the check", max_length=1000, pattern=_PATH, placeholder="/health",
