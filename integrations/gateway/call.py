@@ -51,10 +51,10 @@ class FreeCall:
 @dataclass(frozen=True)
 class _Call:
     method: str
-    url: str
-    query: list[tuple[str, str]]
-    headers: dict[str, str]
-    body: bytes | None
+    url: str = field(repr=False)
+    query: list[tuple[str, str]] = field(repr=False)
+    headers: dict[str, str] = field(repr=False)
+    body: bytes | None = field(repr=False)
     endpoint: str = ""
     cache_seconds: int = 0
 

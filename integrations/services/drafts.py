@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -32,7 +33,7 @@ class Draft:
     connector: type[Connector]
     plain: Mapping[str, Any]
     config: Values | None = None
-    credentials: Values | None = None
+    credentials: Values | None = dataclasses.field(default=None, repr=False)
     changed_secrets: tuple[str, ...] = ()
     moved: str = ""
 

@@ -145,6 +145,7 @@ def test_a_misspelt_name_in_the_env_file_is_a_warning(tmp_path: Path, command: l
     assert done.returncode == (0 if command == ["prepare"] else 2)
 
 
+@pytest.mark.django_db
 def test_a_local_installation_is_not_told_what_only_https_can_mend() -> None:
     messages = [message for message in run_checks(include_deployment_checks=True) if not message.is_silenced()]
     assert [message.id for message in messages if (message.id or "").startswith("security.")] == []

@@ -213,3 +213,9 @@ def test_attempts_and_deliveries_are_counted(store: Store) -> None:
     assert sum(value for (name, _), value in grown.items() if name == aftermath.DELIVERIES) == 2
     assert sum(value for (name, _), value in grown.items() if name == aftermath.LATENCY + "_bucket") == 1
     assert sum(value for (name, _), value in grown.items() if name == aftermath.DURATION + "_bucket") == 3
+
+
+def test_an_answer_that_repeats_the_webhooks_headers_is_kept_without_them(store: Store) -> None:
+    made = hook(headers={"X-Partner": "q8c1f0ffee", "X-Stage": "prod"})
+    send(store, made, reply(400, body=b'{"you sent": ["q8c1f0ffee", "cThjMWYwZmZlZQ==", "prod"]}'))
+    assert DeliveryAttempt.objects.get().response_body == '{"you sent": ["***", "***", "prod"]}'

@@ -17,10 +17,11 @@ from access.choices import AuditVerb
 from core import metrics, redact
 from core.bus import publish
 from core.event_types import catalogue
+from core.http.masking import Mask
 from core.ids import uuid7
 from webhooks.choices import DeliveryStatus, InactiveReason, Outcome, WebhookStatus
 from webhooks.engine.standing import Standing
-from webhooks.engine.types import Result
+from webhooks.engine.types import Result, Target
 from webhooks.models import Webhook, WebhookState
 
 logger = logging.getLogger(__name__)
@@ -28,6 +29,8 @@ ATTEMPTS = "repoguard_delivery_attempts_total"
 DELIVERIES = "repoguard_deliveries_total"
 LATENCY = "repoguard_delivery_latency_seconds"
 DURATION = "repoguard_attempt_duration_seconds"
+# a shorter header (1, yes, prod) is no secret, and would blot out half an answer
+_SHORTEST_SECRET = 6
 
 
 _STATUS = {Outcome.SUCCESS: DeliveryStatus.SUCCESS.value, Outcome.FAILED: DeliveryStatus.FAILED.value}
@@ -73,7 +76,7 @@ def attempt_values(result: Result) -> dict[str, Any]:
         "request_headers": result.request_headers,
         "status_code": answer.status,
         "response_headers": answer.headers,
-        "response_body": redact.body(answer.body.decode("utf-8", "replace").replace("\x00", "\N{SYMBOL FOR NULL}")) if answer.body else "",
+        "response_body": _shown_body(claimed.target, answer.body) if answer.body else "",
         "response_truncated": answer.truncated,
         "error_class": verdict.error_class.value,
         "error": verdict.error[:500],
@@ -85,6 +88,18 @@ def attempt_values(result: Result) -> dict[str, Any]:
         "next_attempt_at": retry_at(result),
         "template_version": None,
     }
+
+
+def _shown_body(target: Target, body: bytes) -> str:
+    text = body.decode("utf-8", "replace").replace("\x00", "\N{SYMBOL FOR NULL}")
+    # services that repeat what they were sent would otherwise show the webhook's own secrets
+    given = tuple(value for value in target.headers.values() if len(value) >= _SHORTEST_SECRET)
+    return redact.body(_mask(given).known(text) if given else text)
+
+
+@lru_cache(maxsize=256)
+def _mask(secrets: tuple[str, ...]) -> Mask:
+    return Mask(secrets)
 
 
 @lru_cache(maxsize=1024)
