@@ -14,11 +14,13 @@ from access.choices import Role
 APPS = ("access", "core", "integrations", "templates_app", "webhooks", "auth", "axes", "django_q")
 _AUDITED_APPS = ("access", "core", "integrations", "templates_app", "webhooks", "axes")
 # what an integrator changes (own and team rows only), and what it may only look at
-_INTEGRATOR_CHANGES = ("access.apikey", "integrations.repository", "webhooks.webhook")
+_INTEGRATOR_CHANGES = ("access.apikey", "integrations.endpoint", "integrations.integration", "integrations.repository", "webhooks.webhook")
 _INTEGRATOR_VIEWS = (
     "access.apiusage",
     "access.auditentry",
     "core.event",
+    "core.requestlog",
+    "integrations.integrationhealth",
     "webhooks.deliveryattempt",
     "webhooks.webhookdelivery",
     "webhooks.webhookstate",

@@ -65,6 +65,13 @@ _NAVIGATION: list[dict[str, Any]] = [
         _entry("Events", "bolt", "core.event"),
         {"title": "Event types", "icon": "menu_book", "link": reverse_lazy("admin:event_types")},
     ),
+    _group(
+        "Integrations",
+        _entry("Integrations", "hub", "integrations.integration"),
+        _entry("Endpoints", "conversion_path", "integrations.endpoint"),
+        _entry("Health", "monitor_heart", "integrations.integrationhealth"),
+        _entry("Outbound calls", "call_made", "core.requestlog"),
+    ),
     _group("Code", _entry("Repositories", "account_tree", "integrations.repository")),
     _group(
         "Access",

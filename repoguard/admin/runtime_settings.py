@@ -31,10 +31,23 @@ class RuntimeSettingsAdmin(PortalAdmin):
             "Failing webhooks",
             {"fields": ("breaker_failures", "breaker_first_hold_seconds", "breaker_longest_hold_seconds", "disable_after_hours")},
         ),
-        ("Secrets", {"fields": ("secret_overlap_hours",)}),
+        ("Secrets", {"fields": ("secret_overlap_hours", "credentials_overlap_hours", "credentials_warning_days")}),
+        (
+            "Checks of integrations",
+            {"fields": ("check_minutes_critical", "check_minutes_important", "check_minutes_optional", "quota_warning_percent")},
+        ),
         (
             "How long logs are kept",
-            {"fields": ("delivery_retention_days", "event_retention_days", "audit_retention_days", "usage_retention_days")},
+            {
+                "fields": (
+                    "delivery_retention_days",
+                    "event_retention_days",
+                    "audit_retention_days",
+                    "usage_retention_days",
+                    "request_log_retention_days",
+                    "health_retention_days",
+                )
+            },
         ),
     )
 

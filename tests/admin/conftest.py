@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,7 +15,10 @@ from django.utils import timezone
 from access import services as access_services
 from access.models import ApiKey, ApiUsage
 from access.owners import owner_for_user
-from core.models import Housekeeping, Worker
+from core.http import limits
+from core.models import Circuit, Housekeeping, QuotaUsage, RequestLog, Worker
+from integrations.models import HealthDay, HealthSample, Integration, IntegrationHealth
+from integrations.services.integrations import IntegrationValues, create_integration
 from tests.factories import EventFactory, RepositoryFactory
 from webhooks import services
 from webhooks.models import DeliveryAttempt, Webhook, WebhookDelivery
@@ -82,10 +86,63 @@ def make_key(owner: User, name: str = "key") -> ApiKey:
     return key
 
 
+def make_health(owner: User, name: str = "api") -> IntegrationHealth:
+    row = Integration.objects.create(
+        name=name, type="http", category="monitoring", owner=owner_for_user(owner), sla_availability=99.5, sla_response_ms=200
+    )
+    now = timezone.now()
+    for ok, ms in ((True, 90.0), (False, None)):
+        HealthSample.objects.create(integration=row, checked_at=now, ok=ok, response_ms=ms, error="" if ok else EVIL)
+    HealthDay.objects.create(integration=row, day=now.date() - timedelta(days=2), checks=10, failures=1, p50_ms=90, p95_ms=900, p99_ms=950)
+    return IntegrationHealth.objects.create(
+        integration=row, state="unhealthy", since=now, failing_since=now, consecutive_failures=3, last_error=EVIL
+    )
+
+
+def make_integration(owner: User, name: str = "tracker", **values: Any) -> Integration:
+    given = {
+        "name": name,
+        "type": "http",
+        "config": {"base_url": "https://api.example.com/v1", "auth": "bearer", "health_path": f"/{EVIL}"},
+        "credentials": {"token": "very-secret-token"},
+        "owner_id": owner_for_user(owner).id,
+        "purpose": EVIL,
+        "metadata": {"note": EVIL},
+        "quota_limit": 10,
+    } | values
+    row = create_integration(IntegrationValues(**given))
+    QuotaUsage.objects.create(
+        integration_id=row.pk, window_start=limits.window_start(timezone.now(), 3600), window_seconds=3600, used=9, limit=10
+    )
+    Circuit.objects.create(integration_id=row.pk, state="open", failures=7, hold_until=timezone.now(), last_error=EVIL)
+    make_call(row)
+    return row
+
+
+def make_call(integration: Integration, **values: Any) -> RequestLog:
+    given: dict[str, Any] = {
+        "method": "GET",
+        "url": f"https://127.0.0.1/{EVIL}",
+        "outcome": "unexpected",
+        "purpose": "gateway",
+        "endpoint": EVIL,
+        "status_code": 401,
+        "error": EVIL,
+        "request_headers": {"X-Evil": EVIL},
+        "response_headers": {"X-Evil": EVIL},
+        "response_body": EVIL,
+        "started_at": timezone.now(),
+        "duration_ms": 12.0,
+        "actor": EVIL,
+    }
+    return RequestLog.objects.create(integration_id=integration.pk, owner_id=integration.owner_id, **given | values)
+
+
 @pytest.fixture
 def things(alice: User, team: Group) -> SimpleNamespace:
     """One of everything that alice owns, with names that want to run."""
     repository = RepositoryFactory(owner=owner_for_user(alice))
+    integration = make_integration(alice, EVIL)
     webhook = make_webhook(alice, EVIL, headers={"X-Token": "very-secret"}, repositories=[repository], filter={"title": EVIL})
     delivery = make_delivery(webhook)
     return SimpleNamespace(
@@ -93,6 +150,9 @@ def things(alice: User, team: Group) -> SimpleNamespace:
         delivery=delivery,
         event=delivery.event,
         repository=repository,
+        health=make_health(alice, EVIL),
+        integration=integration,
+        call=make_call(integration),
         key=make_key(alice, EVIL),
         team=team,
         worker=Worker.objects.create(kind="deliveries", host=EVIL, pid=1),

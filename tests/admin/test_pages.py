@@ -20,12 +20,15 @@ from django.utils import timezone
 from access.admin_base.base import LogAdmin
 from access.models import AuditEntry
 from core import runtime
-from tests.admin.conftest import EVIL, make_delivery, make_key, make_webhook
+from tests.admin.conftest import EVIL, make_call, make_delivery, make_health, make_integration, make_key, make_webhook
 from tests.factories import RepositoryFactory
 from webhooks.models import WebhookDelivery
 
 OK, NO = 200, 403
 LISTS = {
+    "core_requestlog": (OK, OK, OK),
+    "integrations_integration": (OK, OK, OK),
+    "integrations_integrationhealth": (OK, OK, OK),
     "webhooks_webhook": (OK, OK, OK),
     "webhooks_webhookdelivery": (OK, OK, OK),
     "core_event": (OK, OK, OK),
@@ -39,6 +42,9 @@ LISTS = {
     "core_housekeeping": (OK, NO, OK),
 }
 ADDS = {
+    "core_requestlog": (NO, NO, NO),
+    "integrations_integration": (OK, OK, NO),
+    "integrations_integrationhealth": (NO, NO, NO),
     "webhooks_webhook": (OK, OK, NO),
     "webhooks_webhookdelivery": (NO, NO, NO),
     "core_event": (NO, NO, NO),
@@ -51,7 +57,7 @@ ADDS = {
     "core_housekeeping": (NO, NO, NO),
     "core_runtimesettings": (NO, NO, NO),
 }
-LOGS = ("webhooks_webhookdelivery", "core_event", "access_auditentry")
+LOGS = ("webhooks_webhookdelivery", "core_event", "access_auditentry", "core_requestlog")
 
 
 @pytest.fixture(params=[0, 1, 2], ids=["admin", "integrator", "auditor"])
@@ -66,6 +72,9 @@ def page_browser(role: int, admin: User, alice: User, auditor: User, log_in: Cal
 
 def _change_pages(things: SimpleNamespace) -> dict[str, tuple[object, tuple[int, int, int]]]:
     return {
+        "core_requestlog": (things.call.pk, (OK, OK, OK)),
+        "integrations_integration": (things.integration.pk, (OK, OK, OK)),
+        "integrations_integrationhealth": (things.health.pk, (OK, OK, OK)),
         "webhooks_webhook": (things.webhook.pk, (OK, OK, OK)),
         "webhooks_webhookdelivery": (things.delivery.pk, (OK, OK, OK)),
         "core_event": (things.event.pk, (OK, OK, OK)),
@@ -199,6 +208,9 @@ def test_it_takes_as_many_statements_for_many_rows_as_for_few(
 ) -> None:
     urls = [reverse(f"admin:{name}_changelist") for name, expected in LISTS.items() if expected[role] == OK]
     urls += [reverse("admin:index"), reverse("admin:webhooks_webhook_change", args=[things.webhook.pk])]
+    urls += [reverse("admin:integrations_integrationhealth_change", args=[things.health.pk])]
+    urls += [reverse("admin:integrations_integration_change", args=[things.integration.pk])]
+    urls += [reverse("admin:core_requestlog_change", args=[things.call.pk])]
     urls += [
         reverse("admin:core_event_change", args=[things.event.pk]),
         reverse("admin:webhooks_webhookdelivery_change", args=[things.delivery.pk]),
@@ -211,6 +223,9 @@ def test_it_takes_as_many_statements_for_many_rows_as_for_few(
         WebhookDelivery.objects.create(webhook=hook, event=things.event, event_type="custom.thing", owner_id=hook.owner_id)
         make_key(alice, f"more {number}")
         RepositoryFactory(owner_id=hook.owner_id)
+        make_health(alice, f"more {number}")
+        make_integration(alice, f"more {number}")
+        make_call(things.integration)
         User.objects.create_user(f"user-{number}").groups.add(things.team)
     assert _statements(page_browser, urls) == before
 

@@ -18,3 +18,14 @@ document.addEventListener("click", (event) => {
 document.addEventListener("htmx:configRequest", (event) => {
   if (document.hidden && event.detail.elt.hasAttribute("data-live")) event.preventDefault();
 });
+// Fields that go with a choice are shown only while it is chosen: data-only-if names its field, data-only-if-values what fits
+const showConditional = () => {
+  document.querySelectorAll("[data-only-if]").forEach((input) => {
+    const choice = document.querySelector(`[name="${input.dataset.onlyIf}"]`);
+    const row = input.closest(".rg-form-row, .form-row, .field-row") || input.parentElement;
+    const fits = !choice || (choice.closest("[data-unneeded]") === null && input.dataset.onlyIfValues.split(" ").includes(choice.value));
+    row.toggleAttribute("data-unneeded", !fits && !row.querySelector(".errorlist, .text-red-600"));
+  });
+};
+document.addEventListener("DOMContentLoaded", showConditional);
+document.addEventListener("change", (event) => { if (event.target.matches("select")) showConditional(); });
