@@ -10,7 +10,7 @@ from django.db.models import Model
 from access import audit
 from core import bus
 from core.models import Owner
-from integrations.models import Integration, Repository
+from integrations.models import Endpoint, Integration, Repository
 from tests.access.keys import make_key
 from webhooks.choices import DeliveryStatus
 from webhooks.models import Webhook, WebhookDelivery
@@ -33,7 +33,10 @@ def repository(owner: Owner) -> Repository:
 def integration(owner: Owner) -> Integration:
     # a refused address: nothing is looked up
     config = {"base_url": "https://127.0.0.1/", "kind": "rest", "health_method": "GET", "expected_status": ["200-299"], "auth": "none"}
-    return Integration.objects.create(name="i", type="http", category="development", config=config, owner=owner)
+    row = Integration.objects.create(name="i", type="http", category="development", config=config, owner=owner)
+    schema = {"type": "object", "properties": {"id": {"type": "string"}}, "required": ["id"]}
+    Endpoint.objects.create(integration=row, name=NAME, path="/issues/{id}", parameters=schema)
+    return row
 
 
 def webhook(owner: Owner) -> Webhook:
@@ -52,6 +55,9 @@ def delivery(owner: Owner) -> Model:
     WebhookDelivery.objects.filter(id=row.id).update(status=DeliveryStatus.FAILED, next_attempt_at=None)
     return row
 
+
+# the name of what hangs on a row and is named in paths, such as an endpoint
+NAME = "get-issue"
 
 ROWS: dict[str, Callable[[Owner], Any]] = {
     "api-keys": api_key,

@@ -15,7 +15,7 @@ from access.owners import owner_for_user
 from core.api.viewsets import READING
 from repoguard import api_v1
 from tests.access.keys import client_of
-from tests.access.matrix_rows import ROWS, SHARED
+from tests.access.matrix_rows import NAME, ROWS, SHARED
 
 pytestmark = pytest.mark.django_db
 SECRET = re.compile(r"whsec_|rg_(live|test)_\w{8}_\w+")
@@ -44,7 +44,7 @@ class Endpoint:
         return str(self.view.scope_for(self.action, self.method.upper()))
 
     def call(self, client: Client | APIClient, row_id: Any) -> Any:
-        path = f"/api/v1/{self.path.replace('<str:id>', str(row_id))}"
+        path = f"/api/v1/{self.path.replace('<str:id>', str(row_id)).replace('<str:name>', NAME)}"
         if self.reads:
             return client.generic(self.method.upper(), path)
         return client.generic(self.method.upper(), path, b"{}", content_type="application/json")
@@ -107,7 +107,8 @@ def test_nobody_gets_in_without_a_key(endpoint: Endpoint, row: Any) -> None:
 @by_name("endpoint", ALL, ids=str)
 def test_a_key_without_the_scope_is_refused(endpoint: Endpoint, alice: User, row: Any) -> None:
     other = "findings:read" if endpoint.scope != "findings:read" else "policies:read"
-    counterpart = endpoint.scope.replace(":read", ":write") if endpoint.reads else endpoint.scope.replace(":write", ":read")
+    resource, _, verb = endpoint.scope.partition(":")
+    counterpart = f"{resource}:{'write' if verb == 'read' else 'read'}"
     for scope in (other, counterpart):
         if scope in ("audit-log:write", "event-types:write"):
             continue

@@ -12,12 +12,11 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import pytest
 from django.contrib.auth.models import Group, User
 from django.contrib.messages import get_messages
-from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
-from oidc_provider_mock import run_server_in_thread
 
 from access.models import AuditEntry
+from core import housekeeping
 from core.models import RequestLog
 from core.models.outbound import CallPurpose
 from integrations.calls import door_for
@@ -285,10 +284,10 @@ def test_disconnecting_tells_the_provider_where_it_can(
 
 def test_sign_ins_that_nobody_finished_are_removed(client: Client, integration: Integration) -> None:
     begin(client, integration)
-    call_command("housekeeping", "integrations.sign_ins")
+    housekeeping.run_now(housekeeping.find("integrations.sign_ins"))
     assert OAuthRequest.objects.count() == 1
     OAuthRequest.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
-    call_command("housekeeping", "integrations.sign_ins")
+    housekeeping.run_now(housekeeping.find("integrations.sign_ins"))
     assert not OAuthRequest.objects.exists()
 
 
@@ -298,10 +297,11 @@ def test_sign_ins_that_nobody_finished_are_removed(client: Client, integration: 
 @pytest.mark.filterwarnings("ignore::Warning")
 def test_it_works_with_the_oidc_provider_mock(client: Client, alice: User) -> None:
     import requests
+    from oidc_provider_mock import run_server_in_thread
 
     with run_server_in_thread() as server:
         url = f"http://127.0.0.1:{server.server_port}"
-        config = oauth_config(url, BY_HAND, oauth_scopes=["openid", "email"], oauth_client_auth="client_secret_post")
+        config = oauth_config(url, BY_HAND, oauth_scopes=["openid", "email"])
         config |= {"oauth_authorize_url": f"{url}/oauth2/authorize", "oauth_token_url": f"{url}/oauth2/token"}
         row = make_integration(alice, url, config=config, credentials={"oauth_client_secret": SECRET})
         integration = Integration.objects.get(pk=row.pk)
