@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import random
 import sys
@@ -37,12 +38,16 @@ T = TypeVar("T")
 CLAIM_AT_ONCE = 500
 BYTES_IN_FLIGHT = 128 * 1024 * 1024
 RECORD_AT_ONCE = 500
+# a turn leaves the other half of what is open to the event loop, so that requests are sent while it records and claims
+RECORD_AT_LEAST = 50
 POLL_SECONDS_LISTENING = 1.0
 POLL_SECONDS = 0.1
 RECONNECT_SECONDS = 0.5
 AFTER_ERROR_SECONDS = 1.0
 # a context switch between the event loop and the database thread costs up to this long when both are busy
 SWITCH_SECONDS = 0.0005
+# each delivery leaves some hundred objects that live for a moment: at the default of 700 the collector ran all the time
+GARBAGE_THRESHOLD = 50_000
 
 
 class Engine:
@@ -70,6 +75,7 @@ class Engine:
     def start(self) -> None:
         """Start the threads; returns when the engine can claim, raises RuntimeError when it never will."""
         sys.setswitchinterval(SWITCH_SECONDS)
+        gc.set_threshold(GARBAGE_THRESHOLD, *gc.get_threshold()[1:])
         self._thread.start()
         self._ready.wait()
         if not self._started:
@@ -147,7 +153,7 @@ class Engine:
         """Turn after turn: record what ended, claim what is due; sleep when there is neither."""
         while True:
             self._wake.clear()
-            ended = self._results[:RECORD_AT_ONCE]
+            ended = self._results[: self._portion()]
             free = self._free(len(ended))
             batch = await self._turn(ended, free)
             if ended:
@@ -157,14 +163,16 @@ class Engine:
                 send = asyncio.create_task(self._deliver(claimed))
                 self._sends.add(send)
                 send.add_done_callback(self._sends.discard)
-            if batch.claimed or self._results:
-                await asyncio.sleep(0)
-                continue
             pause = poll
             if batch.due_in is not None and free:
-                pause = min(pause, max(0.0, batch.due_in) + 0.001)
+                pause = min(pause, max(0.0, batch.due_in))
+            if self._results or pause <= 0:
+                continue  # at once, so that what was claimed is sent during the next turn
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), pause)
+
+    def _portion(self) -> int:
+        return min(max(RECORD_AT_LEAST, len(self._in_flight) // 2), RECORD_AT_ONCE)
 
     def _free(self, ended: int) -> int:
         if time.monotonic() >= self._claim_until or self._bytes() > BYTES_IN_FLIGHT // 2:

@@ -81,7 +81,7 @@ class Store:
             self.save_states(list(states.values()))
             recompute(states.keys(), full)
             aftermath.count(recorded)
-            due_in = None if leased else self.due_in()
+            due_in = self.due_in()
         if not alive:
             raise WorkerBuried
         return Batch(self._prepare(leased, token), due_in=due_in)
