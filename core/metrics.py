@@ -37,12 +37,19 @@ def add(counts: Mapping[tuple[str, str], float], shard: int | None = None) -> No
     """
     if not counts:
         return
-    shard = os.getpid() % SHARDS if shard is None else shard
-    # everyone locks the rows in the same order, so that two batches can't wait for each other
-    rows = [(name, labels_text, shard, float(value)) for (name, labels_text), value in sorted(counts.items())]
+    rows = sorted_rows(counts, shard)
     sql = _UPSERT.format(rows=", ".join(["(%s, %s, %s, %s)"] * len(rows)))
     with connection.cursor() as cursor:
         cursor.execute(sql, [value for row in rows for value in row])
+
+
+def sorted_rows(counts: Mapping[tuple[str, str], float], shard: int | None = None) -> list[tuple[str, str, int, float]]:
+    """Return the rows (name, labels, shard, value) to be added, in the order in which everyone locks them.
+
+    So two batches can't wait for each other.
+    """
+    shard = os.getpid() % SHARDS if shard is None else shard
+    return [(name, labels_text, shard, float(value)) for (name, labels_text), value in sorted(counts.items())]
 
 
 def labels(**values: object) -> str:

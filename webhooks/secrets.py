@@ -36,6 +36,11 @@ def signing_secrets(secrets: Sequence[dict[str, Any]], now: datetime) -> list[st
     return [entry["secret"] for entry in secrets if _lives(entry, now)]
 
 
+def next_expiry(secrets: Sequence[dict[str, Any]], now: datetime) -> datetime | None:
+    """Return when the first of the secrets that sign at `now` ceases to."""
+    return min((expiry for entry in secrets if (expiry := _expiry(entry)) and expiry > now), default=None)
+
+
 def rotated(secrets: Sequence[dict[str, Any]], new: str, overlap_hours: float, now: datetime | None = None) -> list[dict[str, Any]]:
     """Return the stored form after a rotation: `new` first, the others until `overlap_hours` have passed or they expire anyway."""
     now = now or timezone.now()

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from tests.factories import EventFactory
 from tests.webhooks.engine_kit import hook
-from webhooks.engine.due import _RECOMPUTE
+from webhooks.engine.due import RECOMPUTE
 from webhooks.models import Webhook
 
 pytestmark = [pytest.mark.django_db, pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no such plan")]
@@ -73,7 +73,7 @@ def test_a_claim_reads_no_more_rows_than_it_has_room_for(crowded: Webhook) -> No
     nothing = plan(store_postgres.PICK, {"hooks": [hook().id], "rooms": [500], "now": timezone.now()})
     assert (nothing["Actual Rows"], rows_read(nothing, DELIVERIES)) == (0, 0)
     # and when it is due next is found by a probe of each lane
-    due_next = plan(_RECOMPUTE, [[], [crowded.id]])
+    due_next = plan(RECOMPUTE, [[], [crowded.id]])
     assert indexes(due_next) == {"delivery_waiting_idx"}
     assert rows_read(due_next, DELIVERIES) <= 3
 

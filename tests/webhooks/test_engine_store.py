@@ -669,10 +669,13 @@ def test_a_turn_that_fails_leaves_no_trace(store: Store, monkeypatch: pytest.Mon
     (one, other) = claim(store)
     publish("custom.a", {})
 
-    def fail(*_: Any) -> None:
+    finish = store.finish
+
+    def fail(*given: Any) -> None:
+        finish(*given)
         raise RuntimeError("bug")
 
-    monkeypatch.setattr(store, "upcoming", fail)
+    monkeypatch.setattr(store, "finish", fail)
     with pytest.raises(RuntimeError), transaction.atomic():
         store.turn([result(one)], 0)
     assert DueHint.objects.count() == 1

@@ -36,21 +36,24 @@ _SHORTEST_SECRET = 6
 _STATUS = {Outcome.SUCCESS: DeliveryStatus.SUCCESS.value, Outcome.FAILED: DeliveryStatus.FAILED.value}
 
 
-def delivery_changes(result: Result, now: datetime) -> dict[str, Any]:
-    """Return the columns of the delivery row after an attempt, its lease apart."""
+def delivery_changes(result: Result) -> dict[str, Any]:
+    """Return the columns of the delivery row after an attempt; when it finished is known to the turn only."""
     row, verdict = result.claimed.row, result.verdict
     status = _STATUS.get(verdict.outcome, DeliveryStatus.PENDING.value)
-    waits = status == "pending"
     return {
         "status": status,
         "attempts": row.attempts + 1,
         "step": row.step + 1,
-        "next_attempt_at": retry_at(result) if waits else None,
+        "next_attempt_at": retry_at(result) if status == "pending" else None,
         "last_status_code": result.answer.status,
         "last_error_class": verdict.error_class.value,
         "last_error": verdict.error[:500],
-        "finished_at": None if waits else now,
     }
+
+
+def is_final(result: Result) -> bool:
+    """Say whether the delivery ends with this attempt."""
+    return result.verdict.outcome in _STATUS
 
 
 def retry_at(result: Result) -> datetime | None:
@@ -184,18 +187,20 @@ def _operational(event_type: str) -> bool:
     return found is not None and found.operational
 
 
-def count(results: Sequence[Result]) -> None:
-    """Add a batch to the metrics; last in the transaction, because other processes wait for these rows."""
+def counts(results: Sequence[Result]) -> metrics.Counts:
+    """Return what a batch adds to the metrics."""
+    if not results:
+        return {}
     outcomes = Counter((result.verdict.outcome.value, result.verdict.error_class.value) for result in results)
-    counts: dict[tuple[str, str], float] = defaultdict(float)
+    found: metrics.Counts = defaultdict(float)
     for (outcome, error_class), number in outcomes.items():
-        counts[ATTEMPTS, metrics.labels(outcome=outcome, error_class=error_class)] += number
+        found[ATTEMPTS, metrics.labels(outcome=outcome, error_class=error_class)] += number
         if outcome != Outcome.RETRY.value:
-            counts[DELIVERIES, metrics.labels(outcome=outcome)] += number
+            found[DELIVERIES, metrics.labels(outcome=outcome)] += number
     done = (result for result in results if result.verdict.outcome is Outcome.SUCCESS)
-    counts |= metrics.histogram(LATENCY, {}, [result.ended_at.timestamp() - result.claimed.row.event_at for result in done])
+    found |= metrics.histogram(LATENCY, {}, [result.ended_at.timestamp() - result.claimed.row.event_at for result in done])
     took = (result.answer.timings.total_ms for result in results)
-    counts |= metrics.histogram(
+    found |= metrics.histogram(
         DURATION, {}, [milliseconds / 1000 for milliseconds in took if milliseconds is not None], metrics.DURATION_BUCKETS
     )
-    metrics.add(counts)
+    return found

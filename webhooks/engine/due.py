@@ -17,7 +17,7 @@ from webhooks.choices import Lane
 from webhooks.models import WebhookDelivery, WebhookState
 from webhooks.models.delivery import WAITING
 
-_RECOMPUTE = """
+RECOMPUTE = """
 UPDATE webhooks_webhookstate s
 SET oldest_due_at = due.at, "full" = hook.id = ANY(%s::uuid[]),
     next_due_at = CASE WHEN s.enabled AND due.at IS NOT NULL THEN GREATEST(due.at, s.hold_until) END
@@ -51,7 +51,7 @@ def recompute(webhook_ids: Collection[uuid.UUID], full: Collection[uuid.UUID] = 
         return
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
-            cursor.execute(_RECOMPUTE, [list(full), list(webhook_ids)])
+            cursor.execute(RECOMPUTE, [list(full), list(webhook_ids)])
         return
     for state in WebhookState.objects.filter(webhook_id__in=webhook_ids):
         due = oldest_waiting(state.webhook_id)

@@ -183,7 +183,12 @@ class Engine:
         return sum(len(body) for body in {id(claimed.body): claimed.body for claimed in self._in_flight.values()}.values())
 
     async def _deliver(self, claimed: Claimed) -> None:
-        self._results.append(await attempt(self._sender, claimed, self._limits, random.random))
+        result = await attempt(self._sender, claimed, self._limits, random.random)
+        # here and not on the database thread, which would take the interpreter from the requests under way; what fails is
+        # tried there again, and raises where one outcome is parted from the others
+        with contextlib.suppress(Exception):
+            self._store.pack(result)
+        self._results.append(result)
         self._wake.set()
 
     def _forget(self, ended: list[Result]) -> None:

@@ -87,7 +87,7 @@ def without_answer(result: Result) -> Result:
     """Return a result whose answer could not be stored, as an error of the portal that is tried again."""
     error = "The answer could not be stored; the portal's log says why."
     verdict = replace(result.verdict, error_class=ErrorClass.INTERNAL, error=error)
-    return replace(result, answer=_no_answer(), verdict=verdict, request_headers={})
+    return replace(result, answer=_no_answer(), verdict=verdict, request_headers={}, packed=b"")
 
 
 def _unsendable(claimed: Claimed, error_class: ErrorClass, sentence: str, random: Callable[[], float]) -> Result:

@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from django.db import transaction
 from django.db.models import Count, Min, QuerySet
 from django.utils import timezone
 
-from core import leases, runtime
+from core import leases, metrics, runtime
 from core.ids import uuid7
 from webhooks.choices import BreakerState, HoldReason, Lane
 from webhooks.engine import aftermath
 from webhooks.engine.due import lock_states, recompute
 from webhooks.engine.standing import Standing, refill, settle, spend
-from webhooks.engine.targets import body, large_payloads, load_targets
+from webhooks.engine.targets import TargetCache, body, large_payloads
 from webhooks.engine.types import Batch, Claimed, EventRow, LeaseKey, Limits, Result
 from webhooks.models import DeliveryAttempt, DueHint, Lease, Webhook, WebhookDelivery, WebhookState
 from webhooks.models.delivery import WAITING
@@ -51,12 +52,23 @@ class Share:
     granted: int
 
 
+class Written(NamedTuple):
+    """Which leases were still held, and, for the webhooks to claim for, their limits and how many requests are open anywhere."""
+
+    accepted: set[LeaseKey]
+    limits: dict[uuid.UUID, Limits]
+    """Deleted webhooks are left out."""
+    live: dict[uuid.UUID, int]
+
+
 class Store:
     """Records what became of attempts and claims further deliveries, for one worker."""
 
     def __init__(self, worker_id: uuid.UUID) -> None:
         self.worker_id = worker_id
         self.clock_ahead = timedelta(0)
+        self._hints_left = False
+        self._targets = TargetCache()
 
     def now(self) -> datetime:
         """Return the database's time: what is due is judged by the clock that said when."""
@@ -69,148 +81,65 @@ class Store:
         Raises WorkerBuried, with the results recorded as far as their tokens allow, when the worker may not claim any more.
         """
         with transaction.atomic():
-            # the row lock keeps a sweep from burying this worker while it claims
-            alive = not free or self.beat()
-            added = self.take_hints()
-            states = self.lock(added.keys() | {result.claimed.target.webhook_id for result in results})
+            alive, added = self.begin(claiming=free > 0)
             now = self.now()
-            recorded = self._record(states, results, now)
+            claiming = free > 0 and alive
+            states = self.lock(added.keys() | {result.claimed.target.webhook_id for result in results}, now if claiming else None)
+            written = self.write(results, now, states.keys() if claiming else ())
+            recorded = self._settle(states, results, written.accepted, now)
             for webhook_id in added.keys() & states.keys():
                 states[webhook_id].pending_count += added[webhook_id]
-            leased, token, full = self._claim(states, free, now) if free and alive else ([], uuid7(), [])
-            self.save_states(list(states.values()))
-            recompute(states.keys(), full)
-            aftermath.count(recorded)
-            due_in = self.due_in()
+            leased, token, full = self._claim(states, written, free, now) if claiming else ([], uuid7(), [])
+            upcoming = self.finish(states, full, aftermath.counts(recorded))
         if not alive:
             raise WorkerBuried
-        return Batch(self._prepare(leased, token), due_in=due_in)
+        due_in = 0.0 if self._hints_left else self._seconds_until(upcoming)
+        versions = {webhook_id: limits.version for webhook_id, limits in written.limits.items()}
+        return Batch(self._prepare(leased, token, versions), due_in=due_in)
 
-    def beat(self) -> bool:
-        """Renew this worker's heartbeat; False when it was given up for dead."""
-        return leases.beat(self.worker_id)
+    # --- the stages of a turn; on PostgreSQL each is one round trip -----------------------------------------------
 
-    def peek(self) -> bool:
-        """Say cheaply, without a write lock, whether a turn could find anything."""
-        due = WebhookState.objects.filter(enabled=True, full=False, next_due_at__lte=self.now())
-        return DueHint.objects.exists() or due.exists()
+    def begin(self, *, claiming: bool) -> tuple[bool, dict[uuid.UUID, int]]:
+        """Renew the heartbeat and take the hints of publishers.
 
-    def due_in(self) -> float | None:
-        """Return in how many seconds something is due, as far as it is known."""
-        upcoming = self.upcoming()
-        return None if upcoming is None else (upcoming - self.now()).total_seconds()
-
-    def upcoming(self) -> datetime | None:
-        """Return when something is due next, as far as it is known."""
-        claimable = WebhookState.objects.filter(enabled=True, full=False, next_due_at__isnull=False)
-        found: datetime | None = claimable.aggregate(at=Min("next_due_at"))["at"]
-        return found
-
-    # --- what publishers left ------------------------------------------------------------------------------------
-
-    def take_hints(self) -> dict[uuid.UUID, int]:
-        """Take the hints of publishers; returns how many deliveries each webhook was given."""
+        Returns whether this worker may claim, and how many deliveries each webhook was given. The row lock of the heartbeat
+        keeps a sweep from burying this worker while it claims.
+        """
+        alive = not claiming or leases.beat(self.worker_id)
         hints = list(DueHint.objects.order_by("id")[:HINTS_AT_ONCE])
         if hints:
             DueHint.objects.filter(id__in=[hint.id for hint in hints]).delete()
-        added: dict[uuid.UUID, int] = defaultdict(int)
-        for hint in hints:
-            added[hint.webhook_id] += hint.count
-        return added
+        return alive, self._added([(hint.webhook_id, hint.count) for hint in hints])
 
-    def lock(self, webhook_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, WebhookState]:
-        """Lock the state rows of these webhooks."""
-        return lock_states(webhook_ids) if webhook_ids else {}
+    def lock(self, webhook_ids: Collection[uuid.UUID], due_at: datetime | None) -> dict[uuid.UUID, WebhookState]:
+        """Lock the state rows of these webhooks; with `due_at` also others that are due then, leaving out what others hold."""
+        states = lock_states(webhook_ids) if webhook_ids else {}
+        if due_at is not None:
+            due = WebhookState.objects.filter(enabled=True, full=False, next_due_at__lte=due_at).exclude(webhook_id__in=states.keys())
+            found = due.order_by("next_due_at").select_for_update(skip_locked=True)[:WEBHOOKS_AT_ONCE]
+            states |= {state.webhook_id: state for state in found}
+        return states
 
-    # --- record --------------------------------------------------------------------------------------------------
+    def pack(self, result: Result) -> None:
+        """Prepare what is written of a result, on the thread that has it at hand; nothing here."""
 
-    def _record(self, states: dict[uuid.UUID, WebhookState], results: Sequence[Result], now: datetime) -> list[Result]:
-        if not results:
-            return []
-        accepted = self.write(results, now)
-        valid = [result for result in results if result.claimed.key in accepted and result.claimed.target.webhook_id in states]
-        grouped: dict[uuid.UUID, list[Result]] = defaultdict(list)
-        for result in valid:
-            grouped[result.claimed.target.webhook_id].append(result)
-        limits = runtime.current()
-        standings: dict[uuid.UUID, Standing] = {hook: settle(states[hook], rows, limits, now) for hook, rows in grouped.items()}
-        aftermath.apply(states, standings, valid, now)
-        return valid
-
-    def write(self, results: Sequence[Result], now: datetime) -> set[LeaseKey]:
-        """End the leases under their tokens, change those deliveries, append their attempts; returns the leases that were still held."""
+    def write(self, results: Sequence[Result], now: datetime, claiming: Collection[uuid.UUID]) -> Written:
+        """End the leases under their tokens, change those deliveries, append their attempts; then look at those to claim for."""
         accepted = set()
         for result in results:
             claimed = result.claimed
             held = Lease.objects.filter(delivery_id=claimed.delivery_id, token=claimed.token)
             if held.delete()[0]:
-                WebhookDelivery.objects.filter(id=claimed.delivery_id).update(**aftermath.delivery_changes(result, now))
+                changes = {**aftermath.delivery_changes(result), "finished_at": now if aftermath.is_final(result) else None}
+                WebhookDelivery.objects.filter(id=claimed.delivery_id).update(**changes)
                 accepted.add(claimed.key)
         attempts = [DeliveryAttempt(**aftermath.attempt_values(result)) for result in results if result.claimed.key in accepted]
         DeliveryAttempt.objects.bulk_create(attempts, batch_size=500)
-        return accepted
-
-    def save_states(self, states: Sequence[WebhookState]) -> None:
-        """Write what a turn changes of the state rows."""
-        for state in states:
-            state.save(update_fields=CHANGED_FIELDS)
-
-    # --- claim ---------------------------------------------------------------------------------------------------
-
-    def _claim(self, states: dict[uuid.UUID, WebhookState], free: int, now: datetime) -> tuple[list[EventRow], uuid.UUID, list[uuid.UUID]]:
-        """Lease for the webhooks whose rows are locked already and for others that are due; adds the latter to `states`."""
-        for state in self.due_states(now, states.keys()):
-            states[state.webhook_id] = state
-        shares = self._shares(states.values(), free, now)
-        token = uuid7()
-        leased = self.lease({share.state.webhook_id: share.granted for share in shares if share.granted}, token, now)
-        got: dict[uuid.UUID, int] = defaultdict(int)
-        for row in leased:
-            got[row.webhook_id] += 1
-        for share in shares:
-            taken = got[share.state.webhook_id]
-            if taken and share.state.breaker != BreakerState.CLOSED:
-                share.state.breaker = BreakerState.HALF_OPEN
-            spend(share.state, share.limits.rate_limit, taken, now, wanted_more=taken == share.granted < share.room)
-        return leased, token, [share.state.webhook_id for share in shares if got[share.state.webhook_id] >= share.room]
-
-    def due_states(self, now: datetime, locked: Collection[uuid.UUID]) -> list[WebhookState]:
-        """Lock and return due states beside those `locked` already, longest due first, leaving out what others hold."""
-        due = WebhookState.objects.filter(enabled=True, full=False, next_due_at__lte=now).exclude(webhook_id__in=locked)
-        return list(due.order_by("next_due_at").select_for_update(skip_locked=True)[:WEBHOOKS_AT_ONCE])
-
-    def _shares(self, states: Iterable[WebhookState], free: int, now: datetime) -> list[Share]:
-        ready = [state for state in states if state.enabled and (state.hold_until is None or state.hold_until <= now)]
-        limits = self.limits([state.webhook_id for state in ready])
-        live = self.live_leases(limits.keys())
-        shares = []
-        # who has the fewest requests open comes first, so that a place that falls vacant never goes back to a slow endpoint alone
-        for state in sorted(ready, key=lambda state: (live.get(state.webhook_id, 0), state.next_due_at or now)):
-            limit = limits.get(state.webhook_id)
-            if limit is None:
-                state.enabled = False  # deleted; left enabled it would be found due again at once, and for ever
-                continue
-            if free <= 0:
-                continue
-            state.hold_until, state.hold_reason = None, HoldReason.NONE
-            cap = limit.concurrency if state.breaker == BreakerState.CLOSED else 1
-            opened = live.get(state.webhook_id, 0)
-            # at most half of what the others leave: however long an endpoint hangs, places are left for the healthy ones
-            room = max(0, min(cap, (free + opened + 1) // 2) - opened)
-            granted = min(room, refill(state, limit.rate_limit, now))
-            shares.append(Share(state, limit, room=room, granted=granted))
-            free -= granted
-        return shares
-
-    def limits(self, webhook_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Limits]:
-        """Return the limits of these webhooks, deleted ones left out."""
-        rows = Webhook.objects.filter(id__in=webhook_ids, deleted_at__isnull=True).values_list("id", "concurrency", "rate_limit")
-        return {row[0]: Limits(*row) for row in rows} if webhook_ids else {}
-
-    def live_leases(self, webhook_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, int]:
-        """Return how many requests of each webhook are open, here and elsewhere."""
-        leased = Lease.objects.filter(webhook_id__in=webhook_ids)
-        return dict(leased.values_list("webhook_id").annotate(Count("delivery_id")).order_by()) if webhook_ids else {}
+        if not claiming:
+            return Written(accepted, {}, {})
+        rows = Webhook.objects.filter(id__in=claiming, deleted_at__isnull=True).values_list("id", "concurrency", "rate_limit")
+        live = Lease.objects.filter(webhook_id__in=claiming).values_list("webhook_id").annotate(Count("delivery_id")).order_by()
+        return Written(accepted, {row[0]: Limits(*row) for row in rows}, dict(live))
 
     def lease(self, wanted: dict[uuid.UUID, int], token: uuid.UUID, now: datetime) -> list[EventRow]:
         """Lease the next deliveries of each webhook, urgent lanes first, and return them."""
@@ -236,7 +165,75 @@ class Store:
         )
         return sorted(rows, key=lambda row: order[row.delivery_id])
 
-    def _prepare(self, leased: Sequence[EventRow], token: uuid.UUID) -> list[Claimed]:
+    def finish(self, states: Mapping[uuid.UUID, WebhookState], full: Collection[uuid.UUID], counts: metrics.Counts) -> datetime | None:
+        """Write what the turn changed of the state rows, and the metrics; returns when something is due next."""
+        for state in states.values():
+            state.save(update_fields=CHANGED_FIELDS)
+        recompute(states.keys(), full)
+        metrics.add(counts)  # last, because other processes wait for these rows
+        return self.upcoming()
+
+    # --- looking only ---------------------------------------------------------------------------------------------
+
+    def peek(self) -> bool:
+        """Say cheaply, without a write lock, whether a turn could find anything."""
+        due = WebhookState.objects.filter(enabled=True, full=False, next_due_at__lte=self.now())
+        return DueHint.objects.exists() or due.exists()
+
+    def due_in(self) -> float | None:
+        """Return in how many seconds something is due, as far as it is known."""
+        return self._seconds_until(self.upcoming())
+
+    def _seconds_until(self, moment: datetime | None) -> float | None:
+        return None if moment is None else (moment - self.now()).total_seconds()
+
+    def upcoming(self) -> datetime | None:
+        """Return when something is due next, as far as it is known."""
+        claimable = WebhookState.objects.filter(enabled=True, full=False, next_due_at__isnull=False)
+        found: datetime | None = claimable.aggregate(at=Min("next_due_at"))["at"]
+        return found
+
+    def _added(self, hints: Sequence[tuple[uuid.UUID, int]]) -> dict[uuid.UUID, int]:
+        self._hints_left = len(hints) >= HINTS_AT_ONCE
+        added: dict[uuid.UUID, int] = defaultdict(int)
+        for webhook_id, count in hints:
+            added[webhook_id] += count
+        return added
+
+    # --- what a turn decides --------------------------------------------------------------------------------------
+
+    def _settle(
+        self, states: dict[uuid.UUID, WebhookState], results: Sequence[Result], accepted: Collection[LeaseKey], now: datetime
+    ) -> list[Result]:
+        """Change the states by the results that were written, with all that follows; returns these results."""
+        valid = [result for result in results if result.claimed.key in accepted and result.claimed.target.webhook_id in states]
+        grouped: dict[uuid.UUID, list[Result]] = defaultdict(list)
+        for result in valid:
+            grouped[result.claimed.target.webhook_id].append(result)
+        limits = runtime.current()
+        standings: dict[uuid.UUID, Standing] = {hook: settle(states[hook], rows, limits, now) for hook, rows in grouped.items()}
+        aftermath.apply(states, standings, valid, now)
+        return valid
+
+    def _claim(
+        self, states: Mapping[uuid.UUID, WebhookState], written: Written, free: int, now: datetime
+    ) -> tuple[list[EventRow], uuid.UUID, list[uuid.UUID]]:
+        """Lease for the webhooks whose rows are locked; returns also the token, and which webhooks are at their cap."""
+        shares = _shares(states.values(), written, free, now)
+        token = uuid7()
+        wanted = {share.state.webhook_id: share.granted for share in shares if share.granted}
+        leased = self.lease(wanted, token, now) if wanted else []
+        got: dict[uuid.UUID, int] = defaultdict(int)
+        for row in leased:
+            got[row.webhook_id] += 1
+        for share in shares:
+            taken = got[share.state.webhook_id]
+            if taken and share.state.breaker != BreakerState.CLOSED:
+                share.state.breaker = BreakerState.HALF_OPEN
+            spend(share.state, share.limits.rate_limit, taken, now, wanted_more=taken == share.granted < share.room)
+        return leased, token, [share.state.webhook_id for share in shares if got[share.state.webhook_id] >= share.room]
+
+    def _prepare(self, leased: Sequence[EventRow], token: uuid.UUID, versions: Mapping[uuid.UUID, str | None]) -> list[Claimed]:
         """Add to the leased rows what their requests need; rows beyond the bytes held at once are given back."""
         if not leased:
             return []
@@ -249,7 +246,7 @@ class Store:
             kept.append(row)
         if len(kept) < len(leased):
             self.give_back([row.delivery_id for row in leased[len(kept) :]])
-        targets = load_targets({row.webhook_id for row in kept})
+        targets = self._targets.load({row.webhook_id: versions[row.webhook_id] for row in kept})
         data = large_payloads(kept)
         body_of = {row.event_id: body(row, data) for row in kept}
         return [Claimed(row, token, targets[row.webhook_id], body_of[row.event_id]) for row in kept if row.webhook_id in targets]
@@ -273,3 +270,26 @@ class Store:
                 lock_states(hooks)
                 held.delete()
                 recompute(hooks)
+
+
+def _shares(states: Iterable[WebhookState], written: Written, free: int, now: datetime) -> list[Share]:
+    ready = [state for state in states if state.enabled and (state.hold_until is None or state.hold_until <= now)]
+    limits, live = written.limits, written.live
+    shares = []
+    # who has the fewest requests open comes first, so that a place that falls vacant never goes back to a slow endpoint alone
+    for state in sorted(ready, key=lambda state: (live.get(state.webhook_id, 0), state.next_due_at or now)):
+        limit = limits.get(state.webhook_id)
+        if limit is None:
+            state.enabled = False  # deleted; left enabled it would be found due again at once, and for ever
+            continue
+        if free <= 0:
+            continue
+        state.hold_until, state.hold_reason = None, HoldReason.NONE
+        cap = limit.concurrency if state.breaker == BreakerState.CLOSED else 1
+        opened = live.get(state.webhook_id, 0)
+        # at most half of what the others leave: however long an endpoint hangs, places are left for the healthy ones
+        room = max(0, min(cap, (free + opened + 1) // 2) - opened)
+        granted = min(room, refill(state, limit.rate_limit, now))
+        shares.append(Share(state, limit, room=room, granted=granted))
+        free -= granted
+    return shares

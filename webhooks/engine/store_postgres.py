@@ -1,4 +1,8 @@
-"""The statements that a busy PostgreSQL feels: one per batch, its rows handed over whole.
+"""The statements that a busy PostgreSQL feels: one per batch, its rows handed over whole, one round trip per stage of a turn.
+
+Each wait for the database is a wait for the interpreter's lock too, which the event loop holds while it sends: so the
+statements of a stage go out together, in psycopg's pipeline mode. They remain statements of their own: each sees what was
+committed while a lock that was asked for before it was awaited.
 
 They run on psycopg's own cursor within Django's connection and transaction: parameters are bound by the server and the plans
 are kept, where Django's cursor would quote every array into the text of the statement.
@@ -7,8 +11,8 @@ are kept, where Django's cursor would quote every array into the text of the sta
 from __future__ import annotations
 
 import uuid
-from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
 from typing import Any, cast
@@ -18,9 +22,11 @@ import psycopg
 from django.db import connection
 from django.utils import timezone
 
+from core import metrics
 from webhooks.engine import aftermath
-from webhooks.engine.store import CHANGED_FIELDS, HINTS_AT_ONCE, WEBHOOKS_AT_ONCE, Store
-from webhooks.engine.types import EventRow, LeaseKey, Limits, Result
+from webhooks.engine.due import RECOMPUTE
+from webhooks.engine.store import CHANGED_FIELDS, HINTS_AT_ONCE, WEBHOOKS_AT_ONCE, Store, Written
+from webhooks.engine.types import EventRow, Limits, Result
 from webhooks.models import DeliveryAttempt, WebhookDelivery, WebhookState
 
 _TAKE_HINTS = """
@@ -62,95 +68,118 @@ held AS (
     DELETE FROM webhooks_lease l USING result WHERE l.delivery_id = result.delivery_id AND l.token = result.token
     RETURNING l.delivery_id, l.token
 ), changed AS (
-    UPDATE webhooks_webhookdelivery d SET {changes} FROM result JOIN held USING (delivery_id, token) WHERE d.id = result.delivery_id
+    UPDATE webhooks_webhookdelivery d SET {changes}, finished_at = CASE WHEN result.status <> 'pending' THEN %s::timestamptz END
+    FROM result JOIN held USING (delivery_id, token) WHERE d.id = result.delivery_id
 ), logged AS (
     INSERT INTO webhooks_deliveryattempt ({attempt}) SELECT {attempt} FROM result JOIN held USING (delivery_id, token)
 )
 SELECT delivery_id, token FROM held
 """
-_CHANGED = ("status", "attempts", "step", "next_attempt_at", "last_status_code", "last_error_class", "last_error", "finished_at")
+_CHANGED = ("status", "attempts", "step", "next_attempt_at", "last_status_code", "last_error_class", "last_error")
 _BEAT = "UPDATE core_worker SET heartbeat_at = statement_timestamp() WHERE id = %s RETURNING clock_timestamp()"
 _UPCOMING = 'SELECT min(next_due_at) FROM webhooks_webhookstate WHERE enabled AND NOT "full" AND next_due_at IS NOT NULL'
-_LIMITS = "SELECT id, concurrency, rate_limit FROM webhooks_webhook WHERE id = ANY(%s) AND deleted_at IS NULL"
+# every change of a row makes a new version of it, which another transaction wrote or which lies at another place
+_LIMITS = """
+SELECT id, concurrency, rate_limit, xmin::text || ctid::text FROM webhooks_webhook WHERE id = ANY(%s) AND deleted_at IS NULL
+"""
 _LOCK = "SELECT {columns} FROM webhooks_webhookstate WHERE webhook_id = ANY(%s) ORDER BY webhook_id FOR UPDATE"
 _LOCK_DUE = """
 SELECT {columns} FROM webhooks_webhookstate WHERE enabled AND NOT "full" AND next_due_at <= %s AND webhook_id <> ALL(%s)
 ORDER BY next_due_at LIMIT %s FOR UPDATE SKIP LOCKED
 """
 _LIVE = "SELECT webhook_id, count(*) FROM webhooks_lease WHERE webhook_id = ANY(%s) GROUP BY webhook_id"
+_COUNT = """
+INSERT INTO core_metriccount (name, labels, shard, value) SELECT * FROM unnest(%s::text[], %s::text[], %s::int[], %s::float8[])
+ON CONFLICT (name, labels, shard) DO UPDATE SET value = core_metriccount.value + excluded.value
+"""
 SMALL_PAYLOAD_BYTES = 65_536
 
 
 class PostgresStore(Store):
     """Store with set-based statements."""
 
-    def beat(self) -> bool:
-        """Renew this worker's heartbeat."""
-        rows = _rows(_BEAT, [self.worker_id])
-        if rows:
-            self.clock_ahead = rows[0][0] - timezone.now()
-        return bool(rows)
+    def begin(self, *, claiming: bool) -> tuple[bool, dict[uuid.UUID, int]]:
+        """Renew the heartbeat, take the hints of publishers."""
+        with _together():
+            beat = _send(_BEAT, [self.worker_id]) if claiming else None
+            hints = _send(_TAKE_HINTS, [HINTS_AT_ONCE])
+        alive = beat.fetchone() if beat else None
+        if alive:
+            self.clock_ahead = alive[0] - timezone.now()
+        return not claiming or alive is not None, self._added(hints.fetchall())
 
-    def upcoming(self) -> datetime | None:
-        """Return when something is due next."""
-        return cast("datetime | None", _rows(_UPCOMING, [])[0][0])
+    def lock(self, webhook_ids: Collection[uuid.UUID], due_at: datetime | None) -> dict[uuid.UUID, WebhookState]:
+        """Lock the state rows of these webhooks, and others that are due; what others hold of the latter is left out."""
+        known, (names, columns) = list(webhook_ids), _state_columns()
+        asked = []
+        with _together():
+            if known:
+                asked.append(_send(_LOCK.format(columns=columns), [known]))
+            if due_at is not None:
+                asked.append(_send(_LOCK_DUE.format(columns=columns), [due_at, known, WEBHOOKS_AT_ONCE]))
+        states = (WebhookState.from_db("default", names, row) for cursor in asked for row in cursor.fetchall())
+        return {state.webhook_id: state for state in states}
 
-    def lock(self, webhook_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, WebhookState]:
-        """Lock the state rows of these webhooks."""
-        return {state.webhook_id: state for state in _states(_LOCK, [list(webhook_ids)])} if webhook_ids else {}
+    def pack(self, result: Result) -> None:
+        """Prepare what is written of a result, on the thread that has it at hand."""
+        values = {**aftermath.attempt_values(result), **aftermath.delivery_changes(result), "token": result.claimed.token}
+        result.packed = orjson.dumps(values)
 
-    def due_states(self, now: datetime, locked: Collection[uuid.UUID]) -> list[WebhookState]:
-        """Lock and return due states beside those `locked` already, leaving out what others hold."""
-        return _states(_LOCK_DUE, [now, list(locked), WEBHOOKS_AT_ONCE])
-
-    def limits(self, webhook_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Limits]:
-        """Return the limits of these webhooks, deleted ones left out."""
-        return {row[0]: Limits(*row) for row in _rows(_LIMITS, [list(webhook_ids)])} if webhook_ids else {}
-
-    def take_hints(self) -> dict[uuid.UUID, int]:
-        """Take the hints of publishers; returns how many deliveries each webhook was given."""
-        added: dict[uuid.UUID, int] = defaultdict(int)
-        for webhook_id, count in _rows(_TAKE_HINTS, [HINTS_AT_ONCE]):
-            added[webhook_id] += count
-        return added
-
-    def live_leases(self, webhook_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, int]:
-        """Return how many requests of each webhook are open."""
-        return dict(_rows(_LIVE, [list(webhook_ids)])) if webhook_ids else {}
+    def write(self, results: Sequence[Result], now: datetime, claiming: Collection[uuid.UUID]) -> Written:
+        """End the leases under their tokens, change those deliveries, append their attempts: one statement. Then look."""
+        for result in results:
+            if not result.packed:
+                self.pack(result)
+        hooks = list(claiming)
+        with _together():
+            ended = _send(_write_statement(), [_json_array(results), now]) if results else None
+            limits, live = (_send(_LIMITS, [hooks]), _send(_LIVE, [hooks])) if hooks else (None, None)
+        return Written(
+            set(ended.fetchall()) if ended else set(),
+            {row[0]: Limits(*row) for row in limits.fetchall()} if limits else {},
+            dict(live.fetchall()) if live else {},
+        )
 
     def lease(self, wanted: dict[uuid.UUID, int], token: uuid.UUID, now: datetime) -> list[EventRow]:
         """Lease the next deliveries of each webhook, urgent lanes first."""
-        if not wanted:
-            return []
         hooks = {"hooks": list(wanted.keys()), "rooms": list(wanted.values())}
-        rows = _rows(LEASE, {**hooks, "now": now, "worker": self.worker_id, "token": token, "small": SMALL_PAYLOAD_BYTES})
-        return [EventRow(*row) for row in rows]
+        with _together():
+            leased = _send(LEASE, {**hooks, "now": now, "worker": self.worker_id, "token": token, "small": SMALL_PAYLOAD_BYTES})
+        return [EventRow._make(row) for row in leased.fetchall()]
 
-    def write(self, results: Sequence[Result], now: datetime) -> set[LeaseKey]:
-        """End the leases under their tokens, change those deliveries, append their attempts: one statement."""
-        rows = [
-            {**aftermath.attempt_values(result), **aftermath.delivery_changes(result, now), "token": result.claimed.token}
-            for result in results
-        ]
-        return {(row[0], row[1]) for row in _rows(_write_statement(), [orjson.dumps(rows).decode()])}
+    def finish(self, states: Mapping[uuid.UUID, WebhookState], full: Collection[uuid.UUID], counts: metrics.Counts) -> datetime | None:
+        """Write what the turn changed of the state rows, and the metrics; returns when something is due next."""
+        hooks = list(states)
+        with _together():
+            if hooks:
+                _send(_save_states_statement(), [hooks, *([getattr(state, name) for state in states.values()] for name in CHANGED_FIELDS)])
+                _send(RECOMPUTE, [list(full), hooks])
+            upcoming = _send(_UPCOMING, [])
+            if counts:  # last, because other processes wait for these rows
+                _send(_COUNT, [list(column) for column in zip(*metrics.sorted_rows(counts), strict=True)])
+        return cast("datetime | None", upcoming.fetchall()[0][0])
 
-    def save_states(self, states: Sequence[WebhookState]) -> None:
-        """Write what a turn changes of the state rows in one statement."""
-        if states:
-            values = [[getattr(state, name) for state in states] for name in CHANGED_FIELDS]
-            _rows(_save_states_statement(), [[state.webhook_id for state in states], *values])
+    def upcoming(self) -> datetime | None:
+        """Return when something is due next."""
+        with _together():
+            upcoming = _send(_UPCOMING, [])
+        return cast("datetime | None", upcoming.fetchall()[0][0])
 
 
-def _rows(statement: str, parameters: Any) -> list[tuple[Any, ...]]:
+@contextmanager
+def _together() -> Iterator[None]:
+    """Send what is asked for inside at once; the answers are there, and errors raised, when it ends."""
     # wrapped, so that a lost connection is the OperationalError that the engine waits out
-    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
-        cursor.execute(statement, parameters, prepare=True)
-        return cursor.fetchall() if cursor.description else []
+    with connection.wrap_database_errors, connection.connection.pipeline():
+        yield
 
 
-def _states(statement: str, parameters: Sequence[Any]) -> list[WebhookState]:
-    names, columns = _state_columns()
-    return [WebhookState.from_db("default", names, row) for row in _rows(statement.format(columns=columns), parameters)]
+def _send(statement: str, parameters: Any) -> psycopg.Cursor[Any]:
+    return psycopg.Cursor(connection.connection).execute(statement, parameters, prepare=True)
+
+
+def _json_array(results: Sequence[Result]) -> str:
+    return (b"[" + b",".join([result.packed for result in results]) + b"]").decode()
 
 
 @cache

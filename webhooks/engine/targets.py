@@ -19,9 +19,39 @@ from webhooks.engine.types import EventRow, Target
 from webhooks.envelope import envelope_bytes
 from webhooks.models import Webhook
 from webhooks.retry import DEFAULT_SCHEDULE, schedule_of
-from webhooks.secrets import signing_secrets
+from webhooks.secrets import next_expiry, signing_secrets
 
 logger = logging.getLogger(__name__)
+MAX_TARGETS = 1000
+
+
+class TargetCache:
+    """Targets of webhooks that did not change since they were loaded: decrypting them costs more than a turn's statements.
+
+    It holds secrets, so it lives as long as its engine, in its process, and is never shown.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[uuid.UUID, tuple[str, Target]] = {}
+
+    def load(self, versions: Mapping[uuid.UUID, str | None]) -> dict[uuid.UUID, Target]:
+        """Return the targets of these webhooks, each as it was at that version or later."""
+        now = timezone.now()
+        found = {hook: target for hook, version in versions.items() if (target := self._fresh(hook, version, now))}
+        loaded = load_targets(versions.keys() - found.keys())
+        if len(self._kept) + len(loaded) > MAX_TARGETS:
+            self._kept.clear()
+        for hook, target in loaded.items():
+            version = versions[hook]
+            if version is not None and not target.problem:
+                self._kept[hook] = version, target
+        return found | loaded
+
+    def _fresh(self, webhook_id: uuid.UUID, version: str | None, now: datetime) -> Target | None:
+        kept_version, target = self._kept.get(webhook_id, (None, None))
+        if target is None or version is None or kept_version != version:
+            return None
+        return target if target.valid_until is None or now < target.valid_until else None
 
 
 def load_targets(webhook_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Target]:
@@ -59,10 +89,13 @@ def _unusable(hook: Webhook, problem: str) -> Target:
 def _target(hook: Webhook) -> Target:
     stored: dict[str, str] | None = cast("dict[str, str] | None", hook.headers)
     headers = {str(name): str(value) for name, value in (stored or {}).items()}
-    secrets = tuple(signing_secrets(cast("list[dict[str, str | None]]", hook.secrets), timezone.now()))
+    now = timezone.now()
+    entries = cast("list[dict[str, str | None]]", hook.secrets)
+    secrets = tuple(signing_secrets(entries, now))
     if not secrets:
         raise DecryptError("No secret of this webhook can sign any more. Rotate its secret.")
-    return Target(hook.id, hook.url, secrets, headers, tuple(float(delay) for delay in schedule_of(hook.retry_config)))
+    schedule = tuple(float(delay) for delay in schedule_of(hook.retry_config))
+    return Target(hook.id, hook.url, secrets, headers, schedule, valid_until=next_expiry(entries, now))
 
 
 def large_payloads(rows: Sequence[EventRow]) -> dict[uuid.UUID, str]:

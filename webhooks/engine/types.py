@@ -25,6 +25,8 @@ class Target:
     schedule: tuple[float, ...] = ()
     problem: str = ""
     """Why nothing can be sent, where its secrets can't be decrypted."""
+    valid_until: datetime | None = None
+    """When the first of several secrets ceases to sign."""
 
 
 class Limits(NamedTuple):
@@ -33,6 +35,8 @@ class Limits(NamedTuple):
     webhook_id: uuid.UUID
     concurrency: int
     rate_limit: float | None
+    version: str | None = None
+    """Changes with every change of the webhook's row; None where the database has no such mark."""
 
 
 class EventRow(NamedTuple):
@@ -75,7 +79,7 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What a turn claimed, and, when it claimed nothing, in how many seconds something is due next."""
+    """What a turn claimed, and in how many seconds something further is due."""
 
     claimed: list[Claimed]
     due_in: float | None = None
@@ -97,7 +101,7 @@ class Verdict:
     """Counts for the breaker: the endpoint is down or overloaded, rather than refusing this one delivery."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Result:
     """An attempt that ended."""
 
@@ -106,3 +110,5 @@ class Result:
     verdict: Verdict
     ended_at: datetime
     request_headers: dict[str, str]
+    packed: bytes = field(default=b"", repr=False)
+    """What the store writes of it, where that was prepared."""
