@@ -99,6 +99,8 @@ _SHA = re.compile(r"[0-9a-fA-F]{40}|[0-9a-fA-F]{64}")
 
 def headers(mapping: Mapping[str, str], secret_names: Collection[str] = ()) -> dict[str, str]:
     """Return the headers with every value masked whose name is not known to be harmless, or is in `secret_names`."""
+    if not secret_names:
+        return {name: header(name, value) for name, value in mapping.items()}
     hidden = {name.lower() for name in secret_names}
     return {name: header(name, value) if name.lower() not in hidden else MASK for name, value in mapping.items()}
 

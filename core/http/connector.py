@@ -145,10 +145,11 @@ class GuardedConnector(aiohttp.TCPConnector):
         MARKS.get().tcp = monotonic()
         return GuardedHandler(self._loop)
 
-    async def connect(self, req: ClientRequest, traces: list[Trace], timeout: ClientTimeout) -> Connection:
+    async def take(self, req: ClientRequest, key: ConnectionKey, timeout: ClientTimeout, marks: Marks) -> Connection:
         """Take a connection from the pool, or open one."""
-        connection = await super().connect(req, traces, timeout)
-        marks = MARKS.get()
+        connection = None if marks.fresh else await self._get(key, [])
+        if connection is None:
+            connection = await self.connect(req, [], timeout)
         handler = connection.protocol
         assert isinstance(handler, GuardedHandler)  # noqa: S101 - the only kind this connector makes
         marks.reused = marks.tcp is None

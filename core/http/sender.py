@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ from yarl import URL
 from core import redact
 from core.errors import AddressRefused, InvalidInput
 from core.http.connector import MARKS, GuardedConnector, Marks, Resolver, tls_context
+from core.http.deadlines import Deadlines
 from core.http.failures import classify
 from core.http.guard import check_url
 from core.http.messages import Answer, Failure, OutboundRequest, Timings, UnsendableError
@@ -54,7 +56,7 @@ _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 class _Target:
     """A checked URL with all that its requests have in common."""
 
-    __slots__ = ("head", "host", "literal", "plain", "port", "request")
+    __slots__ = ("head", "host", "key", "literal", "plain", "port", "request")
 
     def __init__(self, url: str, loop: asyncio.AbstractEventLoop) -> None:
         checked = check_url(url)
@@ -63,6 +65,7 @@ class _Target:
         self.plain, self.literal = checked.scheme == "http", checked.address is not None
         # names the place to connect to; the bytes of the request are written below
         self.request = aiohttp.ClientRequest("POST", parsed, loop=loop)
+        self.key = self.request.connection_key
         self.head = f"POST {parsed.raw_path_qs} HTTP/1.1\r\nHost: {parsed.host_port_subcomponent}\r\nAccept-Encoding: identity\r\n"
 
 
@@ -82,7 +85,9 @@ class Sender:
         self._limit = limit
         self._limit_per_host = limit_per_host
         self._keepalive_seconds = keepalive_seconds
-        self._defaults = {"User-Agent": user_agent, "Accept": "*/*", "Content-Type": "application/octet-stream"}
+        defaults = {"User-Agent": user_agent, "Accept": "*/*", "Content-Type": "application/octet-stream"}
+        self._defaults = {name.lower(): f"{name}: {value}\r\n" for name, value in defaults.items()}
+        self._deadlines = Deadlines()
         self._context = context
         self._resolver = resolver
         self._connector: GuardedConnector | None = None
@@ -102,6 +107,7 @@ class Sender:
 
     async def close(self) -> None:
         """Close all connections."""
+        self._deadlines.close()
         connector, self._connector = self._connector, None
         if connector is not None:
             await connector.close()
@@ -125,7 +131,7 @@ class Sender:
             marks = Marks(plain=target.plain, literal=target.literal)
             MARKS.set(marks)
             try:
-                async with asyncio.timeout(request.total_timeout):
+                with self._deadlines.within(request.total_timeout):
                     await self._exchange(request, target, marks, answer)
             except Exception as exc:  # whatever the other side does becomes an answer
                 failure, sentence = classify(exc, marks, request, target.host, target.port)
@@ -139,33 +145,34 @@ class Sender:
     async def _exchange(self, request: OutboundRequest, target: _Target, marks: Marks, answer: Answer) -> None:
         head = self._head(target, request)
         try:
-            await self._converse(request, target, head, answer)
+            await self._converse(request, target, head, marks, answer)
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as exc:
             if isinstance(exc, aiohttp.ClientConnectorError) or not marks.reused or marks.first_byte is not None:
                 raise
             # the receiver had closed the kept connection; sending twice is safe, since receivers know messages by their id
             marks.renew()
-            await self._converse(request, target, head, answer)
+            await self._converse(request, target, head, marks, answer)
 
-    async def _converse(self, request: OutboundRequest, target: _Target, head: bytes, answer: Answer) -> None:
+    async def _converse(self, request: OutboundRequest, target: _Target, head: bytes, marks: Marks, answer: Answer) -> None:
         """Write the request to a connection and read the answer from it."""
         connector = self._connector
         if connector is None:
             raise RuntimeError("Sender.start() was not called")
-        connection = await connector.connect(target.request, [], self._connect_timeout(request.connect_timeout))
+        connection = await connector.take(target.request, target.key, self._connect_timeout(request.connect_timeout), marks)
         handler, transport = connection.protocol, connection.transport
         reusable = False
         try:
             if handler is None or transport is None:
                 raise aiohttp.ServerDisconnectedError
-            handler.set_response_params(
-                read_until_eof=True,
-                auto_decompress=False,
-                read_bufsize=READ_BYTES,
-                max_line_size=MAX_HEADER_BYTES,
-                max_field_size=MAX_HEADER_BYTES,
-                max_headers=MAX_HEADERS,
-            )
+            if not marks.reused:  # the parser of a kept connection goes on with its next answer
+                handler.set_response_params(
+                    read_until_eof=True,
+                    auto_decompress=False,
+                    read_bufsize=READ_BYTES,
+                    max_line_size=MAX_HEADER_BYTES,
+                    max_field_size=MAX_HEADER_BYTES,
+                    max_headers=MAX_HEADERS,
+                )
             transport.writelines((head, request.body))
             message, payload = await _final(handler)
             answer.status = message.code
@@ -182,14 +189,10 @@ class Sender:
         lines = [target.head]
         seen = set()
         for name, value in request.headers.items():
-            lower = name.lower()
-            if lower in _OWN_HEADERS:
-                continue
-            if not _HEADER_NAME.fullmatch(name):
-                raise UnsendableError
-            seen.add(lower)
-            lines.append(f"{name}: {value}\r\n")
-        lines += [f"{name}: {value}\r\n" for name, value in self._defaults.items() if name.lower() not in seen]
+            if lower := _sent_name(name):
+                seen.add(lower)
+                lines.append(f"{name}: {value}\r\n")
+        lines += [line for lower, line in self._defaults.items() if lower not in seen]
         head = f"{''.join(lines)}Content-Length: {len(request.body)}\r\n\r\n"
         expected = len(lines) + 4  # the first holds three lines, and two close the head
         if head.count("\n") != expected or head.count("\r") != expected or "\0" in head:
@@ -212,6 +215,17 @@ class Sender:
                 self._timeouts.clear()
             timeout = self._timeouts[seconds] = aiohttp.ClientTimeout(connect=seconds, ceil_threshold=math.inf)
         return timeout
+
+
+@lru_cache(maxsize=4096)
+def _sent_name(name: str) -> str:
+    """Return a header's name in lower case, nothing where the client writes it itself. Raises UnsendableError."""
+    lower = name.lower()
+    if lower in _OWN_HEADERS:
+        return ""
+    if not _HEADER_NAME.fullmatch(name):
+        raise UnsendableError
+    return lower
 
 
 async def _final(handler: ResponseHandler) -> tuple[RawResponseMessage, StreamReader]:
@@ -244,7 +258,8 @@ async def _read_body(headers: Mapping[str, str], content: StreamReader, cap: int
     chunks: list[bytes] = []
     size = 0
     try:
-        while chunk := await content.readany():
+        # most answers are there in whole by now, and need no further waiting
+        while chunk := content.read_nowait() if content.is_eof() else await content.readany():
             if size < cap:
                 chunks.append(chunk)
             size += len(chunk)

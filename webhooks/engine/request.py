@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
+from time import time
 
 from django.utils import timezone
 
@@ -37,12 +39,12 @@ async def attempt(sender: Sender, claimed: Claimed, limits: Runtime, random: Cal
         logger.info("delivery_attempt_failed", extra=_facts(claimed, answer, verdict))
     elif logger.isEnabledFor(logging.DEBUG):
         logger.debug("delivery_succeeded", extra=_facts(claimed, answer, verdict))
-    return Result(claimed, answer, verdict, timezone.now(), shown_headers(claimed, request))
+    return Result(claimed, answer, verdict, datetime.now(UTC), shown_headers(claimed, request))
 
 
 def build(claimed: Claimed, limits: Runtime) -> OutboundRequest:
     """Return the signed request of a delivery (Standard Webhooks 1.0.0)."""
-    timestamp = int(timezone.now().timestamp())
+    timestamp = int(time())
     event_id = str(claimed.row.event_id)
     headers = {
         "Content-Type": "application/json",
