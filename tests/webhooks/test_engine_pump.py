@@ -177,6 +177,62 @@ def test_without_leave_to_claim_it_only_ends_what_it_began(start: Start) -> None
         assert numbers(receiver) == [0, 1, 2]
 
 
+@pytest.fixture
+def turns(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int, int]]:
+    """Return of each turn how many results it was given, how many places were free and how many deliveries it claimed."""
+    real, seen = Store.turn, []
+
+    def turn(self: Store, results: Any, free: int) -> Any:
+        batch = real(self, results, free)
+        seen.append((len(results), free, len(batch.claimed)))
+        return batch
+
+    monkeypatch.setattr(Store, "turn", turn)
+    monkeypatch.setattr(pump, "POLL_SECONDS_LISTENING", 600.0)
+    monkeypatch.setattr(pump, "POLL_SECONDS", 600.0)
+    return seen
+
+
+def test_a_turn_takes_half_of_what_is_open_and_leaves_the_rest_to_be_sent(
+    start: Start, turns: list[tuple[int, int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pump, "RECORD_AT_LEAST", 2)
+    with receiving(Reply(delay=0.2)) as receiver:
+        hook(url=receiver.url(), concurrency=20)
+        send_many(60)
+        start(slots=100)
+        wait_for(lambda: not pending(), 60)
+        assert numbers(receiver) == list(range(60))
+    assert max(recorded for recorded, _free, _claimed in turns) == 10
+    assert_truth()
+
+
+def test_after_a_claim_no_turn_comes_before_something_happens(start: Start, turns: list[tuple[int, int, int]]) -> None:
+    with receiving(Reply(hang=True)) as receiver:
+        hook(url=receiver.url())
+        engine = start(slots=50, seconds=-1)
+        send_many(3)
+        time.sleep(0.3)  # it was woken by the publisher, but may not claim yet
+        engine.claim_for(60)
+        wait_for(lambda: len(receiver.received) == 3)
+        time.sleep(0.3)
+        assert [claimed for _recorded, _free, claimed in turns] == [3]
+
+
+def test_what_one_turn_could_not_take_the_next_takes_at_once(
+    start: Start, turns: list[tuple[int, int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from webhooks.engine import store
+
+    monkeypatch.setattr(store, "BYTES_AT_ONCE", 10)
+    with receiving(Reply(hang=True)) as receiver:
+        hook(url=receiver.url())
+        send_many(4)
+        start(slots=50)
+        wait_for(lambda: len(receiver.received) == 4)
+    assert [claimed for _recorded, _free, claimed in turns][:4] == [1, 1, 1, 1]
+
+
 # --- when the database fails ------------------------------------------------------------------------------------------
 
 

@@ -237,7 +237,9 @@ def test_storable(text: str, kept: str) -> None:
 
 async def test_an_answer_that_could_not_be_stored_is_left_out() -> None:
     found = await sent(claimed(), reply(500, body=b"poison"))
+    found.packed = b"poison"
     bare = without_answer(found)
+    assert bare.packed == b""
     assert (bare.answer.body, bare.answer.status, bare.request_headers) == (b"", None, {})
     assert (bare.verdict.outcome, bare.verdict.error_class, bare.verdict.delay) == (Outcome.RETRY, ErrorClass.INTERNAL, found.verdict.delay)
     assert (bare.claimed, bare.ended_at) == (found.claimed, found.ended_at)

@@ -519,6 +519,17 @@ def test_many_hints_are_taken_in_portions(store: Store, monkeypatch: pytest.Monk
     assert state_of(made).pending_count == 5
 
 
+def test_while_hints_are_left_the_next_turn_comes_at_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in {store_module, __import__(type(store).__module__, fromlist=["x"])}:
+        monkeypatch.setattr(module, "HINTS_AT_ONCE", 2)
+    made = hook(concurrency=100)
+    disable(made)
+    for _ in range(3):
+        publish("custom.a", {})
+    assert store.turn([], 10).due_in == 0.0
+    assert store.turn([], 10).due_in is None
+
+
 def test_it_can_be_asked_cheaply_whether_there_is_anything(store: Store) -> None:
     made = hook()
     assert not store.peek()
@@ -593,6 +604,74 @@ def test_leases_nobody_knows_of_are_given_back(store: Store) -> None:
     assert set(Lease.objects.values_list("token", flat=True)) == {known}
     store.give_back_all_but(())
     assert not Lease.objects.exists()
+    assert_truth()
+
+
+# --- stages -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_stages_of_a_turn_come_in_the_order_of_their_locks(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[str] = []
+
+    def note(name: str) -> None:
+        real = getattr(store, name)
+
+        def call(*given: Any, **more: Any) -> Any:
+            called.append(name)
+            return real(*given, **more)
+
+        monkeypatch.setattr(store, name, call)
+
+    due(hook(concurrency=2), 3)
+    for name in ("begin", "lock", "write", "lease", "finish"):
+        note(name)
+    first = store.turn([], 100).claimed
+    store.turn([result(first[0])], 100)
+    assert called == ["begin", "lock", "write", "lease", "finish"] * 2
+    called.clear()
+    store.turn([result(first[1])], 0)
+    assert called == ["begin", "lock", "write", "finish"]
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no round trips")
+def test_each_stage_of_a_turn_is_one_round_trip(monkeypatch: pytest.MonkeyPatch) -> None:
+    from webhooks.engine import store_postgres
+
+    store, trips = worker(STORES[-1]), []
+    real = store_postgres._together
+
+    def together() -> Any:
+        trips.append(1)
+        return real()
+
+    hooks = [hook(concurrency=2) for _ in range(3)]
+    for made in hooks:
+        due(made, 4)
+    held = claim(store)
+    monkeypatch.setattr(store_postgres, "_together", together)
+    with CaptureQueriesContext(connection) as captured:
+        assert len(store.turn([result(one) for one in held], 100).claimed) == 6
+    assert len(trips) == 5
+    assert {query["sql"].split()[0] for query in captured.captured_queries} <= {"SAVEPOINT", "RELEASE"}
+
+
+def test_a_turn_that_claims_says_when_something_further_is_due(store: Store) -> None:
+    made, other = hook(), hook()
+    due(made)
+    (row,) = due(other, ago=-60)
+    batch = store.turn([], 10)
+    assert len(batch.claimed) == 1
+    assert batch.due_in == pytest.approx((row.next_attempt_at - timezone.now()).total_seconds(), abs=5)
+
+
+def test_what_was_packed_beforehand_is_written_as_it_is(store: Store) -> None:
+    made = hook()
+    due(made, 2)
+    ended = [result(one, status) for one, status in zip(claim(store), (200, 500), strict=True)]
+    store.pack(ended[0])
+    store.turn(ended, 0)
+    assert sorted(DeliveryAttempt.objects.values_list("status_code", flat=True)) == [200, 500]
+    assert [row.finished_at is None for row in WebhookDelivery.objects.order_by("next_attempt_at")].count(True) == 1
     assert_truth()
 
 

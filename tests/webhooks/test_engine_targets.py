@@ -1,18 +1,24 @@
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
+from django.utils import timezone
 
 from core.fields import RawJSONField
 from tests.factories import EventFactory
-from tests.webhooks.engine_kit import due, hook, row
+from tests.webhooks.engine_kit import STORES, due, hook, row, worker
 from webhooks.engine import targets
-from webhooks.engine.targets import large_payloads, load_targets
+from webhooks.engine.store import Store
+from webhooks.engine.targets import TargetCache, large_payloads, load_targets
+from webhooks.engine.types import Target
 from webhooks.models import Webhook
 from webhooks.retry import DEFAULT_SCHEDULE
+from webhooks.secrets import new_secret, rotated
+from webhooks.services import rotate_secret, update_webhook
 
 pytestmark = pytest.mark.django_db
 
@@ -103,3 +109,98 @@ def test_large_payloads_are_read_as_they_are_stored() -> None:
     (delivery,) = due(hook(), event=event)
     read = large_payloads([row(event_id=event.id, delivery_id=delivery.id, data=None), row(event_id=uuid.uuid4())])
     assert read == {event.id: RawJSONField.dump(payload)}
+
+
+# --- kept targets -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def loads(monkeypatch: pytest.MonkeyPatch) -> list[set[Any]]:
+    """Return what is loaded, call by call."""
+    real, calls = targets.load_targets, []
+
+    def load(webhook_ids: Any) -> Any:
+        if webhook_ids:
+            calls.append(set(webhook_ids))
+        return real(webhook_ids)
+
+    monkeypatch.setattr(targets, "load_targets", load)
+    return calls
+
+
+def test_a_webhook_of_the_same_version_is_decrypted_once(loads: list[set[Any]]) -> None:
+    made, other, cache = hook().id, hook().id, TargetCache()
+    first = cache.load({made: "1"})
+    assert cache.load({made: "1", other: "1"})[made] is first[made]
+    assert loads == [{made}, {other}]
+    cache.load({made: "2", other: "1"})
+    assert loads[2:] == [{made}]
+
+
+def test_without_a_version_nothing_is_kept(loads: list[set[Any]]) -> None:
+    made, cache = hook().id, TargetCache()
+    cache.load({made: None})
+    cache.load({made: None})
+    assert loads == [{made}, {made}]
+
+
+def test_a_previous_secret_ceases_to_sign_when_it_expires(loads: list[set[Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+    made, cache = hook(), TargetCache()
+    old, new = made.secrets[0]["secret"], new_secret()
+    made.secrets = rotated(made.secrets, new, overlap_hours=1)
+    made.save()
+    now = timezone.now()
+    assert cache.load({made.id: "1"})[made.id].secrets == (new, old)
+    monkeypatch.setattr("webhooks.engine.targets.timezone.now", lambda: now + timedelta(minutes=59))
+    assert cache.load({made.id: "1"})[made.id].secrets == (new, old)
+    monkeypatch.setattr("webhooks.engine.targets.timezone.now", lambda: now + timedelta(minutes=61))
+    assert cache.load({made.id: "1"})[made.id].secrets == (new,)
+    assert cache.load({made.id: "1"})[made.id].valid_until is None
+    assert len(loads) == 2
+
+
+def test_one_that_cannot_be_read_is_tried_again(loads: list[set[Any]]) -> None:
+    made, cache = hook(), TargetCache()
+    Webhook.objects.filter(id=made.id).update(secrets=[])
+    assert cache.load({made.id: "1"})[made.id].problem
+    made.save()
+    assert not cache.load({made.id: "1"})[made.id].problem
+
+
+def test_it_never_holds_more_than_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(targets, "MAX_TARGETS", 3)
+    cache = TargetCache()
+    for _ in range(8):
+        cache.load({hook().id: "1"})
+        assert len(cache._kept) <= 3
+
+
+@pytest.mark.parametrize("kind", STORES, ids=lambda kind: kind.__name__)
+def test_whatever_changes_of_a_webhook_is_in_force_with_the_next_claim(kind: type[Store]) -> None:
+    made, store = hook(concurrency=50), worker(kind)
+
+    def claimed() -> Target:
+        due(made)
+        return store.turn([], 100).claimed[0].target
+
+    first = claimed()
+    assert claimed() == first
+    update_webhook(made, {"url": "https://example.com/moved"})
+    assert claimed().url == "https://example.com/moved"
+    update_webhook(made, {"headers": {"X-New": "1"}})
+    assert claimed().headers == {"X-New": "1"}
+    Webhook.objects.filter(id=made.id).update(headers={"X-New": "2"})  # and one after the other in one transaction
+    assert claimed().headers == {"X-New": "2"}
+    update_webhook(made, {"retry_config": {"schedule": [3]}})
+    assert claimed().schedule == (3.0,)
+    rotate_secret(made)
+    assert len(claimed().secrets) == 2
+    assert claimed().secrets[1] == first.secrets[0]
+
+
+def test_an_engine_on_postgresql_decrypts_an_unchanged_webhook_once(loads: list[set[Any]]) -> None:
+    made, store = hook(), worker(STORES[-1])
+    for _ in range(3):
+        due(made)
+        store.turn([], 100)
+    assert len(loads) == (1 if connection.vendor == "postgresql" else 3)

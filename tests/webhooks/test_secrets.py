@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from core.errors import InvalidInput
-from webhooks.secrets import MAX_KEPT, check_overlap, check_secret, initial, new_secret, rotated, signing_secrets
+from webhooks.secrets import MAX_KEPT, check_overlap, check_secret, initial, new_secret, next_expiry, rotated, signing_secrets
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -81,3 +81,11 @@ def test_it_refuses_any_other_without_repeating_it(secret: Any) -> None:
 def test_it_refuses_an_overlap_out_of_range(hours: Any) -> None:
     with pytest.raises(InvalidInput, match="0 to 720"):
         check_overlap(hours)
+
+
+def test_the_next_expiry_is_that_of_the_first_secret_that_ends() -> None:
+    assert next_expiry(initial("a"), NOW) is None
+    stored = rotated(rotated(initial("a"), "b", 1, NOW), "c", 24, NOW)
+    assert next_expiry(stored, NOW) == NOW + timedelta(hours=1)
+    assert next_expiry(stored, NOW + timedelta(hours=1)) == NOW + timedelta(hours=24)
+    assert next_expiry(stored, NOW + timedelta(hours=24)) is None

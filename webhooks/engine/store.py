@@ -93,9 +93,9 @@ class Store:
             upcoming = self.finish(states, full, aftermath.counts(recorded))
         if not alive:
             raise WorkerBuried
-        due_in = 0.0 if self._hints_left else self._seconds_until(upcoming)
-        versions = {webhook_id: limits.version for webhook_id, limits in written.limits.items()}
-        return Batch(self._prepare(leased, token, versions), due_in=due_in)
+        claimed = self._prepare(leased, token, {webhook_id: limits.version for webhook_id, limits in written.limits.items()})
+        more = self._hints_left or len(claimed) < len(leased)
+        return Batch(claimed, due_in=0.0 if more else self._seconds_until(upcoming))
 
     # --- the stages of a turn; on PostgreSQL each is one round trip -----------------------------------------------
 
