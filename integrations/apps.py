@@ -20,9 +20,10 @@ class IntegrationsConfig(AppConfig):
         from core import housekeeping, schedules  # noqa: PLC0415 - they need the models, which are loaded by now
         from integrations.checks import check_connectors  # noqa: PLC0415
         from integrations.health.housekeeping import JOBS as HEALTH_JOBS  # noqa: PLC0415
+        from integrations.housekeeping import JOBS  # noqa: PLC0415
         from integrations.oauth.housekeeping import JOBS as SIGN_IN_JOBS  # noqa: PLC0415
 
         register(check_connectors)
         catalogue.register(EVENT_TYPES)
-        housekeeping.register(*HEALTH_JOBS, *SIGN_IN_JOBS)
+        housekeeping.register(*JOBS, *HEALTH_JOBS, *SIGN_IN_JOBS)
         schedules.register(schedules.Schedule("integrations: health checks and warnings", "integrations.health.tasks.tick"))

@@ -10,7 +10,7 @@ from rest_framework import serializers
 from access.api.serializers import OwnerField
 from core.api.serializers import StrictModelSerializer, StrictSerializer
 from core.models.outbound import CircuitState
-from integrations.choices import HealthState
+from integrations.choices import Category, HealthState
 from integrations.models import Integration
 from integrations.selectors.integrations import credentials_set
 from integrations.services.credentials import LONGEST_OVERLAP_HOURS
@@ -95,6 +95,7 @@ class IntegrationSerializer(StrictModelSerializer[Integration]):
     owner = OwnerField()
     name = serializers.CharField(max_length=100)
     type = serializers.CharField(max_length=40, help_text="Key of the connector; it stays.")
+    category = serializers.ChoiceField(choices=Category.choices, required=False, help_text="Left out, the connector's first.")
     config = ConfigField(required=False, help_text="As the connector's schema says. A PATCH merges it, and null removes a value.")
     credentials = CredentialsField(required=False, help_text=_CREDENTIALS)
     metadata = ConfigField(required=False, help_text="Notes of your own, never secrets.")
