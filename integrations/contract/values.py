@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from core.errors import InvalidInput
 from integrations.contract.connector import Connector
@@ -27,10 +26,9 @@ def validate_values(
 ) -> tuple[Values, Values]:
     """Return config and credentials as they are stored: whole, with defaults, without what does not apply.
 
-    Credentials that are left out keep the stored ones, unless a URL of the configuration now leads to another host than in
-    `stored_config`: then they must be given again, or whoever may edit could have them sent anywhere. With `partial`, for
-    blueprints, required fields may be missing and no default is filled in. Raises one InvalidInput that names every wrong
-    field as `config.<field>` or `credentials.<field>`.
+    Credentials that are left out keep the stored ones. What stands in `config` as in `stored_config`, but does not apply any
+    more, is dropped; sent anew it is refused. With `partial`, for blueprints, required fields may be missing and no default is
+    filled in. Raises one InvalidInput that names every wrong field as `config.<field>` or `credentials.<field>`.
     """
     errors: dict[str, list[str]] = {}
     open_fields = [field for field in connector.fields if not field.secret]
@@ -42,9 +40,6 @@ def validate_values(
     _refuse_unknown(CREDENTIALS, given, secret_fields, open_fields, CONFIG, errors)
     clean_config = _checked(CONFIG, open_fields, _current(open_fields, given_config, stored_config), {}, errors, partial=partial)
     kept = {name: value for name, value in (stored_credentials or {}).items() if name not in given}
-    if not errors and stored_config is not None and (field := _moved(open_fields, stored_config, clean_config)):
-        for name in sorted({secret.name for secret in secret_fields if secret.applies(clean_config)} & set(kept)):
-            errors[f"{CREDENTIALS}.{name}"] = [f"must be given again, since {CONFIG}.{field} leads to another host now."]
     applying = {field.name for field in secret_fields if partial or field.applies(clean_config)}
     merged = {name: value for name, value in kept.items() if name in applying} | given
     clean_credentials = _checked(CREDENTIALS, secret_fields, merged, clean_config, errors, partial=partial)
@@ -149,22 +144,6 @@ def _fresh(field: Field) -> Any:
 def _condition(field: Field) -> str:
     name, values = field.only_if or ("", ())
     return f"{name} is {' or '.join(values)}"
-
-
-def _moved(fields: Collection[Field], before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
-    """Return the name of the first URL field that leads to another host now, or ""."""
-    for field in fields:
-        if field.kind == FieldKind.URL and field.name in after and _origin(before.get(field.name)) != _origin(after[field.name]):
-            return field.name
-    return ""
-
-
-def _origin(url: object) -> tuple[str, str]:
-    try:
-        parts = urlsplit(url if isinstance(url, str) else "")
-    except ValueError:
-        return "", ""
-    return parts.scheme, parts.netloc.lower()
 
 
 def _collect(errors: dict[str, list[str]], places: Mapping[str, str], otherwise: str, check: Callable[[], Mapping[str, list[str]]]) -> None:

@@ -187,15 +187,6 @@ def test_stored_values_whose_condition_ended_go_and_new_ones_are_refused() -> No
     assert set(refused(stored | {"mode": "a", "team": "red"}, stored_config=stored)) == {"config.team"}
 
 
-def test_stored_credentials_are_not_sent_to_another_host() -> None:
-    moved, stored = {"url": "https://evil.example.com/"}, {"token": "t", "extra": "e"}
-    fields = refused(moved, {"token": "t"}, stored_config=STORED, stored_credentials=stored)
-    assert fields == {"credentials.extra": ["must be given again, since config.url leads to another host now."]}
-    assert validate_values(Acme, moved, {"token": "n", "extra": ""}, stored_config=STORED, stored_credentials=stored)[1] == {"token": "n"}
-    same_host = {"url": "https://acme.example.com/other"}
-    assert validate_values(Acme, same_host, {}, stored_config=STORED, stored_credentials=stored)[1] == stored
-
-
 def test_a_line_break_pasted_with_a_secret_goes_and_its_blanks_stay() -> None:
     assert validate_values(Acme, GOOD, {"token": " t \r\n"})[1] == {"token": " t "}
     assert "holds a line break" in refused(GOOD, {"token": "a\nb"})["credentials.token"][0]
