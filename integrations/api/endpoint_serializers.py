@@ -58,6 +58,12 @@ _ANSWER: dict[str, Any] = {
 class ObjectField(serializers.JSONField):
     """A JSON object."""
 
+    def to_internal_value(self, data: Any) -> Any:
+        """Refuse every other kind of JSON."""
+        if not isinstance(data, dict):
+            raise serializers.ValidationError("must be a JSON object.")
+        return super().to_internal_value(data)
+
 
 @extend_schema_field({})
 class AnythingField(serializers.JSONField):

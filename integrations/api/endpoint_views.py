@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -96,8 +95,7 @@ class GatewayViewSet(PortalViewSet[Integration]):
         """Call any path below the integration's address, also by GET: for whoever may change the integration."""
         integration = self.get_object()
         data = self.checked_data(FreeCallSerializer)
-        headers = data.get("headers", {})
-        free = FreeCall(data["method"], data["path"], _object(data.get("query")), _object(headers), data.get("body"))
+        free = FreeCall(data["method"], data["path"], data.get("query", {}), data.get("headers", {}), data.get("body"))
         return self.answer(call_freely(integration, free), serializer_class=GatewayAnswerSerializer)
 
     @extend_schema(operation_id="integrations_openapi", responses={200: OpenApiSerializer})
@@ -128,10 +126,6 @@ class GatewayViewSet(PortalViewSet[Integration]):
         for scope in scopes:
             if scope and scope not in who.scopes:
                 raise NotAllowed(f"This endpoint needs the scope {scope}, which {'this key' if who.kind == 'key' else 'your role'} lacks.")
-
-
-def _object(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
 
 
 # below integrations/<id>/

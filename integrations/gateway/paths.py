@@ -61,9 +61,7 @@ def check_free(path: str, field: str = "path") -> str:
 
 def fill(template: str, values: Mapping[str, str], field: str = "parameters") -> str:
     """Return the path with each value as (a part of) one segment; raises InvalidInput on `parameters.<name>`."""
-    path = _PARAMETER.sub(lambda match: segment(values[match[1]], f"{field}.{match[1]}"), template)
-    _check_pieces(path, field)
-    return path
+    return _PARAMETER.sub(lambda match: segment(values[match[1]], f"{field}.{match[1]}"), template)
 
 
 def segment(value: str, field: str) -> str:
@@ -72,8 +70,10 @@ def segment(value: str, field: str) -> str:
         raise InvalidInput.of(field, "can't be empty: it is a part of the path.")
     if len(value) > MAX_VALUE:
         raise InvalidInput.of(field, f"is longer than {MAX_VALUE} characters.")
-    _check_text(value, field)
-    if any(piece in _DOTS for reading in _readings(value) for piece in _pieces(reading)):
+    readings = _readings(value)
+    for reading in readings:
+        _check_text(reading, field)
+    if any(piece in _DOTS for reading in readings for piece in _pieces(reading)):
         raise InvalidInput.of(field, "must not be, or hold between slashes, . or ..: that would lead elsewhere.")
     return quote(value, safe="")
 
@@ -98,7 +98,8 @@ def below(base: str, path: str, field: str = "path") -> str:
     above = root_parts.path.rstrip("/")
     same = (target.scheme, target.host, target.port) == (root.scheme, root.host, root.port)
     inside = parts.path == (root_parts.path or "/") or parts.path.startswith(above + "/")
-    if not same or not inside or parts.query != root_parts.query:
+    climbs = any(piece in _DOTS for reading in _readings(path) for piece in _pieces(reading))
+    if not same or not inside or climbs or parts.query != root_parts.query:
         raise InvalidInput.of(field, "leads out of the integration's address.")
     return target.url
 
