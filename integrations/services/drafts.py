@@ -44,11 +44,12 @@ class Draft:
 
 def new_draft(values: IntegrationValues) -> Draft:
     """Return the checked values of a new integration. Raises one InvalidInput that names every wrong field."""
-    missing = [field for field in REQUIRED if field not in values]
-    if missing:
-        raise InvalidInput(f"{', '.join(missing)}: must be given.", fields={field: ["must be given."] for field in missing})
+    missing = {field: ["must be given."] for field in REQUIRED if field not in values}
+    if "type" in missing:
+        _raise(missing)
     connector = find(_key(values["type"]))
     plain, errors = check_plain(values)
+    errors |= missing
     config, credentials = _validated(connector, values.get("config", {}), _given(values.get("credentials", {})), errors)
     defaults = {"type": connector.key, "category": connector.categories[0].value}
     return Draft(connector, defaults | plain, config, credentials, tuple(credentials))
