@@ -23,7 +23,9 @@ from prometheus_client.registry import Collector
 from access.addresses import client_address, parse_address
 from core import canary, leases, metrics, queue, work_registry
 from core.api.errors import Problem
+from core.http import breaker, calllog
 from core.models import Worker
+from core.models.outbound import CallOutcome, CallPurpose
 from core.models.work import WorkState
 from core.work import WORKER_KIND
 from repoguard import __version__
@@ -54,10 +56,16 @@ COUNTERS = (
         tuple({"outcome": outcome.value} for outcome in (DeliveryStatus.SUCCESS, DeliveryStatus.FAILED, DeliveryStatus.CANCELLED)),
     ),
     Counter("repoguard_delivery_attempts_total", "Delivery attempts, by outcome and error class."),
+    Counter(
+        calllog.CALLS,
+        "Calls of integrations, each try of its own, by outcome and purpose.",
+        tuple({"outcome": outcome.value, "purpose": CallPurpose.OTHER.value} for outcome in CallOutcome),
+    ),
 )
 HISTOGRAMS = (
     ("repoguard_delivery_latency_seconds", "From the event's time to the delivery's success.", metrics.LATENCY_BUCKETS),
     ("repoguard_attempt_duration_seconds", "How long one request to an endpoint took.", metrics.DURATION_BUCKETS),
+    (calllog.DURATION, "How long one call of an integration took.", metrics.DURATION_BUCKETS),
 )
 
 
@@ -70,6 +78,7 @@ class DatabaseCollector(Collector):
         yield from (_counter(counter, totals) for counter in COUNTERS)
         yield from (_histogram(name, help_text, buckets, totals) for name, help_text, buckets in HISTOGRAMS)
         yield from _waiting()
+        yield _gauge("repoguard_breakers", "Circuit breakers that are not closed, by state.", "state", breaker.not_closed())
         yield _gauge("repoguard_webhooks", "Webhooks, by status.", "status", webhooks_by_status())
         yield _gauge("repoguard_workers_live", "Workers with a fresh heartbeat, by kind.", "kind", _live_workers())
         yield _gauge("repoguard_queue_messages", "Messages in a cluster's queue.", "cluster", queue.backlog())

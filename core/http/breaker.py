@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from django.db.models import Case, F, Field, Q, Value, When
+from django.db.models import Case, Count, F, Field, Q, Value, When
 from django.utils import timezone
 
 from core.http.door import CircuitOpen, Terms
@@ -55,6 +55,18 @@ def state(integration_id: uuid.UUID) -> BreakerState:
     if row is None:
         return BreakerState()
     return BreakerState(CircuitState(row.state), row.failures, row.trips, row.opened_at, row.hold_until, row.last_error, row.changed_at)
+
+
+def not_closed() -> dict[str, int]:
+    """Return how many breakers are open and half open. One statement."""
+    states = (CircuitState.OPEN.value, CircuitState.HALF_OPEN.value)
+    rows = Circuit.objects.filter(state__in=states).values_list("state").annotate(Count("pk")).order_by()
+    return dict.fromkeys(states, 0) | dict(rows)
+
+
+def forget(integration_id: uuid.UUID) -> None:
+    """Delete the breaker of an integration that is gone."""
+    Circuit.objects.filter(integration_id=integration_id).delete()
 
 
 def reset(integration_id: uuid.UUID) -> bool:

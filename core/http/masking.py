@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterable
 from urllib.parse import quote, quote_plus
 
 from core import redact
+
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")  # no database takes them
 
 
 class Mask:
@@ -25,18 +28,15 @@ class Mask:
         clean = self.known(text)
         if cut and self._longest:
             clean = clean[: max(0, len(clean) - self._longest)]
-        return redact.text(clean)[:limit].replace("\0", "\ufffd")
+        return _storable(redact.text(clean))[:limit]
 
     def url(self, url: str, limit: int) -> str:
         """Return a URL without what is secret in it."""
-        return redact.url(self.known(url))[:limit]
+        return _storable(redact.url(self.known(url)))[:limit]
 
     def headers(self, headers: Iterable[tuple[str, str]], limit: int) -> dict[str, str]:
         """Return headers as they may be shown, each at most `limit` characters."""
-        return {
-            name[:100].replace("\0", ""): redact.header(name, self.known(value))[:limit].replace("\0", "\ufffd")
-            for name, value in list(headers)[:50]
-        }
+        return {_storable(name[:100]): _storable(redact.header(name, self.known(value)))[:limit] for name, value in list(headers)[:50]}
 
     def known(self, text: str) -> str:
         """Return a text with the integration's own secrets masked, and nothing else."""
@@ -44,6 +44,10 @@ class Mask:
             if secret in text:
                 text = text.replace(secret, redact.MASK)
         return text
+
+
+def _storable(text: str) -> str:
+    return _UNSTORABLE.sub("\ufffd", text)
 
 
 def _forms(secret: str) -> set[str]:

@@ -88,7 +88,7 @@ def test_a_name_declared_twice_stops_the_start(only):
 
 
 def test_every_shipped_job_has_a_help_and_a_period():
-    assert {job.name.split(".")[0] for job in housekeeping.jobs()} == {"access", "core", "webhooks"}
+    assert {job.name.split(".")[0] for job in housekeeping.jobs()} == {"access", "core", "integrations", "webhooks"}
     for job in housekeeping.jobs():
         assert job.help.endswith(".")
         assert job.every >= timedelta(minutes=1)
@@ -231,9 +231,10 @@ def test_the_schedules_are_made_once_and_others_removed():
     assert rows == {
         ("core.tasks.tick", "default", 1),
         ("access.usage.fold", "default", 1),
+        ("integrations.health.tasks.tick", "default", 1),
         ("webhooks.tasks.ensure_drains", "deliveries", 1),
     }
-    assert Schedule.objects.count() == 3
+    assert Schedule.objects.count() == 4
 
 
 def test_a_cluster_starts_with_the_tasks_that_asked_for_it(monkeypatch):
