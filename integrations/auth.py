@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.db import models
 from django.utils.crypto import salted_hmac
@@ -75,9 +76,9 @@ AUTH_FIELDS: tuple[Field, ...] = (
 )  # fmt: skip
 
 
-def configured_auth(config: Mapping[str, Any], credentials: Mapping[str, Any]) -> Auth | OAuthApp:
-    """Return what AUTH_FIELDS say, from checked values."""
-    return oauth_app(config, credentials) or static_auth(config, credentials)
+def configured_auth(config: Mapping[str, Any], credentials: Mapping[str, Any], url: str) -> Auth | OAuthApp:
+    """Return what AUTH_FIELDS say, from checked values; `url` is the address of the service that is signed in to."""
+    return oauth_app(config, credentials, url) or static_auth(config, credentials)
 
 
 def auth_errors(config: Mapping[str, Any], credentials: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -109,8 +110,8 @@ def static_auth(config: Mapping[str, Any], credentials: Mapping[str, Any]) -> Au
     return NoAuth()
 
 
-def oauth_app(config: Mapping[str, Any], credentials: Mapping[str, Any]) -> OAuthApp | None:
-    """Return how the portal signs in by OAuth2, None where it does not."""
+def oauth_app(config: Mapping[str, Any], credentials: Mapping[str, Any], url: str) -> OAuthApp | None:
+    """Return how the portal signs in by OAuth2 to the service at `url`, None where it does not."""
     if not is_oauth2(config):
         return None
     by_hand = config["auth"] == AuthKind.OAUTH2_AUTHORIZATION_CODE
@@ -122,6 +123,7 @@ def oauth_app(config: Mapping[str, Any], credentials: Mapping[str, Any]) -> OAut
         authorize_url=config["oauth_authorize_url"] if by_hand else "",
         scopes=tuple(config.get("oauth_scopes", ())),
         audience=config.get("oauth_audience", ""),
+        place="{0.scheme}://{0.netloc}".format(urlsplit(url)),
         client_auth=ClientAuth(config.get("oauth_client_auth", ClientAuth.BASIC)),
     )
 

@@ -34,6 +34,8 @@ class OAuthApp:
     scopes: tuple[str, ...] = ()
     audience: str = ""
     client_auth: ClientAuth = ClientAuth.BASIC
+    place: str = ""
+    """Where its tokens are sent, as scheme and host: tokens that were issued for one place are not used at another."""
     authorize_params: Mapping[str, str] = field(default_factory=dict)
     """Further parameters of the address that the user is sent to, such as access_type=offline."""
     revoke_url: str = ""

@@ -50,8 +50,8 @@ class Token:
 
 
 def mark_of(app: OAuthApp) -> str:
-    """Return a hash of the client that tokens are issued to; only where a secret alone stands for the account, also of the secret."""
-    parts: list[Any] = [app.flow, app.token_url, app.client_id]
+    """Return a hash of the client and the place that tokens are issued for; where a secret alone stands for the account, also of it."""
+    parts: list[Any] = [app.flow, app.token_url, app.client_id, app.place]
     if app.flow == OAuthFlow.CLIENT_CREDENTIALS:
         parts += [app.client_secret, list(app.scopes), app.audience]
     return str(salted_hmac("integrations.oauth", json.dumps(parts), algorithm="sha256").hexdigest())

@@ -13,6 +13,7 @@ from integrations.connectors.http.connector import HttpConnector
 from integrations.contract.connector import ExtraHeaders
 from integrations.contract.schema import validate_values
 from integrations.contract.signin import ClientAuth, OAuthApp, OAuthFlow
+from integrations.oauth.grants import mark_of
 
 BASE = {"base_url": "https://api.example.com/"}
 OAUTH = {"oauth_token_url": "https://login.example.com/token", "oauth_client_id": "me"}
@@ -91,8 +92,16 @@ def test_other_credentials_or_headers_have_another_fingerprint() -> None:
 def test_oauth2_is_described_and_left_to_the_portal() -> None:
     config = OAUTH | {"auth": "oauth2_client_credentials", "oauth_scopes": ["a", "b"], "oauth_audience": "x"}
     values = checked(config, {"oauth_client_secret": "s3cret"})
-    app = configured_auth(*values)
-    assert app == OAuthApp(OAuthFlow.CLIENT_CREDENTIALS, "https://login.example.com/token", "me", "s3cret", scopes=("a", "b"), audience="x")
+    app = configured_auth(*values, "https://API.example.com/v1/x")
+    assert app == OAuthApp(
+        OAuthFlow.CLIENT_CREDENTIALS,
+        "https://login.example.com/token",
+        "me",
+        "s3cret",
+        scopes=("a", "b"),
+        audience="x",
+        place="https://API.example.com",
+    )
     assert "s3cret" not in repr(app)
     assert isinstance(static_auth(*values), NoAuth)
 
@@ -103,7 +112,7 @@ def test_a_person_connects_the_authorization_code_flow_also_as_a_public_client()
         "oauth_authorize_url": "https://login.example.com/auth",
         "oauth_client_auth": "client_secret_post",
     }
-    app = configured_auth(*checked(config, {}))
+    app = configured_auth(*checked(config, {}), BASE["base_url"])
     assert isinstance(app, OAuthApp)
     assert (app.flow, app.authorize_url) == (OAuthFlow.AUTHORIZATION_CODE, "https://login.example.com/auth")
     assert (app.client_secret, app.client_auth) == ("", ClientAuth.POST)
@@ -136,3 +145,15 @@ def test_what_each_way_needs_is_required() -> None:
 )  # fmt: skip
 def test_what_would_break_a_request_is_refused(config: Any, credentials: Any, field: str) -> None:
     assert refused(config, credentials) == [field]
+
+
+def test_tokens_of_a_public_client_stay_with_the_host_they_were_issued_for() -> None:
+    config = OAUTH | {"auth": "oauth2_authorization_code", "oauth_authorize_url": "https://login.example.com/auth"}
+
+    def mark(base_url: str) -> str:
+        app = HttpConnector.auth(*validate_values(HttpConnector, config | {"base_url": base_url}, {}))
+        assert isinstance(app, OAuthApp)
+        return mark_of(app)
+
+    assert mark("https://api.example.com/v1") == mark("https://api.example.com/v2")
+    assert mark("https://api.example.com/v1") != mark("https://evil.example.com/v1")

@@ -71,7 +71,7 @@ class HttpConnector(Checker, GatewayTarget, HttpDestination, CallDestination):
     @classmethod
     def auth(cls, config: Mapping[str, Any], credentials: Mapping[str, Any]) -> Auth | OAuthApp:
         """Return what the sign-in fields say."""
-        return configured_auth(config, credentials)
+        return configured_auth(config, credentials, config["base_url"])
 
     @classmethod
     def extra_headers(cls, config: Mapping[str, Any], credentials: Mapping[str, Any]) -> ExtraHeaders:
