@@ -18,6 +18,7 @@ from integrations.api.repository_views import RepositoryViewSet
 from repoguard.health import HealthView
 from webhooks.api.deliveries import DeliveryViewSet
 from webhooks.api.events import EventTypeViewSet, EventViewSet
+from webhooks.api.replays import ReplayViewSet
 from webhooks.api.webhooks import WebhookViewSet
 
 # path below /api/v1/ -> viewset
@@ -29,6 +30,7 @@ RESOURCES: dict[str, type[GenericViewSet[Any]]] = {
     "event-types": EventTypeViewSet,
     "events": EventViewSet,
     "integrations": IntegrationViewSet,
+    "replays": ReplayViewSet,
     "repositories": RepositoryViewSet,
     "webhooks": WebhookViewSet,
 }

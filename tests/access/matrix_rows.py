@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.db.models import Model
+from django.utils import timezone
 
 from access import audit
 from core import bus
@@ -13,7 +14,7 @@ from core.models import Owner
 from integrations.models import Endpoint, Integration, Repository
 from tests.access.keys import make_key
 from webhooks.choices import DeliveryStatus
-from webhooks.models import Webhook, WebhookDelivery
+from webhooks.models import Replay, Webhook, WebhookDelivery
 from webhooks.services import create_webhook
 from webhooks.services.values import WebhookValues
 
@@ -56,6 +57,11 @@ def delivery(owner: Owner) -> Model:
     return row
 
 
+def replay(owner: Owner) -> Model:
+    now = timezone.now()
+    return Replay.objects.create(webhook=webhook(owner), owner_id=owner.id, since=now, until=now, rate_per_second=1)
+
+
 # the name of what hangs on a row and is named in paths, such as an endpoint
 NAME = "get-issue"
 
@@ -65,6 +71,7 @@ ROWS: dict[str, Callable[[Owner], Any]] = {
     "deliveries": delivery,
     "events": event,
     "integrations": integration,
+    "replays": replay,
     "repositories": repository,
     "webhooks": webhook,
 }

@@ -21,6 +21,7 @@ from integrations.selectors.repositories import repositories_by_id
 from webhooks import services
 from webhooks.api.delivery_serializers import DeliverySerializer
 from webhooks.api.filters import WebhookDeliveryFilter, WebhookFilter
+from webhooks.api.replays import RecoverAction
 from webhooks.api.webhook_serializers import (
     CreatedWebhookSerializer,
     NothingSerializer,
@@ -46,11 +47,11 @@ _DEFAULTS: dict[str, Any] = {
 }
 
 
-class WebhookViewSet(ListRows[Webhook], RetrieveRow[Webhook], CreateRow[Webhook], UpdateRow[Webhook], DestroyRow[Webhook]):
+class WebhookViewSet(ListRows[Webhook], RetrieveRow[Webhook], CreateRow[Webhook], UpdateRow[Webhook], DestroyRow[Webhook], RecoverAction):
     """Endpoints that events are sent to. A secret is in the answer that creates or rotates it, and nowhere else."""
 
     scope_resource = "webhooks"
-    scope_resources = {"deliveries": "deliveries"}
+    scope_resources = {"deliveries": "deliveries", "recover": "deliveries"}
     queryset = shown_webhooks()
     serializer_class = WebhookSerializer
     created_serializer_class = CreatedWebhookSerializer
