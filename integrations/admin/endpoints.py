@@ -82,7 +82,7 @@ class EndpointAdmin(PortalAdmin):
         """Put how it is called above its form."""
         obj = kwargs.get("obj")
         if obj is not None:
-            log = f"{show.admin_url(RequestLog, 'changelist')}?q={obj.integration_id}"
+            log = f"{show.admin_url(RequestLog, 'changelist')}?integration={obj.integration_id}"
             context |= {
                 "portal_panel": "portal/endpoint_panel.html",
                 "needs": _needs(obj),
@@ -164,15 +164,15 @@ def _needs(endpoint: Endpoint) -> list[str]:
     return [needed_scope(endpoint), *([endpoint.scope] if endpoint.scope else [])]
 
 
-def _example(endpoint: Endpoint) -> dict[str, Any]:
+def _example(endpoint: Endpoint, unknown: str = "…") -> dict[str, Any]:
     properties = endpoint.parameters.get("properties", {})
     wanted = endpoint.parameters.get("required") or check_template(endpoint.path)
-    return {name: _sample(properties.get(name)) for name in wanted}
+    return {name: _sample(properties.get(name), unknown) for name in wanted}
 
 
-def _sample(schema: Any) -> Any:
+def _sample(schema: Any, unknown: str) -> Any:
     if not isinstance(schema, dict):
-        return "…"
+        return unknown
     for key in ("example", "default", "const"):
         if key in schema:
             return schema[key]
@@ -180,7 +180,7 @@ def _sample(schema: Any) -> Any:
         return (schema.get("enum") or schema["examples"])[0]
     kind = schema.get("type")
     kind = kind[0] if isinstance(kind, list) and kind else kind
-    return {"integer": 1, "number": 1, "boolean": True, "array": []}.get(str(kind), "…")
+    return {"integer": 1, "number": 1, "boolean": True, "array": []}.get(str(kind), unknown)
 
 
 def _curl(endpoint: Endpoint) -> str:
@@ -199,7 +199,7 @@ def _can_be_called(request: HttpRequest, endpoint: Endpoint) -> bool:
 def _try_fields(request: HttpRequest, endpoint: Endpoint) -> list[ButtonField]:
     fields = []
     if endpoint.parameters.get("properties"):
-        fields.append(ButtonField("parameters", "parameters", "text", json.dumps(_example(endpoint), ensure_ascii=False)))
+        fields.append(ButtonField("parameters", "parameters", "text", json.dumps(_example(endpoint, ""), ensure_ascii=False)))
     if endpoint.body_schema is not None:
         fields.append(ButtonField("body", "body", "text", "{}"))
     return fields

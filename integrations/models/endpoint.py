@@ -45,4 +45,4 @@ class Endpoint(models.Model):
         constraints = [models.UniqueConstraint(fields=["integration", "name"], name="endpoint_name_once")]
 
     def __str__(self) -> str:
-        return f"{self.integration_id}/{self.name}"
+        return self.name
