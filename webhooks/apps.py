@@ -18,10 +18,12 @@ class WebhooksConfig(AppConfig):
         """Declare the app's event types, housekeeping and schedule."""
         from core import housekeeping, queue, schedules, work_registry  # noqa: PLC0415 - they need the models, which are loaded by now
         from webhooks import replaying  # noqa: PLC0415
+        from webhooks.destinations import follow  # noqa: PLC0415
         from webhooks.housekeeping import JOBS  # noqa: PLC0415
 
         catalogue.register(EVENT_TYPES)
         housekeeping.register(*JOBS)
+        work_registry.register(follow.KIND)
         work_registry.register(replaying.KIND)
         drains = schedules.Schedule("webhooks: keep the drains running", "webhooks.tasks.ensure_drains", queue.DELIVERIES, at_start=True)
         schedules.register(drains)

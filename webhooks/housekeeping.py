@@ -16,9 +16,10 @@ from core.housekeeping import Batch, Job, Step, delete_rows, prune_by_age
 from core.ids import first_id_at
 from core.models import Event
 from webhooks.choices import DeliveryStatus
+from webhooks.destinations.binding import integration_calls
 from webhooks.engine.due import lock_states, recompute
 from webhooks.engine.sweep import lost_holders, sweep
-from webhooks.models import DeliveryAttempt, Lease, Webhook, WebhookDelivery, WebhookState
+from webhooks.models import DeliveryAttempt, FollowUp, Lease, Webhook, WebhookDelivery, WebhookState
 from webhooks.services import purge_deleted_webhooks
 
 FINISHED = (DeliveryStatus.CANCELLED, DeliveryStatus.FAILED, DeliveryStatus.SUCCESS)
@@ -48,6 +49,7 @@ def prune_deliveries(batch: Batch) -> Step:
         count = delete_rows(DeliveryAttempt.objects.filter(id__in=attempts))
         if len(attempts) == batch.limit:
             return Step(count, batch.cursor or status)  # there may be more of them: their deliveries wait for the next batch
+        count += delete_rows(FollowUp.objects.filter(delivery_id__in=victims))
         count += delete_rows(WebhookDelivery.objects.filter(id__in=victims))
     return Step(count, f"{status} {victims[-1] if victims else ids[-1]}")
 
@@ -89,6 +91,18 @@ def reconcile_due_times(batch: Batch) -> Step:
     return Step(len(ids), str(ids[-1]) if len(ids) == _STATES_AT_ONCE else "")
 
 
+def mark_calls(batch: Batch) -> Step:
+    """Note anew which webhooks need a thread for each delivery: that may follow from an integration's configuration."""
+    routed = Webhook.objects.filter(integration__isnull=False, deleted_at__isnull=True).select_related("integration")
+    page = routed.defer("secrets", "headers", "integration__credentials", "integration__previous_credentials").order_by("id")
+    hooks = list((page.filter(id__gt=batch.cursor) if batch.cursor else page)[:_STATES_AT_ONCE])
+    changed = 0
+    for calls in (True, False) if not batch.dry_run else ():
+        ids = [hook.id for hook in hooks if hook.integration is not None and integration_calls(hook.integration) == calls]
+        changed += WebhookState.objects.filter(webhook_id__in=ids, calls=not calls).update(calls=calls)
+    return Step(changed, str(hooks[-1].id) if len(hooks) == _STATES_AT_ONCE else "")
+
+
 def free_orphaned_leases(batch: Batch) -> Step:
     """Free the deliveries of dead workers, as the drains do: so that none stays under way while no drain runs."""
     return Step(Lease.objects.filter(owner__in=lost_holders()).count() if batch.dry_run else sweep())
@@ -99,5 +113,6 @@ JOBS = (
     Job("webhooks.events", timedelta(hours=1), "Deletes events after their time, unless a delivery needs them.", prune_events),
     Job("webhooks.deleted", timedelta(minutes=10), "Removes what deleted webhooks left behind.", purge_webhooks),
     Job("webhooks.due_times", timedelta(minutes=5), "Computes anew when each webhook is due next.", reconcile_due_times),
+    Job("webhooks.calls", timedelta(minutes=5), "Notes which webhooks need a thread for each delivery.", mark_calls),
     Job("webhooks.orphaned_leases", timedelta(minutes=5), "Frees deliveries whose worker is gone without a trace.", free_orphaned_leases),
 )

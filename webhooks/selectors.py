@@ -29,7 +29,17 @@ from core.fields import DecryptError
 from webhooks.backlog import not_due_yet
 from webhooks.engine.due import oldest_waiting
 from webhooks.holds import held, is_held
-from webhooks.models import DeliveryAttempt, DueHint, Lease, Subscription, Webhook, WebhookDelivery, WebhookRepository, WebhookState
+from webhooks.models import (
+    DeliveryAttempt,
+    DueHint,
+    FollowUp,
+    Lease,
+    Subscription,
+    Webhook,
+    WebhookDelivery,
+    WebhookRepository,
+    WebhookState,
+)
 from webhooks.models.delivery import PENDING
 
 ATTEMPTS_SHOWN = 100
@@ -95,10 +105,11 @@ def stats(webhook_id: uuid.UUID) -> WebhookStats:
 
 
 def live_webhooks() -> QuerySet[Webhook]:
-    """Return the webhooks that were not deleted, with their owners and repositories, without their secrets and headers."""
+    """Return the webhooks that were not deleted, with owners, integrations and repositories, without any secrets and headers."""
     scope = Prefetch("webhookrepository_set", WebhookRepository.objects.order_by("repository_id"))
-    rows = Webhook.objects.filter(deleted_at__isnull=True).defer("secrets", "headers")
-    return rows.select_related("owner__user", "owner__team").prefetch_related(scope)
+    sealed = ("secrets", "headers", "integration__credentials", "integration__previous_credentials")
+    rows = Webhook.objects.filter(deleted_at__isnull=True).select_related("owner__user", "owner__team", "integration")
+    return rows.defer(*sealed).prefetch_related(scope)
 
 
 def shown_webhooks() -> QuerySet[Webhook]:
@@ -132,3 +143,8 @@ def deliveries() -> QuerySet[WebhookDelivery]:
 def latest_attempts(delivery: WebhookDelivery) -> list[DeliveryAttempt]:
     """Return the last ATTEMPTS_SHOWN attempts of a delivery, oldest first."""
     return list(DeliveryAttempt.objects.filter(delivery=delivery).order_by("-id")[:ATTEMPTS_SHOWN])[::-1]
+
+
+def follow_up(delivery: WebhookDelivery) -> FollowUp | None:
+    """Return what a delivery started elsewhere, None for nothing."""
+    return FollowUp.objects.filter(delivery_id=delivery.id).first()

@@ -31,7 +31,7 @@ class UnsendableError(ValueError):
 
 @dataclass(slots=True)  # not frozen: that makes the one that each delivery needs three times as expensive
 class OutboundRequest:
-    """One POST. Timeouts in seconds; `max_response_body` in bytes is what is kept of the answer's body."""
+    """One request. Timeouts in seconds; `max_response_body` in bytes is what is kept of the answer's body."""
 
     url: str
     headers: Mapping[str, str] = field(repr=False)
@@ -39,6 +39,7 @@ class OutboundRequest:
     connect_timeout: float = 10.0
     total_timeout: float = 30.0
     max_response_body: int = 16_384
+    method: str = "POST"
 
 
 @dataclass(slots=True)

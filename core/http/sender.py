@@ -66,7 +66,7 @@ class _Target:
         # names the place to connect to; the bytes of the request are written below
         self.request = aiohttp.ClientRequest("POST", parsed, loop=loop)
         self.key = self.request.connection_key
-        self.head = f"POST {parsed.raw_path_qs} HTTP/1.1\r\nHost: {parsed.host_port_subcomponent}\r\nAccept-Encoding: identity\r\n"
+        self.head = f" {parsed.raw_path_qs} HTTP/1.1\r\nHost: {parsed.host_port_subcomponent}\r\nAccept-Encoding: identity\r\n"
 
 
 class Sender:
@@ -186,7 +186,7 @@ class Sender:
 
     def _head(self, target: _Target, request: OutboundRequest) -> bytes:
         """Return request line and headers. Raises UnsendableError for a header that would break out of its line."""
-        lines = [target.head]
+        lines = [request.method, target.head]
         seen = set()
         for name, value in request.headers.items():
             if lower := _sent_name(name):
@@ -194,7 +194,7 @@ class Sender:
                 lines.append(f"{name}: {value}\r\n")
         lines += [line for lower, line in self._defaults.items() if lower not in seen]
         head = f"{''.join(lines)}Content-Length: {len(request.body)}\r\n\r\n"
-        expected = len(lines) + 4  # the first holds three lines, and two close the head
+        expected = len(lines) + 3  # the second holds three lines, and two close the head
         if head.count("\n") != expected or head.count("\r") != expected or "\0" in head:
             raise UnsendableError
         try:

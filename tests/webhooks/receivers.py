@@ -19,6 +19,7 @@ class Received:
     path: str
     headers: dict[str, str]
     body: bytes
+    method: str = "POST"
 
     @property
     def data(self) -> Any:
@@ -83,7 +84,7 @@ class Receiver:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
                 headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
                 body = await reader.readexactly(int(headers.get("content-length", 0)))
-                request = Received(head[0].split(" ")[1], headers, body)
+                request = Received(head[0].split(" ")[1], headers, body, head[0].split(" ")[0])
                 reply = self.rule(request)
                 self.received.append(request)
                 if reply.hang:

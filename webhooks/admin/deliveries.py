@@ -31,7 +31,7 @@ from webhooks.admin.attempts import Shown, as_shown
 from webhooks.choices import DeliveryStatus, ErrorClass
 from webhooks.envelope import envelope
 from webhooks.models import Webhook, WebhookDelivery
-from webhooks.selectors import ATTEMPTS_SHOWN, deliveries, latest_attempts, live_webhooks
+from webhooks.selectors import ATTEMPTS_SHOWN, deliveries, follow_up, latest_attempts, live_webhooks
 
 TONES = {"success": show.GOOD, "failed": show.BAD, "pending": show.INFO, "cancelled": show.QUIET}
 WEBHOOKS_OFFERED = 200
@@ -155,6 +155,7 @@ class DeliveryAdmin(LogAdmin):
             "attempts": shown[::-1],
             "attempts_left_out": max(0, delivery.attempts - len(shown)) if len(shown) == ATTEMPTS_SHOWN else 0,
             "live": _is_live(delivery),
+            "follow_up": follow_up(delivery),
             "live_url": show.admin_url(WebhookDelivery, "live", delivery.pk),
             "webhook_url": show.admin_url(Webhook, "change", delivery.webhook_id),
             "event_url": show.admin_url(Event, "change", delivery.event_id),

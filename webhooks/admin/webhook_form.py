@@ -24,6 +24,7 @@ from core.errors import InvalidInput
 from core.event_types import catalogue
 from core.fields import DecryptError
 from integrations.models import Repository
+from webhooks.admin.route_fields import RouteFields
 from webhooks.admin.words import headers_text, parse_headers, parse_schedule, schedule_text
 from webhooks.choices import Lane
 from webhooks.filters import OPERATORS, check_filter
@@ -36,7 +37,7 @@ from webhooks.services.values import checked
 DEFAULT, NONE, OWN = "default", "none", "own"
 REPOSITORIES_OFFERED = 1000
 UNREADABLE = "The stored headers can't be decrypted with the present FERNET_KEYS; add the key they were stored with."
-_CHECKED = ("name", "url", "headers", "rate_limit", "concurrency", "priority", "repositories")
+_CHECKED = ("name", "headers", "rate_limit", "concurrency", "priority", "repositories")
 
 
 def event_choices() -> list[Any]:
@@ -55,10 +56,24 @@ class WebhookForm(ServiceForm):
     """Where events go, which, and how fast."""
 
     name = forms.CharField(max_length=100, widget=UnfoldAdminTextInputWidget, help_text="What receives it, such as “Jenkins deploy”.")
+    integration = forms.ChoiceField(
+        required=False,
+        label="Sends to",
+        widget=UnfoldAdminSelectWidget,
+        help_text="A URL, or an integration that takes events: then its address and credentials are used.",
+    )
     url = forms.CharField(
         max_length=2000,
+        required=False,
         label="URL",
-        widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "https://ci.example.com/hooks/repoguard", "inputmode": "url"}),
+        widget=UnfoldAdminTextInputWidget(
+            attrs={
+                "placeholder": "https://ci.example.com/hooks/repoguard",
+                "inputmode": "url",
+                "data-only-if": "integration",
+                "data-only-if-values": "",
+            }
+        ),
         help_text="Each event is sent there as a signed POST. Inner addresses and http:// need EGRESS_ALLOW_CIDRS.",
     )
     owner = OwnerField(help_text="It receives its owner's events only; a webhook of the admins receives everybody's.")
@@ -130,6 +145,10 @@ class WebhookForm(ServiceForm):
                 field.disabled, field.help_text = True, "It stays; create a webhook for the other owner."
         if "events" in self.fields:
             self.fields["events"].choices = event_choices()  # type: ignore[attr-defined]
+        self.route = RouteFields(self.who, webhook)
+        if isinstance(choice := self.fields.get("integration"), forms.ChoiceField):
+            choice.choices = self.route.choices()
+            self.fields.update({name: field for name, field in self.route.fields().items() if name in self.shown_fields})
         if "repositories" in self.fields:
             offered = visible(Repository.objects.order_by("full_name"), self.who)
             self.fields["repositories"].queryset = offered  # type: ignore[attr-defined]
@@ -151,6 +170,7 @@ class WebhookForm(ServiceForm):
                 self.fields["headers"].help_text = UNREADABLE
         return {
             **{name: getattr(webhook, name) for name in ("name", "url", "rate_limit", "concurrency", "priority")},
+            "integration": self.route.stored_id,
             "events": [name for name in webhook.events if name in listed],
             "more_events": ", ".join(name for name in webhook.events if name not in listed),
             "repositories": [row.repository_id for row in webhook.webhookrepository_set.all()],
@@ -198,6 +218,10 @@ class WebhookForm(ServiceForm):
     def _check_all(self) -> None:
         """Ask the service's rules about every field that could be read, so that all errors are shown at once."""
         values: dict[str, Any] = {name: self.cleaned_data[name] for name in _CHECKED if name in self.cleaned_data}
+        if "url" in self.cleaned_data and "integration" in self.cleaned_data:
+            values |= self.route.values(self.cleaned_data)
+        if "owner" in self.cleaned_data:
+            values["owner_id"] = self.cleaned_data["owner"]
         if "headers" not in self.changed_data:
             values.pop("headers", None)
         if "events" in self.cleaned_data and "more_events" in self.cleaned_data and self._events():
@@ -208,8 +232,9 @@ class WebhookForm(ServiceForm):
             checked(cast("WebhookValues", values), None if self.instance._state.adding else self.instance)
         except InvalidInput as error:
             for name, sentences in error.fields.items():
+                field = "schedule" if name == "retry_config" else self.route.field_of(name, self.cleaned_data)
                 for sentence in sentences:
-                    self.add_error("schedule" if name == "retry_config" else name, sentence[:1].upper() + sentence[1:])
+                    self.add_error(field if field in self.fields else None, sentence[:1].upper() + sentence[1:])
         except DecryptError:
             self.add_error("headers", UNREADABLE)
 
@@ -222,7 +247,6 @@ class WebhookForm(ServiceForm):
         data = self.cleaned_data
         values = WebhookValues(
             name=data["name"],
-            url=data["url"],
             events=self._events(),
             filter=data["filter"],
             retry_config=self._retry_config(),
@@ -232,6 +256,7 @@ class WebhookForm(ServiceForm):
             repositories=list(data["repositories"]),
             owner_id=data["owner"],
         )
+        values.update(cast("WebhookValues", self.route.values(data)))
         if "headers" in self.changed_data or self.instance._state.adding:
             values["headers"] = data["headers"]
         return values

@@ -13,7 +13,6 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from access.admin_base import show
-from access.admin_base.base import PortalAdmin
 from access.admin_base.buttons import Button, ButtonField
 from access.admin_base.filters import choice_filter
 from core import redact, runtime
@@ -21,6 +20,8 @@ from core.errors import InvalidInput
 from core.event_types import catalogue
 from webhooks import services
 from webhooks.admin.health import health, health_badge
+from webhooks.admin.recover import RecoverPage
+from webhooks.admin.route_fields import RouteFields
 from webhooks.admin.webhook_form import WebhookForm
 from webhooks.admin.words import schedule_text
 from webhooks.choices import Lane, WebhookStatus
@@ -37,7 +38,7 @@ LINES = (
 
 
 @admin.register(Webhook)
-class WebhookAdmin(PortalAdmin):
+class WebhookAdmin(RecoverPage):
     """Where events are sent."""
 
     form = WebhookForm
@@ -53,7 +54,6 @@ class WebhookAdmin(PortalAdmin):
     )  # fmt: skip
     _shown = ("name", *readonly_fields)
     _sections = (
-        ("Endpoint", {"fields": ("name", "url", "owner")}),
         ("Events", {"fields": ("events", "more_events", "repositories", "filter")}),
         ("Delivery", {"fields": ("headers", "retries", "schedule", "rate_limit", "concurrency", "priority")}),
     )
@@ -68,7 +68,8 @@ class WebhookAdmin(PortalAdmin):
         """Return the form, or what is shown to those who only read."""
         if obj is not None and not self.has_change_permission(request, obj):
             return [(None, {"fields": self._shown})]
-        return self._sections
+        options = RouteFields(self.who(request), obj).names()
+        return [("Endpoint", {"fields": ("name", "integration", "url", *options, "owner")}), *self._sections]
 
     # --- Changes ---
 
@@ -144,7 +145,7 @@ class WebhookAdmin(PortalAdmin):
                 "stats": stats(obj.pk),
                 "health": health(obj, obj.state),
                 "log": log,
-                "portal_links": [(log, "View deliveries", "outbox")],
+                "portal_links": [(log, "View deliveries", "outbox"), *self.recover_links(request, obj)],
             }
         return cast("HttpResponse", super().render_change_form(request, context, *args, **kwargs))
 
@@ -163,10 +164,12 @@ class WebhookAdmin(PortalAdmin):
         word = "parked" if is_held(webhook.state, timezone.now()) else "pending"
         return format_html('<a class="rg-link rg-nowrap" href="{}">{} {}</a>', url, f"{waiting:,}", word)
 
-    @admin.display(description="URL")
+    @admin.display(description="sends to")
     def shown_url(self, webhook: Webhook) -> SafeString:
-        """Return the URL without credentials."""
-        return show.code(redact.url(webhook.url))
+        """Return the URL without credentials, or the integration."""
+        if webhook.integration is None:
+            return show.code(redact.url(webhook.url))
+        return format_html('{} <span class="rg-faint">{}</span>', webhook.integration.name, webhook.integration.type)
 
     @admin.display(description="events")
     def shown_events(self, webhook: Webhook) -> SafeString:

@@ -17,7 +17,7 @@ from webhooks.api.delivery_serializers import DeliveryDetailSerializer, Delivery
 from webhooks.api.filters import DeliveryFilter
 from webhooks.api.webhook_serializers import NothingSerializer
 from webhooks.models import WebhookDelivery
-from webhooks.selectors import deliveries, latest_attempts
+from webhooks.selectors import deliveries, follow_up, latest_attempts
 
 
 class DeliveryViewSet(ListRows[WebhookDelivery], RetrieveRow[WebhookDelivery]):
@@ -55,4 +55,5 @@ class DeliveryViewSet(ListRows[WebhookDelivery], RetrieveRow[WebhookDelivery]):
 
     def _detail(self, delivery: WebhookDelivery, status_code: int = status.HTTP_200_OK) -> Response:
         delivery.shown_attempts = latest_attempts(delivery)  # type: ignore[attr-defined]  # what the serializer shows
+        delivery.shown_follow_up = follow_up(delivery)  # type: ignore[attr-defined]
         return self.answer(delivery, status_code, DeliveryDetailSerializer)

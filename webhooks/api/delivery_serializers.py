@@ -10,7 +10,7 @@ from rest_framework import serializers
 from core import runtime
 from core.api.serializers import StrictModelSerializer
 from webhooks.envelope import envelope
-from webhooks.models import DeliveryAttempt, WebhookDelivery
+from webhooks.models import DeliveryAttempt, FollowUp, WebhookDelivery
 
 _ID = "0192f0c1-2b3c-7d4e-8f50-61728394a5b6"
 _EVENT = "0192f0c1-2b3c-7d4e-8f50-61728394a5b8"
@@ -55,6 +55,15 @@ _ATTEMPT: dict[str, Any] = {
     "next_attempt_at": "2026-11-20T09:35:05Z",
     "template_version": None,
 }
+_FOLLOW_UP: dict[str, Any] = {
+    "label": "build #812",
+    "link": "https://ci.example.com/job/deploy/812/",
+    "result": "passed",
+    "state": "done",
+    "error": "",
+    "created_at": "2026-11-20T09:30:01Z",
+    "finished_at": "2026-11-20T09:34:40Z",
+}
 _BODY = {"id": _EVENT, "type": "custom.deployed", "timestamp": "2026-11-20T09:30:00.000Z", "data": {"environment": "production"}}
 
 
@@ -85,17 +94,36 @@ class AttemptSerializer(StrictModelSerializer[DeliveryAttempt]):
         read_only_fields = fields
 
 
+@extend_schema_serializer(examples=[OpenApiExample("A run that a delivery started", value=_FOLLOW_UP, response_only=True)])
+class FollowUpSerializer(StrictModelSerializer[FollowUp]):
+    """What a delivery started elsewhere, and how that ended. `error` says why it could not be asked about, if so."""
+
+    error = serializers.CharField(source="shown_error", read_only=True)
+
+    class Meta:
+        model = FollowUp
+        fields = tuple(_FOLLOW_UP)
+        read_only_fields = fields
+
+
 @extend_schema_serializer(
-    examples=[OpenApiExample("With its attempts", value=_DELIVERY | {"body": _BODY, "attempts": [_ATTEMPT]}, response_only=True)]
+    examples=[
+        OpenApiExample(
+            "With its attempts", value=_DELIVERY | {"body": _BODY, "attempts": [_ATTEMPT], "follow_up": _FOLLOW_UP}, response_only=True
+        )
+    ]
 )
 class DeliveryDetailSerializer(DeliverySerializer):
     """A delivery with the body that is sent and its latest attempts, oldest first."""
 
     body = serializers.SerializerMethodField(help_text="Null where the settings say that bodies are not shown.")
     attempts = AttemptSerializer(many=True, read_only=True, source="shown_attempts")
+    follow_up = FollowUpSerializer(
+        read_only=True, allow_null=True, source="shown_follow_up", help_text="Null where the delivery started nothing that can be followed."
+    )
 
     class Meta(DeliverySerializer.Meta):
-        fields = (*DeliverySerializer.Meta.fields, "body", "attempts")
+        fields = (*DeliverySerializer.Meta.fields, "body", "attempts", "follow_up")
         read_only_fields = fields
 
     @extend_schema_field({"type": "object", "nullable": True, "additionalProperties": True})

@@ -20,6 +20,8 @@ _SECRET = "whsec_" + "bm90IGEgcmVhbCBzZWNyZXQsIGp1c3QgYW4gZXhhbXBsZQ=="
 _WRITE: dict[str, Any] = {
     "name": "Deploy bot",
     "url": "https://ci.example.com/hooks/repoguard",
+    "integration": None,
+    "destination": {},
     "events": ["gate.passed", "finding.*"],
     "filter": {"severity": {"$in": ["high", "critical"]}},
     "headers": {"Authorization": "Bearer 5f2b9c"},
@@ -28,6 +30,12 @@ _WRITE: dict[str, Any] = {
     "concurrency": 10,
     "priority": "normal",
     "repositories": [],
+}
+_THROUGH: dict[str, Any] = {
+    "name": "Tickets",
+    "events": ["finding.opened"],
+    "integration": "0192f0c1-2b3c-7d4e-8f50-61728394a5c1",
+    "destination": {"path": "/events"},
 }
 _READ: dict[str, Any] = {
     "id": _ID,
@@ -47,6 +55,7 @@ _READ: dict[str, Any] = {
         OpenApiExample("A webhook", value=_READ, response_only=True),
         OpenApiExample("The least", value={key: _WRITE[key] for key in ("name", "url", "events")}, request_only=True),
         OpenApiExample("Everything", value=_WRITE, request_only=True),
+        OpenApiExample("Through an integration", value=_THROUGH, request_only=True),
     ]
 )
 class WebhookSerializer(StrictModelSerializer[Webhook]):
@@ -54,7 +63,21 @@ class WebhookSerializer(StrictModelSerializer[Webhook]):
 
     owner = OwnerField()
     name = serializers.CharField(max_length=100)
-    url = WebhookUrlField(max_length=2000, help_text="https, or http for hosts inside EGRESS_ALLOW_CIDRS.")
+    url = WebhookUrlField(
+        max_length=2000,
+        required=False,
+        allow_blank=True,
+        help_text="https, or http for hosts inside EGRESS_ALLOW_CIDRS. Required without `integration`, refused with one.",
+    )
+    integration = serializers.UUIDField(
+        source="integration_id",
+        required=False,
+        allow_null=True,
+        help_text="Events go to this integration's destination, with its credentials. It must be active and the webhook's owner's.",
+    )
+    destination = serializers.DictField(
+        required=False, help_text="Options of that destination, as GET /api/v1/connectors describes them; they must hold no secrets."
+    )
     events = serializers.ListField(child=serializers.CharField(max_length=MAX_NAME), max_length=100, help_text="Names and wildcards.")
     filter = serializers.JSONField(required=False, allow_null=True, help_text="Conditions on the data; see docs/webhooks.md.")
     headers = HeadersField(

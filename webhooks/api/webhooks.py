@@ -31,6 +31,7 @@ from webhooks.api.webhook_serializers import (
     WebhookStatsSerializer,
 )
 from webhooks.choices import Lane
+from webhooks.destinations.checks import pick_integration
 from webhooks.models import Webhook
 from webhooks.models.webhook import DEFAULT_CONCURRENCY
 from webhooks.selectors import deliveries, shown_headers, shown_webhooks, stats
@@ -38,6 +39,9 @@ from webhooks.services import WebhookValues
 
 # what a PUT leaves out becomes what a new webhook would have; secret, headers, status and owner stay
 _DEFAULTS: dict[str, Any] = {
+    "url": "",
+    "integration_id": None,
+    "destination": {},
     "filter": None,
     "retry_config": None,
     "rate_limit": None,
@@ -64,6 +68,7 @@ class WebhookViewSet(ListRows[Webhook], RetrieveRow[Webhook], CreateRow[Webhook]
         data["owner_id"] = resolve_owner(data.pop("owner"), who) if "owner" in data else who.default_owner_id
         secret = data.pop("secret", None)
         self._load_repositories(data)
+        self._load_integration(data)
         webhook, secret = services.create_webhook(WebhookValues(**data), secret=secret)  # type: ignore[typeddict-item]
         return _with_secret(webhook, secret)
 
@@ -77,6 +82,7 @@ class WebhookViewSet(ListRows[Webhook], RetrieveRow[Webhook], CreateRow[Webhook]
             data = _DEFAULTS | data
         secret = data.pop("secret", None)
         self._load_repositories(data, known={link.repository_id for link in row.webhookrepository_set.all()})
+        self._load_integration(data, row)
         webhook = services.update_webhook(row, WebhookValues(**data), secret=secret)  # type: ignore[typeddict-item]
         return shown_webhooks().get(id=webhook.id)
 
@@ -126,6 +132,17 @@ class WebhookViewSet(ListRows[Webhook], RetrieveRow[Webhook], CreateRow[Webhook]
     def deliveries(self, request: Request, id: str) -> Response:
         """List the deliveries of a webhook, newest first."""
         return self.page(deliveries().filter(webhook_id=self.get_object().id), DeliverySerializer)
+
+    def _load_integration(self, data: dict[str, Any], row: Webhook | None = None) -> None:
+        """Turn the integration's id into its row."""
+        if "integration_id" not in data and "destination" not in data:
+            return
+        stored_id = row.integration_id if row else None
+        wanted = data.pop("integration_id", stored_id)
+        new_options = row is not None and data.get("destination", row.destination) != row.destination
+        found = pick_integration(wanted, principal(self.request), stored_id, options_change=new_options)
+        if wanted != stored_id:
+            data["integration"] = found
 
     def _load_repositories(self, data: dict[str, Any], known: Collection[uuid.UUID] = ()) -> None:
         """Turn ids into rows; those that the webhook has already may be sent back, also when the caller can't see them."""

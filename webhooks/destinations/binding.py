@@ -6,29 +6,38 @@ import logging
 import uuid
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import DatabaseError
 
-from core.errors import RepoGuardError
+from core.errors import InvalidInput, RepoGuardError
 from core.fields import DecryptError
+from core.http.masking import Mask
 from core.models.outbound import CallPurpose
 from integrations.calls import connector_for
 from integrations.choices import Status
 from integrations.contract.connector import Connector
 from integrations.contract.outbound import CallDestination, Destination, DestinationKind, HttpDestination
 from integrations.models import Integration
+from integrations.registry import find
 
 logger = logging.getLogger(__name__)
 _SHORTEST_SECRET = 5
+
+
+class Route(NamedTuple):
+    """Which integration a webhook goes through, and its options for that one's destination."""
+
+    integration_id: uuid.UUID
+    options: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
     """The destination of a webhook as one batch sees it. Not for logs: `repr` shows names only.
 
-    `problem` says why nothing can be sent; `unreadable` that it is stored credentials which can't be decrypted. `secrets` are
-    the texts that no log may show.
+    `problem` says why nothing can be sent; `unreadable` that it is stored credentials which can't be decrypted. `mask`
+    hides its credentials in whatever is logged.
     """
 
     integration_id: uuid.UUID
@@ -37,27 +46,36 @@ class Bound:
     connector: HttpDestination | CallDestination | None = field(default=None, repr=False)
     integration: Integration | None = field(default=None, repr=False)
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    secrets: tuple[str, ...] = field(default=(), repr=False)
+    mask: Mask = field(default_factory=lambda: Mask(()), repr=False)
     calls: bool = False
     """It makes calls in a thread, rather than one request on the engine's event loop."""
     problem: str = ""
     unreadable: bool = False
 
 
+def integration_calls(integration: Integration) -> bool:
+    """Say whether webhooks with an integration's destination need a thread for each delivery; not where it takes no events."""
+    try:
+        connector = find(integration.type)
+    except InvalidInput:
+        return False
+    return makes_calls(connector, integration.config)
+
+
 def makes_calls(connector: type[Connector], config: Mapping[str, Any]) -> bool:
-    """Say whether webhooks with this connector's destination need a thread for each delivery."""
+    """Say whether a connector delivers by calls under a configuration."""
     return issubclass(connector, Destination) and connector.destination_kind(config) == DestinationKind.CALL
 
 
-def bind(wanted: Mapping[uuid.UUID, tuple[uuid.UUID, Mapping[str, Any]]]) -> dict[uuid.UUID, Bound]:
-    """Return the destination of each webhook, given the id of its integration and its options: {webhook id: (integration, options)}.
+def bind(routes: Mapping[uuid.UUID, Route]) -> dict[uuid.UUID, Bound]:
+    """Return the destination of each webhook, by the webhook's id.
 
     One that can't be used says so in `problem` and harms no other. Raises only DatabaseError.
     """
-    found = {one.integration_id: one for one in _bound({integration_id for integration_id, _ in wanted.values()})}
+    found = {one.integration_id: one for one in _bound({route.integration_id for route in routes.values()})}
     return {
-        webhook_id: replace(found.get(integration_id) or _gone(integration_id), options=options)
-        for webhook_id, (integration_id, options) in wanted.items()
+        webhook_id: replace(found.get(route.integration_id) or _gone(route.integration_id), options=route.options)
+        for webhook_id, route in routes.items()
     }
 
 
@@ -102,8 +120,8 @@ def _usable(integration: Integration) -> Bound:
     calls = makes_calls(type(connector), integration.config)
     # those of a request are known here in the form in which they are sent; those of calls are the door's affair
     sent = [] if calls else connector.door.auth.secrets()
-    secrets = tuple(sorted({*_texts(integration.credentials), *_texts(sent)}, key=len, reverse=True))
-    return Bound(integration.id, integration.name, connector.title, connector, integration, secrets=secrets, calls=calls)
+    mask = Mask({*_texts(integration.credentials), *_texts(sent)})
+    return Bound(integration.id, integration.name, connector.title, connector, integration, mask=mask, calls=calls)
 
 
 def _gone(integration_id: uuid.UUID) -> Bound:

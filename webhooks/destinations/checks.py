@@ -30,6 +30,8 @@ def checked_route(given: Mapping[str, Any], stored: Route | None, owner_id: uuid
     `stored` is what the webhook has, None for a new one, `owner_id` the webhook's owner. Values of `url` are checked already.
     Raises InvalidInput for each wrong field. A field that is neither sent nor follows from another is left out.
     """
+    if stored is not None and not given.keys() & {"url", "integration", "destination"}:
+        return {}
     before = stored or Route("", None, {})
     integration = given.get("integration", before.integration)
     if integration is None:

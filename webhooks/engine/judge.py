@@ -20,7 +20,7 @@ LONGEST_RETRY_AFTER = 24 * 3600.0
 LONGEST_THROTTLE = 60.0
 THROTTLE_ON_BAD_GATEWAY = 5.0
 _FINAL_ERRORS = {ErrorClass.ADDRESS_REFUSED, ErrorClass.INVALID_URL}
-_RETRIED_CLIENT_ERRORS = {408, 425, 429}
+RETRIED_CLIENT_ERRORS = {408, 425, 429}
 _THROTTLING = {429, 502, 503, 504}
 
 _ADVICE = {
@@ -86,7 +86,7 @@ def _describe(answer: Answer) -> tuple[ErrorClass, str]:
     if status == 429:
         return ErrorClass.RATE_LIMITED, f"The endpoint answered {name}. {_ADVICE[429]}"
     if 400 <= status < 500:
-        error_class = ErrorClass.SERVER_ERROR if status in _RETRIED_CLIENT_ERRORS else ErrorClass.CLIENT_ERROR
+        error_class = ErrorClass.SERVER_ERROR if status in RETRIED_CLIENT_ERRORS else ErrorClass.CLIENT_ERROR
         return error_class, f"The endpoint answered {name}. {_ADVICE.get(status, 'It refused this delivery.')}"
     return ErrorClass.SERVER_ERROR, f"The endpoint answered {name}. {_ADVICE.get(status, 'Read its log.')}"
 

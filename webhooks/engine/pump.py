@@ -25,6 +25,8 @@ from django.db import InterfaceError, OperationalError, connection
 from core import leases, runtime
 from core.context import SYSTEM, acting
 from core.http.sender import Sender
+from webhooks.engine.calls import CallPool
+from webhooks.engine.destination import attempt_destination
 from webhooks.engine.listen import Listener
 from webhooks.engine.request import attempt, without_answer
 from webhooks.engine.store import WORKER_KIND, Store, WorkerBuried
@@ -128,6 +130,7 @@ class Engine:
         self._loop = asyncio.get_running_loop()
         self._wake, self._closing = asyncio.Event(), asyncio.Event()
         self._sender = Sender(limit=self.slots)
+        self._pool = CallPool(settings.DESTINATION_THREADS)
         await self._sender.start()
         await self._patiently(self._register)
         self._listener = Listener(lambda: self._loop.call_soon_threadsafe(self._wake.set))
@@ -155,7 +158,7 @@ class Engine:
             self._wake.clear()
             ended = self._results[: self._portion()]
             free = self._free(len(ended))
-            batch = await self._turn(ended, free)
+            batch = await self._turn(ended, free, self._threads(ended))
             if ended:
                 self._forget(ended)
             for claimed in batch.claimed:
@@ -179,11 +182,19 @@ class Engine:
             return 0
         return min(self.slots - len(self._in_flight) + ended, CLAIM_AT_ONCE)
 
+    def _threads(self, ended: list[Result]) -> int:
+        """Return how many deliveries may be leased whose destinations need a thread."""
+        under_way = sum(_calls(claimed) for claimed in self._in_flight.values()) - sum(_calls(result.claimed) for result in ended)
+        return self._pool.room(under_way)
+
     def _bytes(self) -> int:
         return sum(len(body) for body in {id(claimed.body): claimed.body for claimed in self._in_flight.values()}.values())
 
     async def _deliver(self, claimed: Claimed) -> None:
-        result = await attempt(self._sender, claimed, self._limits, random.random)
+        if claimed.target.bound is None:
+            result = await attempt(self._sender, claimed, self._limits, random.random)
+        else:
+            result = await attempt_destination(self._sender, self._pool, claimed, self._limits, random.random)
         # here and not on the database thread, which would take the interpreter from the requests under way; what fails is
         # tried there again, and raises where one outcome is parted from the others
         with contextlib.suppress(Exception):
@@ -196,11 +207,11 @@ class Engine:
         for result in ended:
             self._in_flight.pop(result.claimed.key, None)
 
-    async def _turn(self, ended: list[Result], free: int) -> Batch:
+    async def _turn(self, ended: list[Result], free: int, threads: int) -> Batch:
         if not ended and not free:
             return Batch([])
         try:
-            return await self._patiently(lambda: self._take_turn(ended, free))
+            return await self._patiently(lambda: self._take_turn(ended, free, threads))
         except Exception:  # whatever it is, the next turn must come; the log says what happened
             logger.exception("turn_failed", extra={"results": len(ended), "free": free})
             await asyncio.sleep(AFTER_ERROR_SECONDS)
@@ -251,7 +262,8 @@ class Engine:
         self._store = new_store(self.worker_id)
         self._limits = runtime.current()
 
-    def _take_turn(self, ended: list[Result], free: int) -> Batch:
+    def _take_turn(self, ended: list[Result], free: int, threads: int = 0) -> Batch:
+        self._store.threads = threads
         if self._in_doubt:
             # a turn failed, perhaps after its commit: what it leased is known to nobody, and would stay leased
             self._store.give_back_all_but({claimed.token for claimed in self._in_flight.values()} | self._given_up)
@@ -283,3 +295,7 @@ class Engine:
             logger.warning("retire_failed")  # the leases lapse by themselves
         finally:
             connection.close()
+
+
+def _calls(claimed: Claimed) -> bool:
+    return claimed.target.bound is not None and claimed.target.bound.calls

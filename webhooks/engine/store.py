@@ -14,12 +14,13 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from django.db import transaction
-from django.db.models import Count, Min, QuerySet
+from django.db.models import Count, Min, Q, QuerySet
 from django.utils import timezone
 
 from core import leases, metrics, runtime
 from core.ids import uuid7
 from webhooks.choices import BreakerState, HoldReason, Lane
+from webhooks.destinations import follow
 from webhooks.engine import aftermath
 from webhooks.engine.due import lock_states, recompute
 from webhooks.engine.standing import Standing, refill, settle, spend
@@ -67,6 +68,8 @@ class Store:
     def __init__(self, worker_id: uuid.UUID) -> None:
         self.worker_id = worker_id
         self.clock_ahead = timedelta(0)
+        self.threads = 0
+        """How many deliveries may be leased whose destinations need a thread; set before each turn."""
         self._hints_left = False
         self._targets = TargetCache()
 
@@ -115,7 +118,9 @@ class Store:
         """Lock the state rows of these webhooks; with `due_at` also others that are due then, leaving out what others hold."""
         states = lock_states(webhook_ids) if webhook_ids else {}
         if due_at is not None:
-            due = WebhookState.objects.filter(enabled=True, full=False, next_due_at__lte=due_at).exclude(webhook_id__in=states.keys())
+            due = WebhookState.objects.filter(self._servable(), enabled=True, full=False, next_due_at__lte=due_at).exclude(
+                webhook_id__in=states.keys()
+            )
             found = due.order_by("next_due_at").select_for_update(skip_locked=True)[:WEBHOOKS_AT_ONCE]
             states |= {state.webhook_id: state for state in found}
         return states
@@ -177,7 +182,7 @@ class Store:
 
     def peek(self) -> bool:
         """Say cheaply, without a write lock, whether a turn could find anything."""
-        due = WebhookState.objects.filter(enabled=True, full=False, next_due_at__lte=self.now())
+        due = WebhookState.objects.filter(self._servable(), enabled=True, full=False, next_due_at__lte=self.now())
         return DueHint.objects.exists() or due.exists()
 
     def due_in(self) -> float | None:
@@ -188,10 +193,13 @@ class Store:
         return None if moment is None else (moment - self.now()).total_seconds()
 
     def upcoming(self) -> datetime | None:
-        """Return when something is due next, as far as it is known."""
-        claimable = WebhookState.objects.filter(enabled=True, full=False, next_due_at__isnull=False)
+        """Return when something is due next, as far as it is known; what needs a thread only while one is free."""
+        claimable = WebhookState.objects.filter(self._servable(), enabled=True, full=False, next_due_at__isnull=False)
         found: datetime | None = claimable.aggregate(at=Min("next_due_at"))["at"]
         return found
+
+    def _servable(self) -> Q:
+        return Q() if self.threads > 0 else Q(calls=False)
 
     def _added(self, hints: Sequence[tuple[uuid.UUID, int]]) -> dict[uuid.UUID, int]:
         self._hints_left = len(hints) >= HINTS_AT_ONCE
@@ -210,6 +218,7 @@ class Store:
         grouped: dict[uuid.UUID, list[Result]] = defaultdict(list)
         for result in valid:
             grouped[result.claimed.target.webhook_id].append(result)
+        follow.start([(result.claimed.delivery_id, result.follow_up) for result in valid if result.follow_up is not None], now)
         limits = runtime.current()
         standings: dict[uuid.UUID, Standing] = {hook: settle(states[hook], rows, limits, now) for hook, rows in grouped.items()}
         aftermath.apply(states, standings, valid, now)
@@ -219,7 +228,7 @@ class Store:
         self, states: Mapping[uuid.UUID, WebhookState], written: Written, free: int, now: datetime
     ) -> tuple[list[EventRow], uuid.UUID, list[uuid.UUID]]:
         """Lease for the webhooks whose rows are locked; returns also the token, and which webhooks are at their cap."""
-        shares = _shares(states.values(), written, free, now)
+        shares = _shares(states.values(), written, free, self.threads, now)
         token = uuid7()
         wanted = {share.state.webhook_id: share.granted for share in shares if share.granted}
         leased = self.lease(wanted, token, now) if wanted else []
@@ -228,6 +237,7 @@ class Store:
             got[row.webhook_id] += 1
         for share in shares:
             taken = got[share.state.webhook_id]
+            self.threads -= taken if share.state.calls else 0
             if taken and share.state.breaker != BreakerState.CLOSED:
                 share.state.breaker = BreakerState.HALF_OPEN
             spend(share.state, share.limits.rate_limit, taken, now, wanted_more=taken == share.granted < share.room)
@@ -272,7 +282,7 @@ class Store:
                 recompute(hooks)
 
 
-def _shares(states: Iterable[WebhookState], written: Written, free: int, now: datetime) -> list[Share]:
+def _shares(states: Iterable[WebhookState], written: Written, free: int, threads: int, now: datetime) -> list[Share]:
     ready = [state for state in states if state.enabled and (state.hold_until is None or state.hold_until <= now)]
     limits, live = written.limits, written.live
     shares = []
@@ -282,14 +292,16 @@ def _shares(states: Iterable[WebhookState], written: Written, free: int, now: da
         if limit is None:
             state.enabled = False  # deleted; left enabled it would be found due again at once, and for ever
             continue
-        if free <= 0:
+        places = min(free, threads) if state.calls else free
+        if places <= 0:
             continue
         state.hold_until, state.hold_reason = None, HoldReason.NONE
         cap = limit.concurrency if state.breaker == BreakerState.CLOSED else 1
         opened = live.get(state.webhook_id, 0)
         # at most half of what the others leave: however long an endpoint hangs, places are left for the healthy ones
-        room = max(0, min(cap, (free + opened + 1) // 2) - opened)
+        room = max(0, min(cap, (places + opened + 1) // 2) - opened)
         granted = min(room, refill(state, limit.rate_limit, now))
         shares.append(Share(state, limit, room=room, granted=granted))
         free -= granted
+        threads -= granted if state.calls else 0
     return shares

@@ -77,14 +77,17 @@ SELECT delivery_id, token FROM held
 """
 _CHANGED = ("status", "attempts", "step", "next_attempt_at", "last_status_code", "last_error_class", "last_error")
 _BEAT = "UPDATE core_worker SET heartbeat_at = statement_timestamp() WHERE id = %s RETURNING clock_timestamp()"
-_UPCOMING = 'SELECT min(next_due_at) FROM webhooks_webhookstate WHERE enabled AND NOT "full" AND next_due_at IS NOT NULL'
+_UPCOMING = """
+SELECT min(next_due_at) FROM webhooks_webhookstate WHERE enabled AND NOT "full" AND next_due_at IS NOT NULL AND (%s OR NOT calls)
+"""
 # every change of a row makes a new version of it, which another transaction wrote or which lies at another place
 _LIMITS = """
 SELECT id, concurrency, rate_limit, xmin::text || ctid::text FROM webhooks_webhook WHERE id = ANY(%s) AND deleted_at IS NULL
 """
 _LOCK = "SELECT {columns} FROM webhooks_webhookstate WHERE webhook_id = ANY(%s) ORDER BY webhook_id FOR UPDATE"
 _LOCK_DUE = """
-SELECT {columns} FROM webhooks_webhookstate WHERE enabled AND NOT "full" AND next_due_at <= %s AND webhook_id <> ALL(%s)
+SELECT {columns} FROM webhooks_webhookstate
+WHERE enabled AND NOT "full" AND next_due_at <= %s AND webhook_id <> ALL(%s) AND (%s OR NOT calls)
 ORDER BY next_due_at LIMIT %s FOR UPDATE SKIP LOCKED
 """
 _LIVE = "SELECT webhook_id, count(*) FROM webhooks_lease WHERE webhook_id = ANY(%s) GROUP BY webhook_id"
@@ -116,7 +119,7 @@ class PostgresStore(Store):
             if known:
                 asked.append(_send(_LOCK.format(columns=columns), [known]))
             if due_at is not None:
-                asked.append(_send(_LOCK_DUE.format(columns=columns), [due_at, known, WEBHOOKS_AT_ONCE]))
+                asked.append(_send(_LOCK_DUE.format(columns=columns), [due_at, known, self.threads > 0, WEBHOOKS_AT_ONCE]))
         states = (WebhookState.from_db("default", names, row) for cursor in asked for row in cursor.fetchall())
         return {state.webhook_id: state for state in states}
 
@@ -154,7 +157,7 @@ class PostgresStore(Store):
             if hooks:
                 _send(_save_states_statement(), [hooks, *([getattr(state, name) for state in states.values()] for name in CHANGED_FIELDS)])
                 _send(RECOMPUTE, [list(full), hooks])
-            upcoming = _send(_UPCOMING, [])
+            upcoming = _send(_UPCOMING, [self.threads > 0])
             if counts:  # last, because other processes wait for these rows
                 _send(_COUNT, [list(column) for column in zip(*metrics.sorted_rows(counts), strict=True)])
         return cast("datetime | None", upcoming.fetchall()[0][0])
@@ -162,7 +165,7 @@ class PostgresStore(Store):
     def upcoming(self) -> datetime | None:
         """Return when something is due next."""
         with _together():
-            upcoming = _send(_UPCOMING, [])
+            upcoming = _send(_UPCOMING, [self.threads > 0])
         return cast("datetime | None", upcoming.fetchall()[0][0])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import cast
 
@@ -15,6 +16,7 @@ from django.utils import timezone
 
 from core.fields import DecryptError
 from core.models import Event
+from webhooks.destinations.binding import Route, bind
 from webhooks.engine.types import EventRow, Target
 from webhooks.envelope import envelope_bytes
 from webhooks.models import Webhook
@@ -45,7 +47,7 @@ class TargetCache:
             version = versions[hook]
             if version is not None and not target.problem:
                 self._kept[hook] = version, target
-        return found | loaded
+        return _bound(found | loaded)
 
     def _fresh(self, webhook_id: uuid.UUID, version: str | None, now: datetime) -> Target | None:
         kept_version, target = self._kept.get(webhook_id, (None, None))
@@ -55,7 +57,10 @@ class TargetCache:
 
 
 def load_targets(webhook_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Target]:
-    """Return the targets of these webhooks; one whose secrets can't be read says so in `problem` and harms no other."""
+    """Return the targets of these webhooks; one whose secrets can't be read says so in `problem` and harms no other.
+
+    The destinations of their integrations are not among it: see TargetCache.
+    """
     if not webhook_ids:
         return {}
     try:
@@ -66,8 +71,18 @@ def load_targets(webhook_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Target]:
         return {hook.id: _readable(hook) for hook in _hooks(webhook_ids).defer("secrets", "headers", "retry_config")}
 
 
+def _bound(targets: dict[uuid.UUID, Target]) -> dict[uuid.UUID, Target]:
+    """Add the destinations of integrations: loaded anew for each batch, since they change without their webhooks."""
+    routes = {webhook_id: target.route for webhook_id, target in targets.items() if target.route is not None}
+    if not routes:
+        return targets
+    return targets | {webhook_id: replace(targets[webhook_id], bound=bound) for webhook_id, bound in bind(routes).items()}
+
+
 def _hooks(webhook_ids: Collection[uuid.UUID]) -> QuerySet[Webhook]:
-    return Webhook.objects.filter(id__in=webhook_ids).only("id", "url", "secrets", "headers", "retry_config")
+    return Webhook.objects.filter(id__in=webhook_ids).only(
+        "id", "url", "secrets", "headers", "retry_config", "integration_id", "destination"
+    )
 
 
 def _readable(hook: Webhook) -> Target:
@@ -83,7 +98,7 @@ def _readable(hook: Webhook) -> Target:
 
 def _unusable(hook: Webhook, problem: str) -> Target:
     logger.error("webhook_unreadable", extra={"webhook": str(hook.id), "reason": problem})
-    return Target(hook.id, hook.url, (), {}, DEFAULT_SCHEDULE, problem=problem)
+    return Target(hook.id, hook.url, (), {}, DEFAULT_SCHEDULE, problem=problem, route=_route(hook))
 
 
 def _target(hook: Webhook) -> Target:
@@ -95,7 +110,11 @@ def _target(hook: Webhook) -> Target:
     if not secrets:
         raise DecryptError("No secret of this webhook can sign any more. Rotate its secret.")
     schedule = tuple(float(delay) for delay in schedule_of(hook.retry_config))
-    return Target(hook.id, hook.url, secrets, headers, schedule, valid_until=next_expiry(entries, now))
+    return Target(hook.id, hook.url, secrets, headers, schedule, valid_until=next_expiry(entries, now), route=_route(hook))
+
+
+def _route(hook: Webhook) -> Route | None:
+    return None if hook.integration_id is None else Route(hook.integration_id, hook.destination)
 
 
 def large_payloads(rows: Sequence[EventRow]) -> dict[uuid.UUID, str]:

@@ -8,7 +8,9 @@ from datetime import datetime
 from typing import NamedTuple
 
 from core.http.sender import Answer
+from integrations.contract.outbound import FollowUpStart
 from webhooks.choices import ErrorClass, HoldReason, Outcome
+from webhooks.destinations.binding import Bound, Route
 
 LeaseKey = tuple[uuid.UUID, uuid.UUID]
 """Delivery id and token."""
@@ -27,6 +29,9 @@ class Target:
     """Why nothing can be sent, where its secrets can't be decrypted."""
     valid_until: datetime | None = None
     """When the first of several secrets ceases to sign."""
+    route: Route | None = None
+    """The integration it goes through, where it has one, and `bound` is that one's destination."""
+    bound: Bound | None = None
 
 
 class Limits(NamedTuple):
@@ -99,6 +104,8 @@ class Verdict:
     exhausted: bool = False
     unhealthy: bool = False
     """Counts for the breaker: the endpoint is down or overloaded, rather than refusing this one delivery."""
+    confirmed: bool = True
+    """False for a success of which only the acceptance is known."""
 
 
 @dataclass(slots=True)
@@ -112,3 +119,6 @@ class Result:
     request_headers: dict[str, str]
     packed: bytes = field(default=b"", repr=False)
     """What the store writes of it, where that was prepared."""
+    url: str = ""
+    """What was called, as logs may show it, where that is not the webhook's own URL."""
+    follow_up: FollowUpStart | None = None

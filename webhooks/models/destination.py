@@ -50,3 +50,8 @@ class FollowUp(WorkRow):
 
     def __str__(self) -> str:
         return self.label or f"follow-up of {self.delivery_id}"
+
+    @property
+    def shown_error(self) -> str:
+        """Return why it could not be asked about, the last time or at all."""
+        return self.error or str(self.progress.get("error", ""))

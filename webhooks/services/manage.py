@@ -13,8 +13,11 @@ from access.choices import AuditVerb
 from core import bus, redact, runtime
 from core.errors import Conflict, InvalidInput
 from core.fields import DecryptError
+from integrations.models import Integration
 from webhooks import secrets
 from webhooks.choices import InactiveReason, WebhookStatus
+from webhooks.destinations import memory
+from webhooks.destinations.binding import integration_calls
 from webhooks.engine.due import lock_states, recompute
 from webhooks.events import about_webhook
 from webhooks.models import Subscription, Webhook, WebhookRepository, WebhookState
@@ -29,7 +32,7 @@ def create_webhook(values: WebhookValues, *, secret: str | None = None) -> tuple
 
     Raises InvalidInput. Without `secret` one is generated.
     """
-    missing = [field for field in _REQUIRED if field not in values]
+    missing = [field for field in _REQUIRED if field not in values and (field != "url" or values.get("integration") is None)]
     if missing:
         raise InvalidInput(f"{', '.join(missing)}: must be given.", fields={field: ["must be given."] for field in missing})
     fields: dict[str, Any] = dict(checked(values))
@@ -44,7 +47,7 @@ def create_webhook(values: WebhookValues, *, secret: str | None = None) -> tuple
             status_changed_at=timezone.now(),
         )
         webhook.refresh_from_db(fields=["created_at"])
-        WebhookState.objects.create(webhook=webhook, enabled=not inactive)
+        WebhookState.objects.create(webhook=webhook, enabled=not inactive, calls=_makes_calls(webhook))
         _subscribe(webhook, webhook.events)
         WebhookRepository.objects.bulk_create([WebhookRepository(webhook=webhook, repository=row) for row in repositories])
         audit.record(AuditVerb.CREATED, webhook, changes=_differences({}, fields), owner_id=webhook.owner_id)
@@ -74,6 +77,9 @@ def update_webhook(webhook: Webhook, values: WebhookValues, *, secret: str | Non
             if "events" in changes:
                 Subscription.objects.filter(webhook=webhook).exclude(pattern__in=webhook.events).delete()
                 _subscribe(webhook, webhook.events)
+            if "integration" in changes:
+                memory.forget(webhook.id)
+                WebhookState.objects.filter(webhook_id=webhook.id).update(calls=_makes_calls(webhook))
             recompute([webhook.id])  # a higher cap or limit counts at once
             audit.record(AuditVerb.CHANGED, webhook, changes=changes, owner_id=webhook.owner_id)
             bus.publish("webhook.updated", about_webhook(webhook, changed=sorted(changes)), owner_id=webhook.owner_id)
@@ -89,7 +95,8 @@ def delete_webhook(webhook: Webhook) -> None:
     """Hide a webhook and stop its deliveries; housekeeping removes its rows and its log."""
     with transaction.atomic():
         lock_states([webhook.id])
-        if not Webhook.objects.filter(id=webhook.id, deleted_at__isnull=True).update(deleted_at=timezone.now()):
+        gone = Webhook.objects.filter(id=webhook.id, deleted_at__isnull=True)
+        if not gone.update(deleted_at=timezone.now(), integration=None):  # it must not keep its integration from being deleted
             return
         WebhookState.objects.filter(webhook_id=webhook.id).update(enabled=False)
         recompute([webhook.id])
@@ -118,9 +125,15 @@ def rotate_secret(webhook: Webhook, overlap_hours: float | None = None, secret: 
     return new
 
 
+def _makes_calls(webhook: Webhook) -> bool:
+    integration = webhook.integration
+    return integration is not None and integration_calls(integration)
+
+
 def _locked(webhook_id: uuid.UUID) -> Webhook:
     # not its key: a publisher's new deliveries hold that, and two webhooks that watch each other would wait for each other
-    rows = Webhook.objects.select_for_update(no_key=True).defer("secrets", "headers")
+    rows = Webhook.objects.select_for_update(no_key=True, of=("self",)).select_related("integration")
+    rows = rows.defer("secrets", "headers", "integration__credentials", "integration__previous_credentials")
     webhook = rows.filter(id=webhook_id, deleted_at__isnull=True).first()
     if webhook is None:
         raise Conflict("This webhook was deleted meanwhile.")
@@ -168,6 +181,8 @@ def _differences(before: dict[str, Any], after: dict[str, Any]) -> dict[str, lis
     changes = audit.diff(
         {name: value or None for name, value in before.items()}, {name: value or None for name, value in after.items()}, ("headers",)
     )
+    if "integration" in changes:
+        changes["integration"] = [str(value.id) if isinstance(value, Integration) else None for value in changes["integration"]]
     if "url" in changes:
         changes["url"] = [redact.url(url) if url else None for url in changes["url"]]
     return changes

@@ -10,8 +10,9 @@ from core.errors import InvalidInput
 from core.event_types import MAX_NAME, check_pattern
 from core.fields import DecryptError
 from core.http.guard import clean_url
-from integrations.models import Repository
+from integrations.models import Integration, Repository
 from webhooks.choices import Lane, WebhookStatus
+from webhooks.destinations.checks import Route, checked_route
 from webhooks.filters import check_filter
 from webhooks.headers import check_headers
 from webhooks.models import Webhook
@@ -29,6 +30,8 @@ class WebhookValues(TypedDict, total=False):
 
     name: str
     url: str
+    integration: Integration | None
+    destination: dict[str, Any]
     events: list[str]
     filter: dict[str, Any] | None
     status: str
@@ -59,9 +62,23 @@ def checked(values: WebhookValues, stored: Webhook | None = None) -> WebhookValu
             result["headers"] = check_headers(values["headers"], stored_headers(stored))
         except InvalidInput as error:
             _collect(errors, error)
+    if not {"url", "integration", "destination"} & errors.keys():
+        try:
+            result |= checked_route(result, route_of(stored), _owner_id(values, stored))
+        except InvalidInput as error:
+            _collect(errors, error)
     if errors:
         raise InvalidInput(" ".join(f"{field}: {sentences[0]}" for field, sentences in errors.items()), fields=errors)
     return cast("WebhookValues", result)
+
+
+def route_of(webhook: Webhook | None) -> Route | None:
+    """Return where a webhook sends at present."""
+    return None if webhook is None else Route(webhook.url, webhook.integration, webhook.destination)
+
+
+def _owner_id(values: WebhookValues, stored: Webhook | None) -> uuid.UUID | None:
+    return values.get("owner_id", stored.owner_id if stored else None)
 
 
 def _collect(errors: dict[str, list[str]], error: InvalidInput) -> None:
@@ -79,7 +96,7 @@ def _name(value: object) -> str:
 def _url(value: object) -> str:
     if not isinstance(value, str):
         raise InvalidInput.of("url", "must be a text such as https://example.com/hook.")
-    return clean_url(value, "url")
+    return clean_url(value, "url") if value else ""
 
 
 def _events(value: object) -> list[str]:

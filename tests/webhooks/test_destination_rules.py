@@ -1,0 +1,384 @@
+"""What surrounds destinations: verdicts, memory, time limits, follow-ups."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import threading
+import time
+import uuid
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.urls import resolve
+from django.utils import timezone
+
+from core import leases, work
+from core.errors import AddressRefused, InvalidInput, OutboundError, Unavailable
+from core.housekeeping import Batch
+from core.http import client as door_client
+from core.http.door import BadAnswer, CallFailed, CircuitOpen, QuotaUsedUp, Reply, SignInFailed, Throttled
+from core.models.work import WorkState
+from integrations.calls import build_connector
+from integrations.contract.outbound import FollowUpStart, Progress
+from integrations.contract.outbound import Outcome as Told_
+from tests.webhooks.destination_kit import TOKEN, Told, connectors, integration, routed
+from tests.webhooks.engine_kit import due, state_of
+from webhooks.choices import ErrorClass, HoldReason, Outcome
+from webhooks.destinations import deadline, follow
+from webhooks.destinations.binding import Route, bind
+from webhooks.destinations.event import event_link
+from webhooks.destinations.memory import RowMemory, stored_key
+from webhooks.engine.calls import Abandoned, CallPool
+from webhooks.engine.outcomes import Retry, of_error, of_outcome
+from webhooks.engine.types import Verdict
+from webhooks.housekeeping import mark_calls
+from webhooks.models import DestinationMemory, FollowUp, Webhook, WebhookState
+
+pytestmark = pytest.mark.usefixtures("connectors")
+__all__ = ["connectors"]
+RETRY = Retry(1, (10.0, 20.0), lambda: 0.5)
+LAST = Retry(3, (10.0, 20.0), lambda: 0.5)
+
+
+# --- verdicts ---------------------------------------------------------------------------------------------------------
+
+ERRORS: dict[str, tuple[Exception, Outcome, ErrorClass, bool]] = {
+    "CircuitOpen": (CircuitOpen("x", retry_after=90), Outcome.RETRY, ErrorClass.CIRCUIT_OPEN, True),
+    "QuotaUsedUp": (QuotaUsedUp("x"), Outcome.RETRY, ErrorClass.QUOTA_USED_UP, True),
+    "Throttled": (Throttled("x", retry_after=90), Outcome.RETRY, ErrorClass.RATE_LIMITED, True),
+    "CallFailed": (CallFailed("x", code="dns"), Outcome.RETRY, ErrorClass.DNS, False),
+    "SignInFailed": (SignInFailed("x"), Outcome.FAILED, ErrorClass.SIGN_IN, False),
+    "AddressRefused": (AddressRefused("x"), Outcome.FAILED, ErrorClass.ADDRESS_REFUSED, False),
+    "InvalidInput": (InvalidInput("x"), Outcome.FAILED, ErrorClass.UNSUITABLE, False),
+    "BadAnswer, permanent": (BadAnswer("x", permanent=True), Outcome.FAILED, ErrorClass.BAD_ANSWER, False),
+    "BadAnswer 404": (BadAnswer("x", status_code=404), Outcome.FAILED, ErrorClass.CLIENT_ERROR, False),
+    "BadAnswer 429": (BadAnswer("x", status_code=429), Outcome.RETRY, ErrorClass.RATE_LIMITED, True),
+    "BadAnswer 500": (BadAnswer("x", status_code=500), Outcome.RETRY, ErrorClass.SERVER_ERROR, False),
+    "BadAnswer": (BadAnswer("x", status_code=200), Outcome.RETRY, ErrorClass.BAD_ANSWER, False),
+    "anything else": (ValueError("x"), Outcome.RETRY, ErrorClass.INTERNAL, False),
+}
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_what_an_error_means(name: str) -> None:
+    error, outcome, error_class, held = ERRORS[name]
+    verdict = of_error(error, RETRY)
+    assert (verdict.outcome, verdict.error_class, verdict.hold is not None) == (outcome, error_class, held)
+    assert not verdict.exhausted
+
+
+def test_the_page_shows_this_table() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "destinations.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `?([^|`]+)`? \| ([^|]+) \|", page.partition("## What an error means")[2].partition("\n## ")[0], re.M)[2:])
+    assert set(rows) == set(ERRORS)
+    for name, (_, outcome, _, held) in ERRORS.items():
+        assert rows[name].startswith("failed" if outcome is Outcome.FAILED else "tried again"), name
+        assert ("held" in rows[name]) == held, name
+
+
+def test_a_hold_lasts_as_long_as_was_asked_a_day_at_most_and_puts_the_retry_off() -> None:
+    assert (of_error(Throttled("x", retry_after=90), RETRY).hold, of_error(Throttled("x", retry_after=90), RETRY).delay) == (90, 90)
+    assert of_error(Throttled("x", retry_after=1e9), RETRY).hold == 86_400
+    assert of_error(QuotaUsedUp("x"), RETRY).hold_reason == HoldReason.INTEGRATION
+    assert of_error(Throttled("x"), RETRY).hold_reason == HoldReason.RETRY_AFTER
+
+
+def test_the_last_retry_exhausts() -> None:
+    for error in (CallFailed("x"), CircuitOpen("x"), ValueError("x")):
+        verdict = of_error(error, LAST)
+        assert (verdict.outcome, verdict.exhausted, verdict.delay) == (Outcome.FAILED, True, None)
+
+
+def test_only_what_speaks_against_the_service_counts_for_the_breaker() -> None:
+    unhealthy = {name for name, (error, *_) in ERRORS.items() if of_error(error, RETRY).unhealthy}
+    assert unhealthy == {"CallFailed", "BadAnswer 500", "BadAnswer"}
+    assert of_error(OutboundError("x"), RETRY).unhealthy
+    assert of_error(Unavailable("x"), RETRY).outcome is Outcome.RETRY
+
+
+def outcome(status: int | None = None, **told: Any) -> Verdict:
+    return of_outcome(Told_(**{"ok": False, "error": "no"} | told), status, RETRY)
+
+
+def test_what_an_outcome_means() -> None:
+    assert outcome(ok=True) == Verdict(Outcome.SUCCESS)
+    assert outcome(ok=True, confirmed=False).confirmed is False
+    assert (outcome(permanent=True).outcome, outcome(permanent=True).error_class) == (Outcome.FAILED, ErrorClass.REFUSED)
+    gone = outcome(gone=True)
+    assert (gone.outcome, gone.gone, gone.error_class) == (Outcome.FAILED, True, ErrorClass.GONE)
+    waits = outcome(retry_after=30)
+    assert (waits.outcome, waits.hold, waits.hold_reason, waits.unhealthy) == (Outcome.RETRY, 30, HoldReason.RETRY_AFTER, False)
+    assert outcome(429).hold == 60
+    assert (outcome().unhealthy, outcome(200).unhealthy, outcome(502).unhealthy) == (True, False, True)
+    assert outcome(error="").error, "there is always a sentence"
+
+
+# --- the pool ---------------------------------------------------------------------------------------------------------
+
+
+async def test_the_pool_runs_at_most_so_many_at_once_and_hands_errors_on() -> None:
+    pool, running, most = CallPool(2), 0, 0
+    lock = threading.Lock()
+
+    def work_() -> int:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        time.sleep(0.02)
+        with lock:
+            running -= 1
+        return 7
+
+    assert await asyncio.gather(*(pool.run(work_) for _ in range(6))) == [7] * 6
+    assert most == 2
+    with pytest.raises(ZeroDivisionError):
+        await pool.run(lambda: 1 // 0)
+    with pytest.raises(RuntimeError, match="SystemExit"):
+        await pool.run(lambda: exec("raise SystemExit"))
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        await pool.run(lambda: next(iter(())))
+
+
+async def test_what_hangs_is_abandoned_and_takes_places_only_beyond_the_pools_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("webhooks.engine.calls.GRACE_SECONDS", 0.0)
+    pool, release = CallPool(2, seconds=0.05), threading.Event()
+    for hanging in range(1, 5):
+        with pytest.raises(Abandoned):
+            await pool.run(release.wait)
+        assert pool.room(0) == (2 if hanging <= 2 else 4 - hanging)
+    release.set()
+    for _ in range(100):
+        if pool.room(0) == 2:
+            break
+        await asyncio.sleep(0.01)
+    assert (pool.room(0), pool.room(1), pool.room(5)) == (2, 1, 0)
+
+
+async def test_a_timeout_of_the_calls_own_is_no_abandonment() -> None:
+    def fails() -> None:
+        raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        await CallPool(1).run(fails)
+
+
+def test_calls_share_one_time_limit(monkeypatch: pytest.MonkeyPatch, db: None) -> None:
+    seen: list[float] = []
+
+    def request(self: Any, *_: Any, **__: Any) -> Reply:
+        seen.append(self.terms.timeout)
+        time.sleep(0.05)
+        return Reply(200, {}, b"", "")
+
+    monkeypatch.setattr(door_client.Door, "request", request)
+    connector = deadline.limited(build_connector(integration("caller", timeout_seconds=30), deadline_purpose()), 0.2)
+    connector.door.request("GET", "https://example.com")
+    connector.door.request("GET", "https://example.com")
+    assert 0.1 < seen[1] < seen[0] <= 0.2
+    time.sleep(0.1)
+    with pytest.raises(CallFailed) as caught:
+        connector.door.request("GET", "https://example.com")
+    assert caught.value.code == "timeout"
+    assert len(seen) == 2
+
+
+def deadline_purpose() -> Any:
+    from core.models.outbound import CallPurpose
+
+    return CallPurpose.DESTINATION
+
+
+# --- binding ----------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_bound_shows_no_credential(db: None) -> None:
+    to = integration()
+    bound = bind({uuid.uuid4(): Route(to.id, {"path": "x"})})
+    (one,) = bound.values()
+    assert (one.name, one.title, one.calls, one.options) == ("my poster", "Poster", False, {"path": "x"})
+    assert TOKEN not in repr(one)
+    assert one.mask.known(f"a {TOKEN} b") == "a *** b"
+
+
+def test_one_integration_is_loaded_once_for_many_webhooks(db: None, django_assert_num_queries: Any) -> None:
+    to = integration()
+    with django_assert_num_queries(1):
+        bound = bind({uuid.uuid4(): Route(to.id, {"path": str(number)}) for number in range(5)})
+    assert len({id(one.connector) for one in bound.values()}) == 1
+
+
+def test_each_problem_is_named(db: None) -> None:
+    gone = uuid.uuid4()
+    wanted = {"inactive": integration(status="inactive").id, "takes no events": integration("plain").id, "deleted": gone,
+              "no connector": integration("removed").id}  # fmt: skip
+    bound = bind({uuid.uuid4(): Route(id, {}) for id in wanted.values()})
+    for words, id in wanted.items():
+        (one,) = [one for one in bound.values() if one.integration_id == id]
+        assert words in one.problem
+
+
+def test_the_link_of_an_event_leads_to_its_page(settings: Any) -> None:
+    settings.PUBLIC_URL = "https://portal.example.com/"
+    link = event_link(uuid.uuid4())
+    assert resolve(link.removeprefix("https://portal.example.com")).view_name == "admin:core_event_change"
+
+
+def test_housekeeping_notes_what_an_integrations_configuration_changed(db: None) -> None:
+    caller, poster = routed(integration("caller")), routed(integration())
+    WebhookState.objects.filter(webhook=caller).update(calls=False)
+    WebhookState.objects.filter(webhook=poster).update(calls=True)
+    assert mark_calls(Batch(dry_run=True)).rows == 0
+    assert mark_calls(Batch()).rows == 2
+    assert (state_of(caller).calls, state_of(poster).calls) == (True, False)
+
+
+# --- memory -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_first_external_id_stays(db: None) -> None:
+    webhook, other = routed(integration()), routed(integration())
+    memory = RowMemory(webhook.id)
+    assert memory.get("k") is None
+    memory.put("k", "ONE", {"a": 1})
+    memory.put("k", "TWO")
+    assert (memory.get("k"), RowMemory(other.id).get("k")) == ("ONE", None)
+    RowMemory(other.id).put("k", "THREE")
+    assert DestinationMemory.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_first_stays_also_when_threads_set_it_at_once() -> None:
+    memory, barrier, found = RowMemory(routed(integration()).id), threading.Barrier(4), []
+
+    def put(number: int) -> None:
+        barrier.wait()
+        memory.put("k", f"T-{number}")
+        found.append(memory.get("k"))
+        connection.close()
+
+    threads = [threading.Thread(target=put, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 4
+    assert len(set(found)) == DestinationMemory.objects.count() == 1
+
+
+def test_long_keys_differ_where_they_differ(db: None) -> None:
+    memory = RowMemory(routed(integration()).id)
+    memory.put("x" * 300 + "1", "ONE")
+    memory.put("x" * 300 + "2", "TWO")
+    assert (memory.get("x" * 300 + "1"), memory.get("x" * 300 + "2")) == ("ONE", "TWO")
+    assert len(stored_key("x" * 300)) <= 200
+    for bad in ("", "x" * 501):
+        with pytest.raises(InvalidInput):
+            memory.put("k", bad)
+
+
+# --- follow-ups -------------------------------------------------------------------------------------------------------
+
+
+def following(**start: Any) -> FollowUp:
+    (delivery,) = due(routed(integration("caller")))
+    told = follow.checked(FollowUpStart("https://ci/queue/1", "build", **{"first_poll": 0, "memory": {"queue": 1}} | start))
+    assert told is not None
+    follow.start([(delivery.id, told)], timezone.now() - timedelta(seconds=1))
+    return FollowUp.objects.get()
+
+
+def polled() -> FollowUp:
+    """Run what is due once."""
+    FollowUp.objects.filter(state=WorkState.QUEUED).update(run_after=timezone.now() - timedelta(seconds=1))
+    worker = leases.register_worker("work")
+    for row in work.claim(FollowUp, worker):
+        assert row.lease_token is not None
+        work.perform(work.Run(row, row.lease_token), follow.run)
+    return FollowUp.objects.get()
+
+
+def test_a_run_is_polled_to_its_end(db: None) -> None:
+    following()
+    answers = iter([Progress(None, 40, memory={"build": 812}, label="build #812", link="https://ci/812"), Progress("passed")])
+    asked: list[Any] = []
+
+    def poll(url: str, memory: Any) -> Progress:
+        asked.append((url, dict(memory)))
+        return next(answers)
+
+    Told.poll = poll
+    row = polled()
+    assert (row.state, row.result, row.label, row.link, row.attempts) == ("queued", "", "build #812", "https://ci/812", 0)
+    assert timedelta(seconds=30) < row.run_after - timezone.now() < timedelta(seconds=41)
+    row = polled()
+    assert (row.state, row.result, row.label) == ("done", "passed", "build #812")
+    assert asked == [("https://ci/queue/1", {"queue": 1}), ("https://ci/queue/1", {"build": 812})]
+
+
+def test_a_system_that_is_down_is_asked_ever_later_and_does_not_end_it(db: None) -> None:
+    following()
+
+    def poll(*_: Any) -> Progress:
+        raise CallFailed("It is down.")
+
+    Told.poll = poll
+    waits = []
+    for _ in range(6):
+        row = polled()
+        waits.append(round((row.run_after - timezone.now()).total_seconds(), -1))
+    assert row.state == "queued"
+    assert waits == [30, 60, 120, 240, 480, 960]
+    assert "down" in row.shown_error
+
+
+def test_it_ends_when_its_time_is_over_its_webhook_gone_or_an_error_permanent(db: None) -> None:
+    def refuse(*_: Any) -> Progress:
+        raise SignInFailed("The token is refused.")
+
+    Told.poll = refuse
+    following()
+    row = polled()
+    assert (row.state, row.result) == ("failed", "")
+    assert "refused" in row.shown_error
+    FollowUp.objects.update(state="queued", give_up_at=timezone.now())
+    row = polled()
+    assert (row.state, row.result) == ("failed", follow.GAVE_UP)
+    FollowUp.objects.update(state="queued", give_up_at=timezone.now() + timedelta(hours=1))
+    Webhook.objects.update(deleted_at=timezone.now())
+    assert "deleted" in polled().error
+
+
+def test_an_inactive_integration_only_delays_it(db: None) -> None:
+    row = following()
+    type(row.delivery.webhook.integration).objects.update(status="inactive")  # type: ignore[union-attr]
+    row = polled()
+    assert row.state == "queued"
+    assert "inactive" in row.shown_error
+
+
+def test_what_was_started_anew_takes_no_answer_of_the_old_run(db: None) -> None:
+    row = following()
+
+    def poll(*_: Any) -> Progress:
+        told = follow.checked(FollowUpStart("https://ci/2", "second"))
+        assert told is not None
+        follow.start([(row.delivery_id, told)], timezone.now())
+        return Progress("failed")
+
+    Told.poll = poll
+    row = polled()
+    assert (row.label, row.result, row.state) == ("second", "", "queued")
+
+
+def test_what_a_connector_starts_is_bounded(db: None) -> None:
+    told = follow.checked(FollowUpStart("u", "x" * 300, "javascript:alert(1)", first_poll=-5, give_up_after=1e12))
+    assert told is not None
+    assert (len(told.label), told.link, told.first_poll, told.give_up_after) == (200, "", 0, follow.LONGEST_FOLLOWED)
+    for bad in (FollowUpStart(""), FollowUpStart("u", memory={"x": object()}), FollowUpStart("u", memory={"x": "y" * 100_001})):
+        with pytest.raises((ValueError, TypeError)):
+            follow.checked(bad)
