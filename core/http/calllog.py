@@ -57,7 +57,7 @@ class CallLog:
             owner_id=terms.owner_id,
             purpose=terms.purpose,
             endpoint=terms.endpoint[:100],
-            method=request.method[:10],
+            method=mask.text(request.method, 10),
             url=mask.url(url, _URL_CHARS),
             outcome=entry.outcome,
             attempt=entry.attempt,
@@ -77,7 +77,8 @@ class CallLog:
             row.response_bytes = len(answered.body)
             row.response_body = self._body(answered) if entry.keep_body else ""
             row.address, row.started_at, row.duration_ms = answered.address, answered.started_at, answered.duration * 1000
-            counts |= metrics.histogram(DURATION, {}, [answered.duration], metrics.DURATION_BUCKETS)
+            if entry.outcome != CallOutcome.REFUSED:
+                counts |= metrics.histogram(DURATION, {}, [answered.duration], metrics.DURATION_BUCKETS)
         with transaction.atomic():
             row.save(force_insert=True)
             metrics.add(counts)

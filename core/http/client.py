@@ -122,6 +122,8 @@ class Door:
         call = _Call(request, full_url, expected, cache_seconds, max(1, self.terms.attempts), repeats, self.terms.longest_wait)
         call.key = answers.key_of(self.terms, request, full_url, self.auth.fingerprint())
         call.kept = answers.find(call.key)
+        if call.kept is not None and call.kept.status not in expected:
+            call.kept = None
         if call.kept is not None and cache_seconds and call.kept.is_fresh:
             log.write(request, full_url, Entry(CallOutcome.CACHED))
             return _kept_reply(call.kept, call.url)

@@ -57,7 +57,10 @@ def check(request: Outgoing) -> None:
 
 def check_path(url: str) -> None:
     """Refuse a path that climbs (`..`, also percent-encoded): servers and libraries read it differently. Raises InvalidInput."""
-    path = urlsplit(url).path if "://" in url else url
+    try:
+        path = urlsplit(url).path if "://" in url else url
+    except ValueError:
+        raise InvalidInput.of("url", "not a valid URL; write it like https://example.com/path.") from None
     if any(segment in {".", ".."} for form in (path, unquote(path), unquote(unquote(path))) for segment in re.split(r"[/\\]", form)):
         raise InvalidInput.of("url", "must not contain the path segments . or ..; write the path that is meant.")
 

@@ -269,3 +269,26 @@ def test_a_late_failure_does_not_lengthen_the_hold(service):
 def test_the_state_is_one_statement(django_assert_num_queries):
     with django_assert_num_queries(1):
         breaker.state(HERE)
+
+
+def test_terms_without_a_breaker_neither_ask_nor_tell_it(service):
+    service.says(http(500))
+    fail(service, 3)
+    asked = len(service.requests)
+    fail(service, 4, breaker_failures=0)
+    assert len(service.requests) == asked + 4
+    assert breaker.state(HERE).failures == 3
+
+
+def test_the_breaker_of_an_integration_that_is_gone_is_forgotten(service):
+    service.says(http(500))
+    fail(service, 3)
+    assert breaker.not_closed() == {"open": 1, "half_open": 0}
+    breaker.forget(HERE)
+    assert breaker.not_closed() == {"open": 0, "half_open": 0}
+    assert call_is_let_through(service)
+
+
+def call_is_let_through(service):
+    service.says(http(200))
+    return call(service).status == 200

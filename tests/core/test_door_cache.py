@@ -97,6 +97,12 @@ def test_nothing_is_kept_that_is_of_no_use(service):
     assert not CachedAnswer.objects.exists()
 
 
+def test_a_kept_answer_must_be_what_is_expected(service):
+    service.says(http(200, b"1", etag='"x"'), http(202, b"2"))
+    door().request("GET", service.url, cache_seconds=60)
+    assert door().request("GET", service.url, cache_seconds=60, expected={202}).json() == 2
+
+
 def test_a_304_that_nobody_asked_for_is_unexpected(service):
     service.says(http(304))
     with pytest.raises(BadAnswer):
