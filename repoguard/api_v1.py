@@ -19,6 +19,7 @@ from repoguard.health import HealthView
 from webhooks.api.deliveries import DeliveryViewSet
 from webhooks.api.events import EventTypeViewSet, EventViewSet
 from webhooks.api.replays import ReplayViewSet
+from webhooks.api.templates import InstantiableTemplateViewSet
 from webhooks.api.webhooks import WebhookViewSet
 
 # path below /api/v1/ -> viewset
@@ -29,6 +30,7 @@ RESOURCES: dict[str, type[GenericViewSet[Any]]] = {
     "deliveries": DeliveryViewSet,
     "event-types": EventTypeViewSet,
     "events": EventViewSet,
+    "integration-templates": InstantiableTemplateViewSet,
     "integrations": IntegrationViewSet,
     "replays": ReplayViewSet,
     "repositories": RepositoryViewSet,

@@ -26,6 +26,7 @@ from django.db.migrations.executor import MigrationExecutor
 from access import services
 from access.choices import Role
 from core import keys_in_use, runfiles, schedules
+from templates_app.builtin import ensure_builtins
 
 Say = Callable[[str], None]
 DATABASE_PATIENCE_SECONDS = 60.0
@@ -46,6 +47,8 @@ def run(say: Say) -> bool:
         if services.ensure_initial_key():
             say("Created the API key of INITIAL_API_KEY.")
         schedules.ensure()
+        if count := ensure_builtins():
+            say(f"Renewed {count} built-in templates.")
     return said_password
 
 

@@ -26,6 +26,8 @@ class IntegrationTemplate(Owned):
     webhooks = models.JSONField(default=list, blank=True)
     is_public = models.BooleanField(default=False, help_text="Everybody may use it; otherwise its owner only.")
     version = models.PositiveIntegerField(default=1, help_text="Raised by every change; an import names the version it came from.")
+    origin = models.CharField(max_length=80, blank=True, editable=False, help_text="Where an imported one came from: a key or an id.")
+    origin_version = models.PositiveIntegerField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(auto_now=True)
 

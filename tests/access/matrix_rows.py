@@ -12,6 +12,7 @@ from access import audit
 from core import bus
 from core.models import Owner
 from integrations.models import Endpoint, Integration, Repository
+from templates_app.models import IntegrationTemplate
 from tests.access.keys import make_key
 from webhooks.choices import DeliveryStatus
 from webhooks.models import Replay, Webhook, WebhookDelivery
@@ -65,11 +66,17 @@ def replay(owner: Owner) -> Model:
 # the name of what hangs on a row and is named in paths, such as an endpoint
 NAME = "get-issue"
 
+def template(owner: Owner) -> IntegrationTemplate:
+    config = {"schema": {"properties": {}}, "integration": {"config": {"base_url": "https://api.example.com"}}}
+    return IntegrationTemplate.objects.create(name="t", type="http", config=config, owner=owner)
+
+
 ROWS: dict[str, Callable[[Owner], Any]] = {
     "api-keys": api_key,
     "audit-log": audit_entry,
     "deliveries": delivery,
     "events": event,
+    "integration-templates": template,
     "integrations": integration,
     "replays": replay,
     "repositories": repository,
