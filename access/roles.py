@@ -22,10 +22,11 @@ _INTEGRATOR_VIEWS = (
     "core.requestlog",
     "integrations.integrationhealth",
     "webhooks.deliveryattempt",
+    "webhooks.replay",
     "webhooks.webhookdelivery",
     "webhooks.webhookstate",
 )
-_INTEGRATOR_ACTS = ("webhooks.change_webhookdelivery",)
+_INTEGRATOR_ACTS = ("webhooks.change_replay", "webhooks.change_webhookdelivery")
 
 
 def ensure_roles() -> None:

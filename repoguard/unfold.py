@@ -62,6 +62,7 @@ _NAVIGATION: list[dict[str, Any]] = [
         "Webhooks",
         _entry("Webhooks", "webhook", "webhooks.webhook"),
         _entry("Deliveries", "outbox", "webhooks.webhookdelivery"),
+        _entry("Recoveries", "settings_backup_restore", "webhooks.replay"),
         _entry("Events", "bolt", "core.event"),
         {"title": "Event types", "icon": "menu_book", "link": reverse_lazy("admin:event_types")},
     ),

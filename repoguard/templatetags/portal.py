@@ -30,3 +30,10 @@ def milliseconds(value: float | None) -> str:
     if value is None:
         return "–"
     return f"{value / 1000:.1f} s" if value >= 1000 else f"{value:.0f} ms" if value >= 10 else f"{value:.1f} ms"
+
+
+@register.filter
+def duration(seconds: float) -> str:
+    """Return a length of time as people read it: 40 s, 12 min, 3.5 h."""
+    minutes = seconds / 60
+    return f"{seconds:.0f} s" if seconds < 90 else f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.1f} h"

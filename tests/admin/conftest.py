@@ -21,7 +21,7 @@ from integrations.models import HealthDay, HealthSample, Integration, Integratio
 from integrations.services.integrations import IntegrationValues, create_integration
 from tests.factories import EventFactory, RepositoryFactory
 from webhooks import services
-from webhooks.models import DeliveryAttempt, Webhook, WebhookDelivery
+from webhooks.models import DeliveryAttempt, Replay, Webhook, WebhookDelivery
 
 EVIL = "<script>alert(1)</script>"
 
@@ -78,6 +78,13 @@ def make_delivery(webhook: Webhook, **values: Any) -> WebhookDelivery:
         total_ms=10.0,
     )
     return delivery
+
+
+def make_replay(webhook: Webhook) -> Replay:
+    now = timezone.now()
+    return Replay.objects.create(
+        webhook=webhook, owner_id=webhook.owner_id, since=now, until=now, rate_per_second=1, started_by=EVIL, error=EVIL
+    )
 
 
 def make_key(owner: User, name: str = "key") -> ApiKey:
@@ -148,6 +155,7 @@ def things(alice: User, team: Group) -> SimpleNamespace:
     return SimpleNamespace(
         webhook=webhook,
         delivery=delivery,
+        replay=make_replay(webhook),
         event=delivery.event,
         repository=repository,
         health=make_health(alice, EVIL),
