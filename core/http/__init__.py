@@ -1,1 +1,1 @@
-"""The only door for outbound HTTP: the guard (both clients) and the delivery client."""
+"""The only door for outbound HTTP: the guard, the delivery client (aiohttp), and the door of connectors (requests)."""

@@ -161,6 +161,20 @@ def test_a_pause_is_never_shortened_and_can_be_ended():
     assert pauses.remaining(here) == 0
 
 
+def test_pauses_are_shared_through_redis_too(redis_url, monkeypatch):
+    from django.core.cache.backends.redis import RedisCache
+
+    cache = RedisCache(redis_url, {})
+    monkeypatch.setattr("core.http.pauses.caches", {"counters": cache})
+    here = uuid.uuid4()
+    assert pauses.remaining(here) == 0
+    pauses.pause(here, 1.5)
+    pauses.pause(here, 1.0)
+    assert 1 < pauses.remaining(here) <= 1.5
+    pauses.forget(here)
+    assert pauses.remaining(here) == 0
+
+
 def test_without_the_counters_calls_go_on(service, monkeypatch):
     class Broken:
         def get(self, *args):
