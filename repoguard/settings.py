@@ -224,8 +224,12 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": True,
     "ENUM_NAME_OVERRIDES": {
+        "CircuitStateEnum": "core.models.outbound.CircuitState",
         "DeliveryStatusEnum": "webhooks.choices.DeliveryStatus",
+        "EnvironmentEnum": "integrations.choices.Environment",
         "ErrorClassEnum": "webhooks.choices.ErrorClass",
+        "HealthStateEnum": "integrations.choices.HealthState",
+        "KeyEnvironmentEnum": "access.choices.KeyEnvironment",
         "WebhookStatusEnum": "webhooks.choices.WebhookStatus",
     },
     "PREPROCESSING_HOOKS": ["repoguard.api_v1.only_current_version"],

@@ -76,7 +76,9 @@ class ErrorBudgetSerializer(serializers.Serializer[Any]):
     left_percent = serializers.FloatField(help_text="Below 0 when overdrawn.")
 
 
-@extend_schema_serializer(examples=[OpenApiExample("A refused token", value=_EXAMPLE, response_only=True)])
+@extend_schema_serializer(
+    component_name="IntegrationHealth", examples=[OpenApiExample("A refused token", value=_EXAMPLE, response_only=True)]
+)
 class HealthSerializer(serializers.Serializer[Any]):
     """How an integration stands, and its days, newest first."""
 

@@ -90,7 +90,7 @@ class IntegrationViewSet(
         integration, values = self.get_object(), self.checked_data(TestSerializer)
         return self.answer(services.test_integration(integration, values or None), serializer_class=CheckReportSerializer)
 
-    @extend_schema(request=TestNewSerializer, responses={200: CheckReportSerializer})
+    @extend_schema(operation_id="integrations_test_new_create", request=TestNewSerializer, responses={200: CheckReportSerializer})
     @action(detail=False, methods=["post"], url_path="test")
     def test_new(self, request: Request) -> Response:
         """Test an integration before it is created; nothing is stored but the log of the calls."""
