@@ -105,8 +105,8 @@ class GatewayViewSet(PortalViewSet[Integration]):
         return Response(document(integration, services.endpoints_of(integration).order_by("name")[:MOST_DOCUMENTED]))
 
     def _endpoint(self) -> Endpoint:
-        integration = self.get_object()
-        endpoint = services.endpoints_of(integration).filter(name=self.kwargs["name"][:100]).first()
+        integration, name = self.get_object(), self.kwargs["name"]
+        endpoint = services.endpoints_of(integration).filter(name=name).first() if services.is_name(name) else None
         if endpoint is None:
             raise NotFound
         endpoint.integration = integration

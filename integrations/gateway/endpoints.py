@@ -104,6 +104,11 @@ def require_callable(integration: Integration) -> type[GatewayTarget]:
     return connector
 
 
+def is_name(name: Any) -> bool:
+    """Say whether an endpoint can be called so."""
+    return isinstance(name, str) and len(name) <= MAX_NAME and bool(_NAME.fullmatch(name))
+
+
 def check(fields: dict[str, Any]) -> None:
     """Raise one InvalidInput that names every wrong field of a whole endpoint."""
     errors: dict[str, list[str]] = {}
@@ -116,7 +121,7 @@ def check(fields: dict[str, Any]) -> None:
 def _found(fields: dict[str, Any]) -> list[tuple[str, str]]:
     errors: list[tuple[str, str]] = []
     name, method, scope, seconds = fields["name"], fields["method"], fields["scope"], fields["cache_seconds"]
-    if not isinstance(name, str) or len(name) > MAX_NAME or not _NAME.fullmatch(name):
+    if not is_name(name):
         errors.append(("name", f"must be lower case letters, digits and hyphens, at most {MAX_NAME}, such as get-issue."))
     if not isinstance(fields["description"], str) or len(fields["description"]) > MAX_DESCRIPTION:
         errors.append(("description", f"must be a text of at most {MAX_DESCRIPTION} characters."))

@@ -17,8 +17,9 @@ from access.models import ApiKey, ApiUsage
 from access.owners import owner_for_user
 from core.http import limits
 from core.models import Circuit, Housekeeping, QuotaUsage, RequestLog, Worker
-from integrations.models import HealthDay, HealthSample, Integration, IntegrationHealth
+from integrations.models import Endpoint, HealthDay, HealthSample, Integration, IntegrationHealth
 from integrations.services.integrations import IntegrationValues, create_integration
+from templates_app.models import IntegrationTemplate
 from tests.factories import EventFactory, RepositoryFactory
 from webhooks import services
 from webhooks.models import DeliveryAttempt, Replay, Webhook, WebhookDelivery
@@ -93,6 +94,14 @@ def make_key(owner: User, name: str = "key") -> ApiKey:
     return key
 
 
+def make_template(owner: User, name: str = "template") -> IntegrationTemplate:
+    config = {
+        "schema": {"properties": {"base_url": {"type": "string", "title": EVIL}}},
+        "integration": {"config": {"base_url": "{{ base_url }}"}},
+    }
+    return IntegrationTemplate.objects.create(name=name, type="http", description=EVIL, config=config, owner=owner_for_user(owner))
+
+
 def make_health(owner: User, name: str = "api") -> IntegrationHealth:
     row = Integration.objects.create(
         name=name, type="http", category="monitoring", owner=owner_for_user(owner), sla_availability=99.5, sla_response_ms=200
@@ -159,7 +168,11 @@ def things(alice: User, team: Group) -> SimpleNamespace:
         event=delivery.event,
         repository=repository,
         health=make_health(alice, EVIL),
+        template=make_template(alice, EVIL),
         integration=integration,
+        endpoint=Endpoint.objects.create(
+            integration=integration, name="get-issue", description=EVIL, path="/issues", fixed_query={"q": EVIL}
+        ),
         call=make_call(integration),
         key=make_key(alice, EVIL),
         team=team,

@@ -20,13 +20,15 @@ from django.utils import timezone
 from access.admin_base.base import LogAdmin
 from access.models import AuditEntry
 from core import runtime
-from tests.admin.conftest import EVIL, make_call, make_delivery, make_health, make_integration, make_key, make_webhook
+from tests.admin.conftest import EVIL, make_call, make_delivery, make_health, make_integration, make_key, make_template, make_webhook
 from tests.factories import RepositoryFactory
 from webhooks.models import WebhookDelivery
 
 OK, NO = 200, 403
 LISTS = {
+    "templates_app_integrationtemplate": (OK, OK, OK),
     "core_requestlog": (OK, OK, OK),
+    "integrations_endpoint": (OK, OK, OK),
     "integrations_integration": (OK, OK, OK),
     "integrations_integrationhealth": (OK, OK, OK),
     "webhooks_webhook": (OK, OK, OK),
@@ -43,7 +45,9 @@ LISTS = {
     "core_housekeeping": (OK, NO, OK),
 }
 ADDS = {
+    "templates_app_integrationtemplate": (OK, OK, NO),
     "core_requestlog": (NO, NO, NO),
+    "integrations_endpoint": (OK, OK, NO),
     "integrations_integration": (OK, OK, NO),
     "integrations_integrationhealth": (NO, NO, NO),
     "webhooks_webhook": (OK, OK, NO),
@@ -74,7 +78,9 @@ def page_browser(role: int, admin: User, alice: User, auditor: User, log_in: Cal
 
 def _change_pages(things: SimpleNamespace) -> dict[str, tuple[object, tuple[int, int, int]]]:
     return {
+        "templates_app_integrationtemplate": (things.template.pk, (OK, OK, OK)),
         "core_requestlog": (things.call.pk, (OK, OK, OK)),
+        "integrations_endpoint": (things.endpoint.pk, (OK, OK, OK)),
         "integrations_integration": (things.integration.pk, (OK, OK, OK)),
         "integrations_integrationhealth": (things.health.pk, (OK, OK, OK)),
         "webhooks_webhook": (things.webhook.pk, (OK, OK, OK)),
@@ -214,6 +220,7 @@ def test_it_takes_as_many_statements_for_many_rows_as_for_few(
     urls += [reverse("admin:integrations_integrationhealth_change", args=[things.health.pk])]
     urls += [reverse("admin:integrations_integration_change", args=[things.integration.pk])]
     urls += [reverse("admin:core_requestlog_change", args=[things.call.pk])]
+    urls += [reverse("admin:integrations_endpoint_change", args=[things.endpoint.pk])]
     urls += [
         reverse("admin:core_event_change", args=[things.event.pk]),
         reverse("admin:webhooks_webhookdelivery_change", args=[things.delivery.pk]),
@@ -227,6 +234,7 @@ def test_it_takes_as_many_statements_for_many_rows_as_for_few(
         make_key(alice, f"more {number}")
         RepositoryFactory(owner_id=hook.owner_id)
         make_health(alice, f"more {number}")
+        make_template(alice, f"more {number}")
         make_integration(alice, f"more {number}")
         make_call(things.integration)
         User.objects.create_user(f"user-{number}").groups.add(things.team)

@@ -101,7 +101,11 @@ def _handler(provider: Provider) -> type[BaseHTTPRequestHandler]:
             form = {name: values[0] for name, values in parse_qs(body).items()}
             if self.path == "/token":
                 basic = self.headers.get("Authorization", "").partition(" ")[2]
-                pair = base64.b64decode(basic).decode().partition(":") if basic else (form.get("client_id", ""), "", form.get("client_secret", ""))
+                pair = (
+                    base64.b64decode(basic).decode().partition(":")
+                    if basic
+                    else (form.get("client_id", ""), "", form.get("client_secret", ""))
+                )
                 self._say(*provider.token(form, (pair[0], pair[2])))
             else:
                 provider.revoked.append(form.get("token", ""))

@@ -12,7 +12,12 @@ from tests.factories import owner_of
 TOKEN = "portal-token-5f2b9c77"
 PARAMETERS: dict[str, Any] = {
     "type": "object",
-    "properties": {"id": {"type": ["string", "integer"]}, "state": {"type": "string"}, "labels": {"type": "array"}, "exact": {"type": "boolean"}},
+    "properties": {
+        "id": {"type": ["string", "integer"]},
+        "state": {"type": "string"},
+        "labels": {"type": "array"},
+        "exact": {"type": "boolean"},
+    },
     "required": ["id"],
 }
 

@@ -133,7 +133,9 @@ def test_a_change_is_checked_against_what_stays(client: APIClient, url: str) -> 
     client.post(url, FULL, format="json")
     assert list(client.patch(f"{url}/search-issues", {"method": "GET"}, format="json").json()["fields"]) == ["body_schema"]
     assert list(client.patch(f"{url}/search-issues", {"path": "/{other}"}, format="json").json()["fields"]) == ["parameters"]
-    assert client.patch(f"{url}/search-issues", {"method": "GET", "body_schema": None, "cache_seconds": 5}, format="json").status_code == 200
+    assert (
+        client.patch(f"{url}/search-issues", {"method": "GET", "body_schema": None, "cache_seconds": 5}, format="json").status_code == 200
+    )
 
 
 @pytest.mark.parametrize("name", ["no-such", "%00", "x" * 300, "..", "get%2Fstatus", "\N{PILE OF POO}"])
@@ -166,7 +168,9 @@ def test_the_list_takes_as_many_statements_for_many(client: APIClient, url: str,
 def test_the_document_describes_what_may_be_called(client: APIClient, url: str, integration: Integration) -> None:
     make_endpoint(integration)
     make_endpoint(integration, name="off", enabled=False)
-    make_endpoint(integration, name="add", method="POST", path="/issues", parameters={}, body_schema={"type": "object"}, scope="findings:write")
+    make_endpoint(
+        integration, name="add", method="POST", path="/issues", parameters={}, body_schema={"type": "object"}, scope="findings:write"
+    )
     found = client.get(f"/api/v1/integrations/{integration.pk}/openapi").json()
     assert found["openapi"] == "3.1.0"
     assert set(found["paths"]) == {f"{url}/get-issue", f"{url}/add"}

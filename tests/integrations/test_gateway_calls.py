@@ -76,7 +76,12 @@ def test_a_team_calls_with_credentials_it_never_sees(client: APIClient, endpoint
 def test_the_log_names_who_called_what(client: APIClient, endpoint: Any, alice: User) -> None:
     call(client, endpoint)
     row = RequestLog.objects.get()
-    assert (row.purpose, row.endpoint, row.integration_id, row.owner_id) == ("gateway", "get-issue", endpoint.integration_id, owner_of(alice).id)
+    assert (row.purpose, row.endpoint, row.integration_id, row.owner_id) == (
+        "gateway",
+        "get-issue",
+        endpoint.integration_id,
+        owner_of(alice).id,
+    )
     assert row.actor.startswith("key") and row.request_id
     assert TOKEN not in json.dumps([row.request_headers, row.url, row.response_body])
 

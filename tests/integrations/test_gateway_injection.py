@@ -85,7 +85,9 @@ def test_a_template_that_could_lead_elsewhere_is_not_stored(template: str) -> No
     assert list(refused.value.fields) == ["path"]
 
 
-@pytest.mark.parametrize(("template", "names"), [("", []), ("/", []), ("/a/{id}", ["id"]), ("/{a}-{b}.json", ["a", "b"]), ("/{x_y-z}/", ["x_y-z"])])
+@pytest.mark.parametrize(
+    ("template", "names"), [("", []), ("/", []), ("/a/{id}", ["id"]), ("/{a}-{b}.json", ["a", "b"]), ("/{x_y-z}/", ["x_y-z"])]
+)
 def test_any_other_template_is(template: str, names: list[str]) -> None:
     assert paths.check_template(template) == names
 

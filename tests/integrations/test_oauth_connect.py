@@ -179,9 +179,7 @@ def test_another_user_cannot_end_it(client: Client, bob: User, team: Group, prov
     assert "is connected" in said, "the one who began it still can"
 
 
-def test_another_session_of_the_same_user_cannot_end_it(
-    client: Client, alice: User, integration: Integration, provider: Provider
-) -> None:
+def test_another_session_of_the_same_user_cannot_end_it(client: Client, alice: User, integration: Integration, provider: Provider) -> None:
     back = provider.sign_in(begin(client, integration))
     _, said = come_back(browser_of(alice), back)
     assert "began in another browser" in said
@@ -229,7 +227,9 @@ def test_a_code_of_another_sign_in_fails_by_its_verifier(client: Client, integra
     assert "invalid_grant" in said
 
 
-@pytest.mark.parametrize("extra", ["next=https://evil.example/", "redirect_uri=https://evil.example/", "state=x&state=y", "iss=https://evil.example"])
+@pytest.mark.parametrize(
+    "extra", ["next=https://evil.example/", "redirect_uri=https://evil.example/", "state=x&state=y", "iss=https://evil.example"]
+)
 def test_nothing_that_comes_back_decides_where_to(client: Client, integration: Integration, provider: Provider, extra: str) -> None:
     answer = client.get(f"{BACK}?{extra}&code=x")
     assert (answer.status_code, answer["Location"]) == (302, "/admin/integrations/integration/")

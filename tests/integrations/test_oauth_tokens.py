@@ -42,7 +42,9 @@ def provider() -> Iterator[Provider]:
 
 
 def make(provider: Provider, who: User | None, flow: str = CLIENT_CREDENTIALS, **config: Any) -> Integration:
-    found = make_integration(who, f"{provider.url}/api", config=oauth_config(provider.url, flow, **config), credentials={"oauth_client_secret": SECRET})
+    found = make_integration(
+        who, f"{provider.url}/api", config=oauth_config(provider.url, flow, **config), credentials={"oauth_client_secret": SECRET}
+    )
     return Integration.objects.get(pk=found.pk)
 
 
@@ -189,7 +191,9 @@ def test_a_strange_answer_is_told_in_words(integration: Integration, provider: P
     assert len(provider.served) == 0
 
 
-def test_a_provider_in_trouble_is_left_alone_for_moments_and_blamed_not_on_the_service(integration: Integration, provider: Provider) -> None:
+def test_a_provider_in_trouble_is_left_alone_for_moments_and_blamed_not_on_the_service(
+    integration: Integration, provider: Provider
+) -> None:
     provider.refuse = {"status": 503, "error": "temporarily_unavailable"}
     errors = []
     for _ in range(3):
@@ -362,7 +366,11 @@ def test_eight_threads_renew_once(provider: Provider, alice: User, flow: str) ->
 def test_nothing_secret_is_shown_or_logged(signed_in: Integration, provider: Provider) -> None:
     run_out(signed_in)
     ask(signed_in)
-    provider.refuse = {"status": 400, "error": "invalid_request", "error_description": f"client_secret={SECRET} {next(iter(provider.refresh))}"}
+    provider.refuse = {
+        "status": 400,
+        "error": "invalid_request",
+        "error_description": f"client_secret={SECRET} {next(iter(provider.refresh))}",
+    }
     run_out(signed_in)
     with pytest.raises(SignInFailed) as failed:
         ask(signed_in)
