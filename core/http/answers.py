@@ -9,7 +9,6 @@ import base64
 import hashlib
 import json
 import logging
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -120,11 +119,6 @@ def confirm(kept: Kept, terms: Terms, cache_seconds: int) -> None:
         fresh_until=now + timedelta(seconds=cache_seconds) if cache_seconds else None,
         expires_at=now + _lifetime(terms, cache_seconds, asks=True),
     )
-
-
-def drop(integration_id: uuid.UUID) -> int:
-    """Forget every kept answer of an integration; returns how many."""
-    return CachedAnswer.objects.filter(integration_id=integration_id).delete()[0]
 
 
 def _lifetime(terms: Terms, cache_seconds: int, *, asks: bool) -> timedelta:

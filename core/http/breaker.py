@@ -64,11 +64,6 @@ def not_closed() -> dict[str, int]:
     return dict.fromkeys(states, 0) | dict(rows)
 
 
-def forget(integration_id: uuid.UUID) -> None:
-    """Delete the breaker of an integration that is gone."""
-    Circuit.objects.filter(integration_id=integration_id).delete()
-
-
 def reset(integration_id: uuid.UUID) -> bool:
     """Close the breaker and forget its failures; says whether there was anything to forget.
 

@@ -15,7 +15,7 @@ from time import monotonic
 
 from requests import PreparedRequest, Response  # noqa: TID251
 from requests.structures import CaseInsensitiveDict  # noqa: TID251
-from urllib3.exceptions import DecodeError
+from urllib3.exceptions import DecodeError, HTTPError
 
 from core import redact
 from core.errors import AddressRefused, InvalidInput
@@ -196,7 +196,7 @@ def _broken(cause: BaseException, wire: Wire, host: str) -> Verdict:
         return explain_disconnected(wire, host)
     if isinstance(cause, DecodeError) or "decompress" in text or "incorrect header check" in text:
         return Failure.PROTOCOL, f"{host} sent a body that can't be unpacked as its Content-Encoding says. Look for a broken proxy there."
-    if isinstance(cause, HTTPException) or (isinstance(cause, ValueError) and wire.first_byte is not None):
+    if isinstance(cause, HTTPException) or (isinstance(cause, HTTPError | ValueError) and wire.first_byte is not None):
         return Failure.PROTOCOL, f"{host} answered with something that is not HTTP. Check the port and what listens there."
     return Failure.INTERNAL, f"The portal failed to make this call ({type(cause).__name__}); its log has the details."
 

@@ -219,11 +219,3 @@ def test_other_errors_still_name_themselves(service):
         door(stale_seconds=3600, breaker_failures=1).request("GET", service.url)
     with pytest.raises(CircuitOpen):
         door(stale_seconds=3600, breaker_failures=1).request("GET", service.url)
-
-
-def test_all_of_an_integration_are_forgotten_at_once(service):
-    service.says(http(200, b"1", etag='"x"'))
-    door().request("GET", service.url)
-    door(integration_id=uuid.UUID(int=8)).request("GET", service.url)
-    assert answers.drop(HERE) == 1
-    assert CachedAnswer.objects.count() == 1

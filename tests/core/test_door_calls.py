@@ -321,6 +321,7 @@ def sending(data):
         (sending(b"HTTP/1.1 200 OK\r\nX"), "disconnected"),
         (sending(b"SSH-2.0-OpenSSH_9.2\r\n\r\n"), "protocol"),
         (sending(b"HTTP/1.1 abc OK\r\n\r\n"), "protocol"),
+        (sending(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab"), "protocol"),
         (sending(b"HTTP/1.1 99 OK\r\n\r\n"), "protocol"),
         (sending(b"HTTP/1.1 1000 OK\r\n\r\n"), "protocol"),
         (sending(b"\xff\xfe\x00garbage\n\n"), "protocol"),
