@@ -42,15 +42,16 @@ class RouteFields:
 
     def names(self) -> tuple[str, ...]:
         """Return the names of the option fields."""
-        return tuple(prefix_of(connector.key) + field.name for connector in self._connectors() for field in connector.destination_fields)
+        return tuple(prefix_of(connector.key) + field.name for connector in self._connectors() for field in self._asked(connector))
 
     def fields(self) -> dict[str, forms.Field]:
         """Return the option fields, by name."""
         made: dict[str, forms.Field] = {}
         for connector in self._connectors():
             present = self.options if self._stored_type() == connector.key else {}
-            fields = form_fields(connector.destination_fields, present, prefix=prefix_of(connector.key))
-            for declared in connector.destination_fields:
+            asked = self._asked(connector)
+            fields = form_fields(asked, present, prefix=prefix_of(connector.key))
+            for declared in asked:
                 field = fields[prefix_of(connector.key) + declared.name]
                 if not _depends_on_option(declared, connector.destination_fields):
                     field.widget.attrs |= {
@@ -88,6 +89,11 @@ class RouteFields:
     def _stored_type(self) -> str:
         stored = self.integrations.get(self.stored_id)
         return stored.type if stored is not None else ""
+
+    def _asked(self, connector: type[Destination]) -> list[Field]:
+        """Return the options of a connector that any of the integrations takes."""
+        declared = connector.destination_fields
+        return [field for field in declared if _depends_on_option(field, declared) or self._fitting(connector, field)]
 
     def _fitting(self, connector: type[Destination], field: Field) -> list[str]:
         return [id for id, row in self.integrations.items() if row.type == connector.key and field.applies(row.config)]
