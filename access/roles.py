@@ -14,7 +14,14 @@ from access.choices import Role
 APPS = ("access", "core", "integrations", "templates_app", "webhooks", "auth", "axes", "django_q")
 _AUDITED_APPS = ("access", "core", "integrations", "templates_app", "webhooks", "axes")
 # what an integrator changes (own and team rows only), and what it may only look at
-_INTEGRATOR_CHANGES = ("access.apikey", "integrations.endpoint", "integrations.integration", "integrations.repository", "webhooks.webhook")
+_INTEGRATOR_CHANGES = (
+    "access.apikey",
+    "integrations.endpoint",
+    "integrations.integration",
+    "integrations.repository",
+    "templates_app.integrationtemplate",
+    "webhooks.webhook",
+)
 _INTEGRATOR_VIEWS = (
     "access.apiusage",
     "access.auditentry",

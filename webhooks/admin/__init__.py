@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from webhooks.admin import deliveries, events, replays, webhooks
+from webhooks.admin import deliveries, events, replays, templates, webhooks
 
-__all__ = ["deliveries", "events", "replays", "webhooks"]
+__all__ = ["deliveries", "events", "replays", "templates", "webhooks"]
