@@ -41,6 +41,8 @@ class Replay(WorkRow):
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
+        verbose_name = "recovery"
+        verbose_name_plural = "recoveries"
         indexes = [
             models.Index(fields=["webhook", "-id"], name="replay_webhook_idx"),
             models.Index(fields=["owner_id", "-id"], name="replay_owner_idx"),
