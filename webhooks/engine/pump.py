@@ -184,7 +184,7 @@ class Engine:
 
     def _threads(self, ended: list[Result]) -> int:
         """Return how many deliveries may be leased whose destinations need a thread."""
-        under_way = sum(_calls(claimed) for claimed in self._in_flight.values()) - sum(_calls(result.claimed) for result in ended)
+        under_way = sum(claimed.calls for claimed in self._in_flight.values()) - sum(result.claimed.calls for result in ended)
         return self._pool.room(under_way)
 
     def _bytes(self) -> int:
@@ -295,7 +295,3 @@ class Engine:
             logger.warning("retire_failed")  # the leases lapse by themselves
         finally:
             connection.close()
-
-
-def _calls(claimed: Claimed) -> bool:
-    return claimed.target.bound is not None and claimed.target.bound.calls

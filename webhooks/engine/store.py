@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -19,11 +18,12 @@ from django.utils import timezone
 
 from core import leases, metrics, runtime
 from core.ids import uuid7
-from webhooks.choices import BreakerState, HoldReason, Lane
+from webhooks.choices import BreakerState, Lane
 from webhooks.destinations import follow
 from webhooks.engine import aftermath
 from webhooks.engine.due import lock_states, recompute
-from webhooks.engine.standing import Standing, refill, settle, spend
+from webhooks.engine.shares import Places, share_out
+from webhooks.engine.standing import Standing, settle, spend
 from webhooks.engine.targets import TargetCache, body, large_payloads
 from webhooks.engine.types import Batch, Claimed, EventRow, LeaseKey, Limits, Result
 from webhooks.models import DeliveryAttempt, DueHint, Lease, Webhook, WebhookDelivery, WebhookState
@@ -41,16 +41,6 @@ CHANGED_FIELDS = (
 
 class WorkerBuried(Exception):
     """This worker was given up for dead: what it holds is another's by now. It must register anew."""
-
-
-@dataclass(slots=True)
-class Share:
-    """What a due webhook may have in this turn: `room` up to its cap and its fair share, `granted` after its rate limit."""
-
-    state: WebhookState
-    limits: Limits
-    room: int
-    granted: int
 
 
 class Written(NamedTuple):
@@ -228,7 +218,7 @@ class Store:
         self, states: Mapping[uuid.UUID, WebhookState], written: Written, free: int, now: datetime
     ) -> tuple[list[EventRow], uuid.UUID, list[uuid.UUID]]:
         """Lease for the webhooks whose rows are locked; returns also the token, and which webhooks are at their cap."""
-        shares = _shares(states.values(), written, free, self.threads, now)
+        shares = share_out(states.values(), written.limits, written.live, Places(free, self.threads), now)
         token = uuid7()
         wanted = {share.state.webhook_id: share.granted for share in shares if share.granted}
         leased = self.lease(wanted, token, now) if wanted else []
@@ -280,28 +270,3 @@ class Store:
                 lock_states(hooks)
                 held.delete()
                 recompute(hooks)
-
-
-def _shares(states: Iterable[WebhookState], written: Written, free: int, threads: int, now: datetime) -> list[Share]:
-    ready = [state for state in states if state.enabled and (state.hold_until is None or state.hold_until <= now)]
-    limits, live = written.limits, written.live
-    shares = []
-    # who has the fewest requests open comes first, so that a place that falls vacant never goes back to a slow endpoint alone
-    for state in sorted(ready, key=lambda state: (live.get(state.webhook_id, 0), state.next_due_at or now)):
-        limit = limits.get(state.webhook_id)
-        if limit is None:
-            state.enabled = False  # deleted; left enabled it would be found due again at once, and for ever
-            continue
-        places = min(free, threads) if state.calls else free
-        if places <= 0:
-            continue
-        state.hold_until, state.hold_reason = None, HoldReason.NONE
-        cap = limit.concurrency if state.breaker == BreakerState.CLOSED else 1
-        opened = live.get(state.webhook_id, 0)
-        # at most half of what the others leave: however long an endpoint hangs, places are left for the healthy ones
-        room = max(0, min(cap, (places + opened + 1) // 2) - opened)
-        granted = min(room, refill(state, limit.rate_limit, now))
-        shares.append(Share(state, limit, room=room, granted=granted))
-        free -= granted
-        threads -= granted if state.calls else 0
-    return shares

@@ -81,6 +81,11 @@ class Claimed:
         """Return what names its lease: a delivery that was freed and claimed again has another."""
         return self.row.delivery_id, self.token
 
+    @property
+    def calls(self) -> bool:
+        """Say whether its destination needs a thread."""
+        return self.target.bound is not None and self.target.bound.calls
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
