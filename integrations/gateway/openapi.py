@@ -7,9 +7,12 @@ from typing import Any
 
 from django.conf import settings
 
+from access.principals import Principal
+from access.selectors import visible
 from integrations.models import Endpoint, Integration
 from integrations.models.endpoint import Method
 
+MOST_LISTED = 500
 _ERROR = {"$ref": "#/components/schemas/Error"}
 _ERRORS = {
     "400": "Parameters or body do not fit the schema.",
@@ -108,3 +111,39 @@ def request_schema(endpoint: Endpoint) -> dict[str, Any]:
 def needed_scope(endpoint: Endpoint) -> str:
     """Return the scope that calling an endpoint needs: reading is reading, anything else is writing."""
     return "integrations:read" if endpoint.method == Method.GET else "integrations:write"
+
+
+def paths_for(who: Principal) -> dict[str, Any]:
+    """Return the operations of the endpoints that a caller may call, for the portal's own document; one statement.
+
+    They are told in general: that document is OpenAPI 3.0, whose schemas can't say all that JSON Schema can.
+    """
+    if "integrations:read" not in who.scopes:
+        return {}
+    rows = (
+        Endpoint.objects.filter(enabled=True)
+        .select_related("integration")
+        .defer("integration__credentials", "integration__previous_credentials")
+    )
+    shown = visible(rows, who, path="integration__owner_id").order_by("integration__name", "name")[:MOST_LISTED]
+    return {path_of(endpoint): {"post": _listed(endpoint)} for endpoint in shown}
+
+
+def _listed(endpoint: Endpoint) -> dict[str, Any]:
+    whole = operation(endpoint)
+    schema = {"type": "object", "properties": {"parameters": {"type": "object", "additionalProperties": {}}, "body": {}}}
+    names = ", ".join(f"`{name}`" for name in endpoint.parameters.get("properties", {})) or "none"
+    document_path = f"/api/v1/integrations/{endpoint.integration_id}/openapi"
+    return {
+        "operationId": f"endpoint_{endpoint.pk.hex}",
+        "tags": [f"endpoints of {endpoint.integration.name}"],
+        "summary": whole["summary"],
+        "description": f"{whole['description']} Parameters: {names}; `{document_path}` has their schemas.",
+        "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
+        "responses": {
+            "200": {
+                "description": "The service's good answer.",
+                "content": {"application/json": {"schema": {"$ref": "#/components/schemas/GatewayAnswer"}}},
+            }
+        },
+    }

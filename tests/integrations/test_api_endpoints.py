@@ -97,7 +97,8 @@ def nested(depth: int) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("change", "field"),
     [
-        ({"name": "Get"}, "name"), ({"name": "a b"}, "name"), ({"name": "-a"}, "name"), ({"name": "x" * 61}, "name"), ({"name": ""}, "name"),
+        ({"name": "Get"}, "name"), ({"name": "a b"}, "name"), ({"name": "-a"}, "name"), ({"name": "x" * 61}, "name"),
+        ({"name": ""}, "name"),
         ({"name": "a/b"}, "name"), ({"name": None}, "name"), ({"method": "TRACE"}, "method"), ({"method": "get"}, "method"),
         ({"path": "https://evil.example"}, "path"), ({"path": "/../x"}, "path"), ({"path": "/{a}"}, "parameters"), ({"path": 5}, "path"),
         ({"path": "/{id}", "parameters": {"properties": {"id": {}}}}, "parameters"), ({"parameters": []}, "parameters"),
@@ -107,10 +108,13 @@ def nested(depth: int) -> dict[str, Any]:
         ({"parameters": {"properties": {"a": {"pattern": "(a+)+$("}}}}, "parameters"),
         ({"parameters": {"$schema": "http://json-schema.org/draft-04/schema#"}}, "parameters"),
         ({"parameters": {"description": "x" * 33_000}}, "parameters"), ({"parameters": nested(30)}, "parameters"),
-        ({"parameters": {"properties": {str(n): {} for n in range(101)}}}, "parameters"), ({"parameters": {"properties": {"": {}}}}, "parameters"),
+        ({"parameters": {"properties": {str(n): {} for n in range(101)}}}, "parameters"),
+        ({"parameters": {"properties": {"": {}}}}, "parameters"),
         ({"body_schema": {"type": "object"}}, "body_schema"), ({"body_schema": [], "method": "POST"}, "body_schema"),
-        ({"body_schema": {"type": 5}, "method": "POST"}, "body_schema"), ({"fixed_query": []}, "fixed_query"), ({"fixed_query": {"a": {}}}, "fixed_query"),
-        ({"fixed_query": {"a": "x\r\ny"}}, "fixed_query"), ({"fixed_query": {"a": 1}, "parameters": {"properties": {"a": {}}}}, "fixed_query"),
+        ({"body_schema": {"type": 5}, "method": "POST"}, "body_schema"), ({"fixed_query": []}, "fixed_query"),
+        ({"fixed_query": {"a": {}}}, "fixed_query"),
+        ({"fixed_query": {"a": "x\r\ny"}}, "fixed_query"),
+        ({"fixed_query": {"a": 1}, "parameters": {"properties": {"a": {}}}}, "fixed_query"),
         ({"cache_seconds": -1}, "cache_seconds"), ({"cache_seconds": 604_801}, "cache_seconds"), ({"cache_seconds": "5"}, "cache_seconds"),
         ({"cache_seconds": 5, "method": "POST"}, "cache_seconds"), ({"scope": "everything"}, "scope"), ({"scope": "all"}, "scope"),
         ({"enabled": "yes"}, "enabled"), ({"headers": {}}, "headers"), ({"description": "x" * 501}, "description"),
@@ -195,3 +199,17 @@ def test_the_public_schema_names_nobodys_endpoints(client: APIClient, integratio
     found = APIClient().get("/api/schema").content.decode()
     assert "secret-plan" not in found
     assert "/api/v1/integrations/{id}/endpoints/{name}" in found
+
+
+def test_whoever_signs_in_finds_their_endpoints_in_the_schema(
+    client: APIClient, charlie: User, alice: User, url: str, integration: Integration
+) -> None:
+    make_endpoint(integration)
+    make_endpoint(integration, name="off", enabled=False)
+    document = client.get("/api/schema").json()
+    validate_schema(document)
+    found = [path for path in document["paths"] if str(integration.pk) in path]
+    assert found == [f"{url}/get-issue"]
+    assert "`id`" in document["paths"][found[0]]["post"]["description"]
+    for other in (client_of(charlie), client_of(alice, "findings:read"), APIClient()):
+        assert str(integration.pk) not in other.get("/api/schema").content.decode()

@@ -82,7 +82,8 @@ def test_the_log_names_who_called_what(client: APIClient, endpoint: Any, alice: 
         endpoint.integration_id,
         owner_of(alice).id,
     )
-    assert row.actor.startswith("key") and row.request_id
+    assert row.actor.startswith("key")
+    assert row.request_id
     assert TOKEN not in json.dumps([row.request_headers, row.url, row.response_body])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -154,7 +154,7 @@ def test_a_denied_consent_is_told_in_words(client: Client, integration: Integrat
 def test_a_state_counts_once(client: Client, integration: Integration, provider: Provider) -> None:
     address = begin(client, integration)
     come_back(client, provider.sign_in(address))
-    location, said = come_back(client, provider.sign_in(address))
+    _location, said = come_back(client, provider.sign_in(address))
     assert "used already" in said
     assert len(provider.grants) == 1
     assert OAuthGrant.objects.get().version == 1

@@ -197,7 +197,7 @@ def test_a_provider_in_trouble_is_left_alone_for_moments_and_blamed_not_on_the_s
     provider.refuse = {"status": 503, "error": "temporarily_unavailable"}
     errors = []
     for _ in range(3):
-        with pytest.raises(Exception, match="127.0.0.1") as failed:
+        with pytest.raises(Exception, match=r"127\.0\.0\.1") as failed:
             ask(integration)
         errors.append(failed.value)
     assert len(provider.grants) == 1
