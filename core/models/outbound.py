@@ -78,6 +78,8 @@ class RequestLog(models.Model):
             models.Index(fields=["integration_id", "-id"], name="requestlog_integration_idx"),
             models.Index(fields=["owner_id", "-id"], name="requestlog_owner_idx"),
             models.Index(fields=["integration_id", "outcome", "-id"], name="requestlog_outcome_idx"),
+            models.Index(fields=["outcome", "-id"], name="requestlog_all_outcome_idx"),
+            models.Index(fields=["purpose", "-id"], name="requestlog_purpose_idx"),
         ]
 
     def __str__(self) -> str:

@@ -103,7 +103,7 @@ class RequestLogAdmin(LogAdmin):
 
     def _integration(self, call: Any) -> Any:
         if not call.integration_name:
-            return f"deleted ({show.short(call.integration_id)})" if call.integration_id else "none"
+            return f"not stored ({show.short(call.integration_id)})" if call.integration_id else "none"
         return show.link(show.admin_url(Integration, "change", call.integration_id), call.integration_name)
 
     # --- Columns ---
