@@ -10,7 +10,7 @@ from integrations.health.days import Day
 from integrations.models import HealthSample
 
 WIDTH, HEIGHT = 480.0, 190.0
-LEFT, RIGHT, TOP, BOTTOM = 56.0, 8.0, 10.0, 22.0
+LEFT, RIGHT, TOP, BOTTOM = 56.0, 20.0, 10.0, 22.0
 
 
 @dataclass(frozen=True)

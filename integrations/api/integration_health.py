@@ -79,7 +79,7 @@ class ErrorBudgetSerializer(serializers.Serializer[Any]):
 @extend_schema_serializer(
     component_name="IntegrationHealth", examples=[OpenApiExample("A refused token", value=_EXAMPLE, response_only=True)]
 )
-class HealthSerializer(serializers.Serializer[Any]):
+class IntegrationHealthSerializer(serializers.Serializer[Any]):
     """How an integration stands, and its days, newest first."""
 
     state = serializers.ChoiceField(choices=HealthState.choices)
@@ -104,13 +104,13 @@ class HealthActions(PortalViewSet[Integration]):
 
     @extend_schema(
         parameters=[OpenApiParameter("days", {"type": "integer", "minimum": 1, "maximum": MOST_DAYS, "default": DEFAULT_DAYS})],
-        responses={200: HealthSerializer},
+        responses={200: IntegrationHealthSerializer},
     )
     @action(detail=True, methods=["get"])
     def health(self, request: Request, id: str) -> Response:
         """Answer how an integration stands, and its days against the SLA targets."""
         report = report_of(self.get_object(), _days(request.query_params.get("days", str(DEFAULT_DAYS))))
-        return Response(HealthSerializer(as_json(report)).data)
+        return Response(IntegrationHealthSerializer(as_json(report)).data)
 
 
 def as_json(report: Report) -> dict[str, Any]:

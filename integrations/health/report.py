@@ -51,6 +51,11 @@ class Report:
         """Return when it is checked next; None where it is not."""
         return self.health.next_check_at if is_checked(self.integration) else None
 
+    @property
+    def is_due(self) -> bool:
+        """Say whether the next check waits for a worker."""
+        return self.next_check_at is not None and self.next_check_at <= timezone.now()
+
 
 def report_of(integration: Integration, days: int = DEFAULT_DAYS, now: datetime | None = None) -> Report:
     """Return the health of an integration over today and the days before it: three statements."""

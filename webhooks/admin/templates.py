@@ -155,13 +155,13 @@ class TemplateAdmin(PortalAdmin):
             else:
                 return self.page(request, "portal/template_made.html", f"{made.integration.name} is set up", **_made_context(made))
         back = show.admin_url(IntegrationTemplate, "changelist")
-        context = {"template": template, "form": form, "problems": problems, "back": back, "testable": True}
+        context = {"blueprint": template, "form": form, "problems": problems, "back": back}
         return self.page(request, "portal/template_use.html", f"Set up: {template.name}", **context)
 
     def _preview(self, request: HttpRequest, template: IntegrationTemplate, form: UseForm) -> dict[str, Any]:
         """Return what the preview shows: errors, or what would be made, and what a test found."""
         if not form.is_valid():
-            errors = [(str(form.fields[name].label), sentence) for name, sentences in form.errors.items() for sentence in sentences]
+            errors = [(form[name].label.removesuffix(" *"), sentence) for name, sentences in form.errors.items() for sentence in sentences]
             return {"problems": errors}
         arguments = (template, form.cleaned_data["name"], form.values(), form.cleaned_data["owner"])
         report: CheckReport | None = None
@@ -246,11 +246,15 @@ def _problems(error: RepoGuardError, form: UseForm) -> list[tuple[str, str]]:
 
 def _shown(made: Made) -> dict[str, Any]:
     row = made.integration
+    titles = {declared.name: declared.title for declared in registry.find(row.type).fields}
     return {
         "integration": row,
         "owner": str(row.owner) if row.owner_id else "the admins",
-        "config": [(name, value if isinstance(value, str | int | float) else json.dumps(value)) for name, value in row.config.items()],
-        "credentials": made.credentials_set,
+        "config": [
+            (titles.get(name, name), value if isinstance(value, str | int | float) else json.dumps(value))
+            for name, value in row.config.items()
+        ],
+        "credentials": [titles.get(name, name) for name in made.credentials_set],
         "endpoints": made.endpoints,
         "webhooks": [
             {
