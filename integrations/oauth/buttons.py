@@ -46,6 +46,7 @@ def sign_in_buttons(pages: PortalAdmin) -> list[Button]:
 
     return [
         Button("connect", "Connect", "link", begin, _may_connect, tone="primary"),
+        Button("reconnect", "Connect again", "link", begin, _may_reconnect),
         Button(
             "disconnect",
             "Disconnect",
@@ -72,6 +73,7 @@ def sign_in_panel(integration: Integration) -> dict[str, Any] | None:
         "tone": _TONES[status] if by_hand or status != GrantStatus.NOT_CONNECTED else show.QUIET,
         "word": _words(status, by_hand=by_hand),
         "grant": grant,
+        "renewed": not by_hand or OAuthGrant.objects.filter(pk=integration.pk, refresh_token__isnull=False).exists(),
         "provider": urlsplit(app.token_url).hostname,
     }
 
@@ -107,10 +109,16 @@ def _app(integration: Integration) -> OAuthApp | None:
 
 
 def _may_connect(request: HttpRequest, integration: Integration) -> bool:
-    return is_connected_by_hand(_app(integration))
+    return is_connected_by_hand(_app(integration)) and not _status(integration, GrantStatus.CONNECTED)
+
+
+def _may_reconnect(request: HttpRequest, integration: Integration) -> bool:
+    return is_connected_by_hand(_app(integration)) and _status(integration, GrantStatus.CONNECTED)
 
 
 def _is_connected(request: HttpRequest, integration: Integration) -> bool:
-    if not is_connected_by_hand(_app(integration)):
-        return False
-    return OAuthGrant.objects.filter(pk=integration.pk).exclude(status=GrantStatus.NOT_CONNECTED).exists()
+    return is_connected_by_hand(_app(integration)) and _status(integration, GrantStatus.CONNECTED, GrantStatus.REVOKED)
+
+
+def _status(integration: Integration, *wanted: GrantStatus) -> bool:
+    return OAuthGrant.objects.filter(pk=integration.pk, status__in=wanted).exists()

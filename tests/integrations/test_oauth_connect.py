@@ -262,8 +262,11 @@ def connected(integration: Integration, provider: Provider) -> None:
 
 
 def test_disconnecting_forgets_the_tokens(client: Client, integration: Integration, provider: Provider) -> None:
-    connected(integration, provider)
     begin(client, integration)
+    connected(integration, provider)
+    assert "is renewed by itself" in client.get(page_of(integration)).content.decode()
+    assert press(client, integration, "reconnect").status_code == 200
+    assert press(client, integration, "connect").status_code == 302, "there is another button then"
     assert press(client, integration, "disconnect").status_code == 302
     grant = OAuthGrant.objects.get()
     assert (grant.status, grant.access_token, grant.refresh_token) == (GrantStatus.NOT_CONNECTED, None, None)
