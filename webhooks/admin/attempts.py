@@ -62,7 +62,8 @@ def timing_bars(attempt: DeliveryAttempt) -> list[Bar]:
             bars.append(_bar(label, start, ms, total, number))
             start += ms
     if total > start:
-        label = "reading" if attempt.first_byte_ms is not None else "until error" if attempt.error_class else "calls"
+        unfinished = "until error" if bars or attempt.error_class else "calls"
+        label = "reading" if attempt.first_byte_ms is not None else unfinished
         bars.append(_bar(label, start, total - start, total, len(_PHASES) + 1))
     return bars
 
