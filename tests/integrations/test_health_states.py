@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from integrations.choices import HealthState
 from integrations.health.states import Seen, next_state
 
+unhurried = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no failure
 UNKNOWN, HEALTHY, DEGRADED, UNHEALTHY = HealthState
 TARGET = 200
 
@@ -54,6 +55,7 @@ def test_without_a_target_nothing_is_slow():
     assert next_state(HEALTHY, [Seen(True, 10_000)] * 3, target_ms=None) == HEALTHY
 
 
+@unhurried
 @given(st.text(alphabet=".sxb", min_size=1, max_size=40))
 def test_it_never_becomes_unhealthy_by_a_success_nor_well_by_a_failure(story):
     states = [UNKNOWN, *_play(story)]
