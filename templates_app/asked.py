@@ -31,6 +31,26 @@ _FORMATS = {
     "uuid": "0192f0c1-2b3c-7d4e-8f50-61728394a5b6",
 }
 _MOST_ERRORS = 20
+_COUNT: dict[str, Any] = {"type": "integer", "minimum": 0, "maximum": 20_000}
+_TEXT: dict[str, Any] = {"type": "string", "maxLength": 2000}
+# what the keywords of one value may hold: forms and examples are made of them
+_KEYWORD_RULES = jsonschema_rs.Draft202012Validator(
+    {
+        "type": "object",
+        "properties": {
+            "type": {"enum": list(_TYPES)},
+            **dict.fromkeys(("title", "description", "format", "pattern", "x-link"), _TEXT),
+            **dict.fromkeys(("minLength", "maxLength", "minItems", "maxItems", "maxProperties"), _COUNT),
+            **{key: {"type": "number"} for key in ("minimum", "maximum")},
+            **{key: {"type": "boolean"} for key in ("writeOnly", "x-multiline")},
+            "examples": {"type": "array", "maxItems": 20},
+            "enum": {"type": "array", "minItems": 1, "maxItems": 200},
+            "items": {"type": "object"},
+            "additionalProperties": {"type": "object"},
+        },
+        "required": ["type"],
+    }
+)
 
 
 def properties(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -113,6 +133,8 @@ def _property_error(name: str, schema: Any) -> str | None:
         return f"must have a type: {', '.join(_TYPES)}."
     if unknown := sorted(set(schema) - _KEYWORDS):
         return f"can't use {', '.join(unknown)}. Known: {', '.join(sorted(_KEYWORDS))}."
+    if wrong := next(_KEYWORD_RULES.iter_errors(schema), None):
+        return f"{'.'.join(map(str, wrong.instance_path))}: {wrong.message[:200]}."
     if schema.get("writeOnly"):
         if schema["type"] != "string":
             return "is a secret (writeOnly), so it must be a string."
@@ -128,14 +150,15 @@ def _property_error(name: str, schema: Any) -> str | None:
         return f"is no valid JSON Schema: {' '.join(str(getattr(error, 'message', '') or error).split())[:200]}"
     if "pattern" in schema and not schema.get("writeOnly") and "examples" not in schema and "default" not in schema:
         return "has a pattern, so it needs examples: the template is tried out with them."
-    if not schema.get("writeOnly") and (wrong := [one for one in schema.get("examples", []) if _value_errors(schema, one)]):
-        return f"has an example that does not fit it: {json.dumps(wrong[0])[:80]}."
+    if not schema.get("writeOnly") and (misfits := [one for one in schema.get("examples", []) if _value_errors(schema, one)]):
+        return f"has an example that does not fit it: {json.dumps(misfits[0])[:80]}."
     return None
 
 
 def _required_errors(config: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, list[str]]:
     errors = {}
-    for place, names in (("config.required", config.get("required", [])), ("config.schema.required", config["schema"].get("required", []))):
+    own, of_schema = config.get("required", []), config.get("schema", {}).get("required", [])
+    for place, names in (("config.required", own), ("config.schema.required", of_schema)):
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             errors[place] = ["must be a list of names."]
         elif unknown := sorted(set(names) - set(asked)):

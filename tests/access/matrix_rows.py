@@ -66,6 +66,7 @@ def replay(owner: Owner) -> Model:
 # the name of what hangs on a row and is named in paths, such as an endpoint
 NAME = "get-issue"
 
+
 def template(owner: Owner) -> IntegrationTemplate:
     config = {"schema": {"properties": {}}, "integration": {"config": {"base_url": "https://api.example.com"}}}
     return IntegrationTemplate.objects.create(name="t", type="http", config=config, owner=owner)

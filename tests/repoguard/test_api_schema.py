@@ -38,6 +38,7 @@ def test_an_operation_without_an_example_is_found(schema: dict[str, Any]) -> Non
     bare = {"requestBody": {"content": {"application/json": {}}}, "responses": {"201": {"content": {"application/json": {}}}, "400": {}}}
     assert operations_without_example({"paths": {"/x": {"post": bare}}}) == ["POST /x (request)", "POST /x (201)"]
 
+
 # they ask other systems, so that no transaction may be open; they create nothing
 CALLS_OUT = re.compile(r"/integrations/(test|\{id\}/(test|rotate-credentials|call|endpoints/.*))$")
 

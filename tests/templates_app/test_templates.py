@@ -1,20 +1,24 @@
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from access.models import AuditEntry
 from core.errors import Conflict, InvalidInput
 from integrations.registry import CONNECTORS
 from templates_app import services
-from templates_app.asked import as_fields, complete, examples
+from templates_app.asked import _KEYWORDS, as_fields, complete, examples
 from templates_app.blueprint import check_template
 from templates_app.builtin import documents, ensure_builtins
 from templates_app.models import IntegrationTemplate
 from tests.factories import owner_of
-from tests.templates_app.kit import CONFIG, SECRET, VALUES, changed, make_template, values_of
+from tests.templates_app.kit import CONFIG, ENDPOINTS, SECRET, VALUES, WEBHOOKS, changed, make_template, values_of
 
 pytestmark = pytest.mark.django_db
 
@@ -93,6 +97,40 @@ def test_a_template_never_holds_or_shows_a_secret(path, value):
     errors = _errors(**changed(path, value))
     assert any(name.startswith(path) for name in errors)
     assert SECRET not in json.dumps(errors)
+
+
+_ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+def _paths(value: Any, above: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [above, *(path for key, inner in parts for path in _paths(inner, (*above, key)))]
+
+
+@settings(max_examples=200)
+@given(data=st.data(), value=_ANYTHING)
+def test_whatever_stands_in_it_is_refused_in_words_or_works(data, value):
+    whole: dict[str, Any] = {"config": copy.deepcopy(CONFIG), "endpoints": copy.deepcopy(ENDPOINTS), "webhooks": copy.deepcopy(WEBHOOKS)}
+    keyword = data.draw(st.sampled_from(sorted(_KEYWORDS)))
+    whole["config"]["schema"]["properties"]["path"].setdefault(keyword, None)
+    path = data.draw(st.sampled_from([*_paths(whole)[1:], ("config", "schema", "properties", "path", keyword)]))
+    place: Any = whole
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    template = IntegrationTemplate(name="Any", type="http", **whole)
+    with contextlib.suppress(InvalidInput):
+        check_template(template)
+        as_fields(template.config)
+
+
+@pytest.mark.parametrize("config", [{}, {"schema": {}}, {"schema": {"properties": {}}}, {"required": ["x"]}])
+def test_a_template_without_a_schema_is_refused_in_words(config):
+    assert _errors(config=config)
 
 
 @pytest.mark.parametrize("type", ["", "nothing", None])
