@@ -127,16 +127,19 @@ def _found(fields: dict[str, Any]) -> list[tuple[str, str]]:
         errors.append(("description", f"must be a text of at most {MAX_DESCRIPTION} characters."))
     if method not in Method.values:
         errors.append(("method", f"must be one of {', '.join(Method.values)}."))
-    if scope and scope not in SCOPES:
-        errors.append(("scope", f"{scope[:60]!r} is no scope; leave it empty, or name one such as deliveries:read."))
+    if not isinstance(scope, str) or (scope and scope not in SCOPES):
+        errors.append(("scope", f"{str(scope)[:60]!r} is no scope; leave it empty, or name one such as deliveries:read."))
     if isinstance(seconds, bool) or not isinstance(seconds, int) or not 0 <= seconds <= MAX_CACHE_SECONDS:
         errors.append(("cache_seconds", f"must be a whole number from 0 to {MAX_CACHE_SECONDS}."))
     elif seconds and method != Method.GET:
         errors.append(("cache_seconds", "is for GET only: other calls change something."))
     if fields["body_schema"] is not None and method == Method.GET:
         errors.append(("body_schema", "is not for GET, which has no body."))
+    path = fields["path"]
+    if not isinstance(path, str):
+        errors.append(("path", "must be a text such as /issues/{id}; an empty one is the base URL itself."))
     try:
-        names = check_template(fields["path"])
+        names = check_template(path if isinstance(path, str) else "")
         check_parameters_schema(fields["parameters"], names)
     except InvalidInput as error:
         errors += [(field, sentences[0]) for field, sentences in error.fields.items()]
