@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -13,6 +12,7 @@ import jsonschema_rs
 
 from core.errors import InvalidInput
 from integrations.contract.fields import Field, FieldKind
+from integrations.gateway.schemas import check_schema, compiled
 from templates_app.placeholders import NAME
 
 MAX_ASKED = 50
@@ -45,8 +45,8 @@ _KEYWORD_RULES = jsonschema_rs.Draft202012Validator(
             **{key: {"type": "boolean"} for key in ("writeOnly", "x-multiline")},
             "examples": {"type": "array", "maxItems": 20},
             "enum": {"type": "array", "minItems": 1, "maxItems": 200},
-            "items": {"type": "object"},
-            "additionalProperties": {"type": "object"},
+            "items": {"const": {"type": "string"}},
+            "additionalProperties": {"const": {"type": "string"}},
         },
         "required": ["type"],
     }
@@ -140,14 +140,10 @@ def _property_error(name: str, schema: Any) -> str | None:
             return "is a secret (writeOnly), so it must be a string."
         if held := [keyword for keyword in _FORBIDDEN_FOR_SECRETS if keyword in schema]:
             return f"is a secret (writeOnly), so it must not hold {', '.join(held)}."
-    if schema["type"] == "array" and schema.get("items", {}).get("type", "string") != "string":
-        return "must be a list of texts."
-    if schema["type"] == "object" and schema.get("additionalProperties", {"type": "string"}) != {"type": "string"}:
-        return 'must be an object of texts: "additionalProperties": {"type": "string"}.'
     try:
-        _compiled(json.dumps(schema, sort_keys=True))
-    except (ValueError, RecursionError, jsonschema_rs.ValidationError) as error:
-        return f"is no valid JSON Schema: {' '.join(str(getattr(error, 'message', '') or error).split())[:200]}"
+        check_schema(schema, "schema")
+    except InvalidInput as error:
+        return error.fields["schema"][0]
     if "pattern" in schema and not schema.get("writeOnly") and "examples" not in schema and "default" not in schema:
         return "has a pattern, so it needs examples: the template is tried out with them."
     if not schema.get("writeOnly") and (misfits := [one for one in schema.get("examples", []) if _value_errors(schema, one)]):
@@ -182,18 +178,13 @@ def _default_errors(config: Mapping[str, Any]) -> dict[str, list[str]]:
 
 def _value_errors(schema: Mapping[str, Any], value: Any) -> list[str]:
     try:
-        found = list(islice(_compiled(json.dumps(schema, sort_keys=True)).iter_errors(value), _MOST_ERRORS))
+        found = list(islice(compiled(json.dumps(schema, sort_keys=True)).iter_errors(value), _MOST_ERRORS))
     except (ValueError, RecursionError):
         return ["can't be read."]
     sentences = [f"{error.message[:200].rstrip('.')}." for error in found]
     if not sentences and schema["type"] == "string" and not str(value).isprintable() and not schema.get("x-multiline"):
         return ["must be one line without control characters."]
     return sentences
-
-
-@lru_cache(maxsize=256)
-def _compiled(text: str) -> jsonschema_rs.Draft202012Validator:
-    return jsonschema_rs.Draft202012Validator(json.loads(text), validate_formats=True)
 
 
 def _example(schema: Mapping[str, Any]) -> Any:

@@ -41,7 +41,7 @@ def check_schema(schema: Any, field: str) -> dict[str, Any]:
     if schema.get("$schema", _DRAFT) != _DRAFT:
         raise InvalidInput.of(field, f"is read as JSON Schema 2020-12; leave $schema out, or set it to {_DRAFT}.")
     try:
-        _compiled(text)
+        compiled(text)
     except (ValueError, jsonschema_rs.ReferencingError) as error:
         message = getattr(error, "message", "") or str(error)
         raise InvalidInput.of(field, f"is no valid JSON Schema: {' '.join(message.split())[:_MAX_SENTENCE]}") from None
@@ -69,7 +69,7 @@ def check_parameters_schema(schema: Any, path_names: list[str], field: str = "pa
 
 def check_value(schema: Mapping[str, Any], value: Any, field: str) -> None:
     """Raise InvalidInput on `field` and below unless the value fits the schema."""
-    validator = _compiled(json.dumps(schema))
+    validator = compiled(json.dumps(schema))
     try:
         found = list(islice(validator.iter_errors(value), _MAX_ERRORS))
     except ValueError:  # nested too deeply, or half a character
@@ -83,7 +83,8 @@ def check_value(schema: Mapping[str, Any], value: Any, field: str) -> None:
 
 
 @lru_cache(maxsize=512)
-def _compiled(text: str) -> jsonschema_rs.Draft202012Validator:
+def compiled(text: str) -> jsonschema_rs.Draft202012Validator:
+    """Return the validator of a schema as JSON text: it fetches nothing, and its patterns take linear time. Raises ValueError."""
     options = jsonschema_rs.RegexOptions(size_limit=_PATTERN_BYTES)
     return jsonschema_rs.Draft202012Validator(json.loads(text), validate_formats=True, pattern_options=options, offline=True)
 

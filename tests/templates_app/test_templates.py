@@ -5,12 +5,14 @@ import copy
 import json
 from typing import Any
 
+import jsonschema_rs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from access.models import AuditEntry
 from core.errors import Conflict, InvalidInput
+from integrations.gateway.schemas import compiled
 from integrations.registry import CONNECTORS
 from templates_app import services
 from templates_app.asked import _KEYWORDS, as_fields, complete, examples
@@ -51,6 +53,11 @@ def test_a_good_template_is_stored_and_audited(alice):
         ("config.schema.properties.path", {"type": "string", "pattern": "^a$"}, "config.schema.properties.path"),
         ("config.schema.properties.path", {"type": "string", "$ref": "#"}, "config.schema.properties.path"),
         ("config.schema.properties.events", {"type": "array", "items": True}, "config.schema.properties.events"),
+        *(
+            ("config.schema.properties.events", {"type": "array", "items": {"$ref": place}}, "config.schema.properties.events")
+            for place in ("http://127.0.0.1:9/x", "file:///etc/passwd")
+        ),
+        ("config.schema.properties.path", {"type": "string", "default": {"$ref": "file:///etc/passwd"}}, "config.schema.properties.path"),
         ("config.schema.properties.path", {"type": "string", "minLength": 10**9}, "config.schema.properties.path"),
         ("config.schema.properties.path", {"type": "string", "x-link": ["x"]}, "config.schema.properties.path"),
         ("config.schema.properties.token", {"type": "integer", "writeOnly": True}, "config.schema.properties.token"),
@@ -129,6 +136,13 @@ def test_whatever_stands_in_it_is_refused_in_words_or_works(data, value):
     with contextlib.suppress(InvalidInput):
         check_template(template)
         as_fields(template.config)
+
+
+@pytest.mark.parametrize("place", ["http://127.0.0.1:9/x", "file:///etc/hostname"])
+def test_no_schema_fetches_anything(place):
+    """A reference that slipped through every check is refused for being outside, not for what is (not) found there."""
+    with pytest.raises((ValueError, jsonschema_rs.ReferencingError), match="Retrieval is disabled"):
+        compiled(json.dumps({"items": {"$ref": place}}))
 
 
 @pytest.mark.parametrize("config", [{}, {"schema": {}}, {"schema": {"properties": {}}}, {"required": ["x"]}])
