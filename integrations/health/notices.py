@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, Q
 from django.utils import timezone
 
 from core import bus, runtime
@@ -40,13 +40,19 @@ def warn_of_quotas(now: datetime | None = None) -> int:
     for seconds, start in windows.items():
         present |= Q(window_seconds=seconds, window_start=start)
     full = QuotaUsage.objects.filter(present, used__gt=0, integration_id__in=active.values("id"))
-    usage = {row.integration_id: row for row in full if row.limit and row.used * 100 >= row.limit * share}
+    # an integration may have a row of its rate beside that of its quota: only the row of its quota's own window counts
+    usage = {(row.integration_id, row.window_seconds): row for row in full if row.limit and row.used * 100 >= row.limit * share}
+    if not usage:
+        return 0
+    due = Q()
+    for seconds, start in windows.items():
+        ids = [integration_id for integration_id, window in usage if window == seconds]
+        due |= Q(quota_window_seconds=seconds, id__in=ids) & ~Q(health__quota_warned_for=start)
     count = 0
-    for row in active.filter(id__in=usage)[:_AT_ONCE]:
-        used = usage[row.id]
-        if used.window_seconds == row.quota_window_seconds:
-            said = announce.quota_warning(row, used.used, used.limit, used.window_start, used.window_seconds)
-            count += _say_once(row, said, Q(quota_warned_for=used.window_start), quota_warned_for=used.window_start)
+    for row in active.filter(due)[:_AT_ONCE]:
+        used = usage[row.id, row.quota_window_seconds]
+        said = announce.quota_warning(row, used.used, used.limit, used.window_start, used.window_seconds)
+        count += _say_once(row, said, Q(quota_warned_for=used.window_start), quota_warned_for=used.window_start)
     return count
 
 
@@ -79,10 +85,6 @@ def step_of(expires_at: datetime, now: datetime, steps: Sequence[int]) -> int:
     """Return the step that an expiry has reached: the smallest that is not less than the time left."""
     left = expires_at - now
     return next((step for step in steps if left <= timedelta(days=step)), steps[-1])
-
-
-def _active() -> QuerySet[Integration]:
-    return Integration.objects.defer("credentials", "previous_credentials").filter(status=Status.ACTIVE)
 
 
 def _say_once(row: Integration, said: Announcement, known: Q, **marks: datetime | int) -> int:

@@ -10,7 +10,7 @@ from django.utils import timezone
 from core import runtime
 from core.http.limits import window_start
 from core.models import Event, QuotaUsage, RuntimeSettings
-from integrations.health import announce
+from integrations.health import announce, notices
 from integrations.health.notices import expiry_steps, step_of, warn_of_expiry, warn_of_quotas
 from integrations.models import Integration
 from tests.factories import owner_of
@@ -25,7 +25,10 @@ def _use(row: Integration, used: int, back: int = 0, **values) -> None:
     start = window_start(timezone.now(), seconds) - back * timedelta(seconds=seconds)
     given = {"integration_id": row.id, "window_seconds": seconds, "window_start": start, "used": used, "limit": row.quota_limit} | values
     QuotaUsage.objects.update_or_create(
-        integration_id=row.id, window_seconds=given["window_seconds"], window_start=start, defaults={k: given[k] for k in ("used", "limit")}
+        integration_id=row.id,
+        window_seconds=given["window_seconds"],
+        window_start=given["window_start"],
+        defaults={k: given[k] for k in ("used", "limit")},
     )
 
 
@@ -63,6 +66,30 @@ def test_other_windows_and_inactive_integrations_are_left_out():
         integration_id=unlimited.id, window_seconds=3600, window_start=window_start(timezone.now(), 3600), used=9, limit=0
     )
     assert warn_of_quotas() == 0
+
+
+@pytest.mark.parametrize("order", ["window_seconds", "-window_seconds"])
+def test_a_row_of_the_rate_hides_no_quota(order, monkeypatch):
+    monkeypatch.setattr(QuotaUsage._meta, "ordering", [order])
+    _use(make_integration(quota_limit=100, quota_window_seconds=60), 1)
+    row = make_integration(quota_limit=10, rate_per_minute=10)
+    _use(row, 10)
+    _use(row, 10, window_seconds=60, window_start=window_start(timezone.now(), 60))
+    assert warn_of_quotas() == 1
+    assert [data["window"] for data in _warnings("quota_warning")] == ["hour"]
+
+
+def test_a_full_rate_is_no_full_quota():
+    _use(make_integration(quota_limit=100, quota_window_seconds=60), 1)
+    _use(make_integration(quota_limit=100, rate_per_minute=10), 10, window_seconds=60, window_start=window_start(timezone.now(), 60), limit=10)
+    assert warn_of_quotas() == 0
+
+
+def test_those_warned_of_leave_room_for_the_others(monkeypatch):
+    monkeypatch.setattr(notices, "_AT_ONCE", 2)
+    for _ in range(5):
+        _use(make_integration(quota_limit=100), 90)
+    assert [warn_of_quotas() for _ in range(4)] == [2, 2, 1, 0]
 
 
 def test_the_share_is_that_of_the_settings():
