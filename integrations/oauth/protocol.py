@@ -16,7 +16,6 @@ from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from integrations.contract.signin import ClientAuth, OAuthApp, OAuthFlow
 
 FORM = "application/x-www-form-urlencoded"
-LONGEST_TOKEN = 16_384
 LONGEST_SCOPE = 1000
 LONGEST_LIFETIME = 10 * 365 * 86_400
 _TOKEN = re.compile(r"[\x21-\x7e]{1,16384}")
