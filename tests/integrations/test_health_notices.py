@@ -81,7 +81,13 @@ def test_a_row_of_the_rate_hides_no_quota(order, monkeypatch):
 
 def test_a_full_rate_is_no_full_quota():
     _use(make_integration(quota_limit=100, quota_window_seconds=60), 1)
-    _use(make_integration(quota_limit=100, rate_per_minute=10), 10, window_seconds=60, window_start=window_start(timezone.now(), 60), limit=10)
+    _use(
+        make_integration(quota_limit=100, rate_per_minute=10),
+        10,
+        window_seconds=60,
+        window_start=window_start(timezone.now(), 60),
+        limit=10,
+    )
     assert warn_of_quotas() == 0
 
 
