@@ -11,6 +11,7 @@ from urllib.parse import quote, quote_plus
 from core import redact
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")  # no database takes them
+_ESCAPE = re.compile(r"\\(?:u(?![dD][89a-fA-F])([0-9a-fA-F]{4})|/)")
 
 
 class Mask:
@@ -39,7 +40,20 @@ class Mask:
         return {_storable(name[:100]): _storable(redact.header(name, self.known(value)))[:limit] for name, value in list(headers)[:50]}
 
     def known(self, text: str) -> str:
-        """Return a text with the integration's own secrets masked, and nothing else."""
+        """Return a text with the integration's own secrets masked, and nothing else; one that hides behind JSON's escapes too."""
+        clean = self._plain(text)
+        if "\\u" in clean or "\\/" in clean:
+            read = _ESCAPE.sub(lambda match: chr(int(match[1], 16)) if match[1] else "/", clean)
+            hidden = self._plain(read)
+            if hidden != read:
+                return hidden
+        return clean
+
+    def known_bytes(self, content: bytes) -> bytes:
+        """Return bytes, of whatever kind, with the integration's own secrets masked, and nothing else."""
+        return self.known(content.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+
+    def _plain(self, text: str) -> str:
         for secret in self._texts:
             if secret in text:
                 text = text.replace(secret, redact.MASK)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NoReturn
@@ -98,12 +98,33 @@ def _body(reply: Reply, mask: Mask) -> tuple[Any, BodyKind]:
     kind = reply.headers.get("Content-Type", "").strip().lower()
     if _JSON.match(kind) or not kind:
         try:
-            return json.loads(mask.known(reply.body.decode("utf-8")), parse_constant=_refuse), BodyKind.JSON
+            return _parsed(reply.body.decode("utf-8"), mask), BodyKind.JSON
         except (ValueError, RecursionError):
             pass  # it says JSON, and is not: as text it can at least be looked at
     if _TEXT.match(kind) or _JSON.match(kind) or not kind:
         return mask.known(_SURROGATE.sub("\ufffd", _decoded(reply.body, kind))), BodyKind.TEXT
-    return base64.b64encode(reply.body).decode(), BodyKind.BASE64
+    return base64.b64encode(mask.known_bytes(reply.body)).decode(), BodyKind.BASE64
+
+
+def _parsed(text: str, mask: Mask) -> Any:
+    """Return JSON with secrets masked after it was read, since it may write any character in several ways. Raises ValueError."""
+    if "\\" not in text and mask.known(text) == text:
+        return json.loads(text, parse_constant=_refuse)
+
+    def number(kind: Callable[[str], Any]) -> Callable[[str], Any]:
+        return lambda literal: kind(literal) if mask.known(literal) == literal else redact.MASK
+
+    return _masked(json.loads(text, parse_constant=_refuse, parse_int=number(int), parse_float=number(float)), mask)
+
+
+def _masked(value: Any, mask: Mask) -> Any:
+    if isinstance(value, str):
+        return mask.known(value)
+    if isinstance(value, list):
+        return [_masked(item, mask) for item in value]
+    if isinstance(value, dict):
+        return {mask.known(name): _masked(item, mask) for name, item in value.items()}
+    return value
 
 
 def _decoded(body: bytes, kind: str) -> str:

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import base64
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from django.contrib.auth.models import Group, User
@@ -141,6 +144,66 @@ def test_a_service_that_repeats_the_credentials_does_not_give_them_away(client: 
         tracker.says(raw)
         assert TOKEN not in call(client, endpoint).content.decode()
         assert TOKEN not in freely(client, endpoint.integration).content.decode()
+
+
+ODD = 'pl4nted/s+cret "w0rd\\ü'
+ESCAPED = "".join(f"\\u{ord(character):04x}" for character in ODD)
+SLASHED = json.dumps(ODD).replace("/", "\\/")[1:-1]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [f'{{"a": ["{ESCAPED}"]}}', f'{{"a": {{"{ESCAPED}": "x"}}}}', f'{{"a": "you sent {SLASHED}"}}', f'{{"a": "{json.dumps(ODD)[1:-1]}"}}'],
+)
+def test_escapes_of_json_hide_no_credentials(alice: User, client: APIClient, tracker: Service, written: str) -> None:
+    row = make_integration(alice, f"{tracker.url}/api", credentials={"token": "t0ken-x", "secret_headers": {"X-Second": ODD}})
+    endpoint = make_endpoint(row)
+    tracker.says(http(200, written.encode(), **JSON))
+    answer = call(client, endpoint)
+    assert (answer.status_code, answer.json()["body_kind"]) == (200, "json")
+    assert "***" in repr(answer.json()["body"])
+    assert not _shows(answer, ODD)
+    # not quite JSON, and an answer that is an error: as text, and in the log
+    tracker.says(http(200, written.encode() + b"]", **JSON))
+    assert (call(client, endpoint).json()["body_kind"], _shows(call(client, endpoint), ODD)) == ("text", False)
+    tracker.says(http(422, written.encode(), **JSON))
+    assert not _shows(call(client, endpoint), ODD)
+    assert not any(_holds(stored, ODD) for stored in RequestLog.objects.values_list("response_body", flat=True))
+
+
+def _shows(answer: Any, secret: str) -> bool:
+    return any(_holds(text, secret) for text in _texts(answer.json()))
+
+
+def _holds(text: str, secret: str) -> bool:
+    read = re.sub(r"\\u([0-9a-f]{4})", lambda match: chr(int(match[1], 16)), text).replace("\\/", "/")
+    return secret in read or json.dumps(secret)[1:-1] in read
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        return [*value, *(text for item in value.values() for text in _texts(item))]
+    return [text for item in value for text in _texts(item)] if isinstance(value, list) else [str(value)]
+
+
+@pytest.mark.parametrize("form", [TOKEN.encode(), quote(TOKEN).encode(), base64.b64encode(TOKEN.encode())])
+def test_bytes_that_hold_the_credentials_are_masked(client: APIClient, endpoint: Any, tracker: Service, form: bytes) -> None:
+    tracker.says(http(200, b"\x00\xff\xfe\x89" + form + b"\xed\xa0\x80", content_type="application/octet-stream"))
+    for answer in (call(client, endpoint), freely(client, endpoint.integration)):
+        assert answer.json()["body_kind"] == "base64"
+        assert base64.b64decode(answer.json()["body"]) == b"\x00\xff\xfe\x89***\xed\xa0\x80"
+
+
+def test_bytes_without_credentials_stay_as_they_are(client: APIClient, endpoint: Any, tracker: Service) -> None:
+    content = bytes(range(256)) * 3 + b"\\u0041\\/"
+    tracker.says(http(200, content, content_type="application/octet-stream"))
+    assert base64.b64decode(call(client, endpoint).json()["body"]) == content
+
+
+def test_a_number_that_is_a_secret_is_masked(alice: User, client: APIClient, tracker: Service) -> None:
+    row = make_integration(alice, f"{tracker.url}/api", credentials={"token": "73519024"})
+    tracker.says(http(200, b'{"pin": 73519024, "n": 12}', **JSON))
+    assert freely(client, row).json()["body"] == {"pin": "***", "n": 12}
 
 
 # --- errors of the service --------------------------------------------------------------------------------------------
