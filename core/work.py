@@ -44,9 +44,20 @@ class LeaseLost(Exception):
 
 @dataclass(frozen=True)
 class Later:
-    """What a handler returns when it is not finished: run it again after `seconds`; the attempt does not count."""
+    """What a handler returns when it is not finished: run it again after `seconds`; the attempt does not count.
+
+    `note` tells people why; it stands in the row's `error` until the next outcome.
+    """
 
     seconds: float = 0.0
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a handler returns when it is finished and people should read why; None says the same without a note."""
+
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,7 +81,7 @@ class Run:
         return time.monotonic() >= self.deadline or self.stopping()
 
 
-Handler = Callable[[Run], Later | None]
+Handler = Callable[[Run], Later | Done | None]
 
 
 def is_due(model: type[WorkRow]) -> bool:
@@ -92,9 +103,10 @@ def claim(model: type[WorkRow], worker_id: uuid.UUID, limit: int = 1) -> list[Wo
         return list(_rows(model).filter(id__in=ids, lease_token=token).order_by("run_after", "id"))
 
 
-def finish(row: WorkRow, token: uuid.UUID) -> bool:
+def finish(row: WorkRow, token: uuid.UUID, note: str = "") -> bool:
     """Record that the row is done; False when the lease was lost, and then nothing is recorded."""
-    return _held(row, token).update(state=WorkState.DONE, error="", finished_at=timezone.now(), lease_owner=None, lease_token=None) == 1
+    changes: dict[str, Any] = {"state": WorkState.DONE, "error": note[:_LONGEST_ERROR], "finished_at": timezone.now()}
+    return _held(row, token).update(lease_owner=None, lease_token=None, **changes) == 1
 
 
 def fail(row: WorkRow, token: uuid.UUID, error: str, retry_in: float | None = None) -> bool:
@@ -107,10 +119,10 @@ def fail(row: WorkRow, token: uuid.UUID, error: str, retry_in: float | None = No
     return _held(row, token).update(error=error[:_LONGEST_ERROR], lease_owner=None, lease_token=None, **changes) == 1
 
 
-def put_back(row: WorkRow, token: uuid.UUID, seconds: float = 0.0) -> bool:
+def put_back(row: WorkRow, token: uuid.UUID, seconds: float = 0.0, note: str = "") -> bool:
     """Queue the row again because it got somewhere but is not finished: its attempts start anew. False when the lease was lost."""
     again = timezone.now() + timedelta(seconds=seconds)
-    changes: dict[str, Any] = {"state": WorkState.QUEUED, "run_after": again, "attempts": 0, "error": ""}
+    changes: dict[str, Any] = {"state": WorkState.QUEUED, "run_after": again, "attempts": 0, "error": note[:_LONGEST_ERROR]}
     return _held(row, token).update(lease_owner=None, lease_token=None, **changes) == 1
 
 
@@ -174,7 +186,7 @@ def perform(run: Run, handler: Handler) -> None:
     """Run one claimed row and record how it ended."""
     row, token = run.row, run.token
     try:
-        later = handler(run)
+        said = handler(run)
     except LeaseLost:
         logger.warning("work_lease_lost", extra={"work": str(row.id)})
     except RepoGuardError as error:
@@ -188,14 +200,19 @@ def perform(run: Run, handler: Handler) -> None:
         _record_abort(row, token, error)
         raise
     else:
-        recorded = finish(row, token) if later is None else put_back(row, token, later.seconds)
-        if not recorded:
+        if not _record(row, token, said):
             logger.warning("work_lease_lost", extra={"work": str(row.id)})
 
 
 def retry_delay(attempts: int) -> float:
     """Return the seconds to wait after the `attempts`-th failed run: 30, 60, 120 and so on, an hour at most."""
     return float(min(FIRST_RETRY_SECONDS * 2 ** (max(attempts, 1) - 1), LONGEST_RETRY_SECONDS))
+
+
+def _record(row: WorkRow, token: uuid.UUID, said: Later | Done | None) -> bool:
+    if isinstance(said, Later):
+        return put_back(row, token, said.seconds, said.note)
+    return finish(row, token, said.note if said else "")
 
 
 def _record_abort(row: WorkRow, token: uuid.UUID, error: BaseException) -> None:

@@ -20,7 +20,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from core import bus, work_registry
-from core.work import Later, LeaseLost, Run
+from core.work import Done, Later, LeaseLost, Run
 from webhooks.choices import DeliveryStatus, HoldReason, Lane, Trigger
 from webhooks.engine.due import lock_states, recompute
 from webhooks.models import Replay, Webhook, WebhookDelivery, WebhookState
@@ -37,27 +37,29 @@ PAUSED_SECONDS = 30.0
 _LOOK_SECONDS = 0.2
 _STEPS_KEPT = 10
 DISABLED = "Paused: the webhook was disabled. Enable it, then resume."
+DELETED = "The webhook was deleted."
 _WAITED_OUT = {HoldReason.BREAKER, HoldReason.RETRY_AFTER, HoldReason.THROTTLED, HoldReason.INTEGRATION}
 
 
 @dataclass(frozen=True)
 class Stepped:
-    """What a step says: go on after `wait` seconds, or that the replay is `parked` or has `ended`."""
+    """What a step says: go on after `wait` seconds, or that the replay is `parked` or has `ended`; `note` tells people why."""
 
     wait: float = 0.0
     parked: bool = False
     ended: bool = False
+    note: str = ""
 
 
-def work_off(run: Run) -> Later | None:
+def work_off(run: Run) -> Later | Done:
     """Work a replay off for a while: the handler of its kind of work."""
     until = time.monotonic() + BLOCK_SECONDS
     while True:
         done = step(run)
         if done.ended:
-            return None
+            return Done(done.note)
         if done.parked:
-            return Later(PAUSED_SECONDS)
+            return Later(PAUSED_SECONDS, done.note)
         if run.time_is_up() or time.monotonic() + done.wait > until:
             work_registry.wake(KIND_NAME)
             return Later(0)
@@ -81,20 +83,25 @@ def step(run: Run) -> Stepped:
 def _standing(replay: Replay, state: WebhookState | None, now: datetime) -> Stepped | None:
     """Return what to do when it is not the time for deliveries; None when it is."""
     if replay.status == ReplayStatus.PAUSED:
-        return Stepped(parked=True)
+        return Stepped(parked=True, note=_reason(replay))
     if replay.status != ReplayStatus.RUNNING:
-        return Stepped(ended=True)
+        return Stepped(ended=True, note=_reason(replay))
     if state is None or not Webhook.objects.filter(id=replay.webhook_id, deleted_at__isnull=True).exists():
-        _save(replay, status=ReplayStatus.CANCELLED, error="The webhook was deleted.")
-        return Stepped(ended=True)
+        _save(replay, status=ReplayStatus.CANCELLED, error=DELETED)
+        return Stepped(ended=True, note=DELETED)
     if not state.enabled:
         _save(replay, status=ReplayStatus.PAUSED, error=DISABLED)
-        return Stepped(parked=True)
+        return Stepped(parked=True, note=DISABLED)
     waits = [_seconds(replay.progress.get("spread_until"), now)]
     if state.hold_until is not None and state.hold_reason in _WAITED_OUT:
         # an endpoint that is down gets no mountain of deliveries on top
         waits.append(min((state.hold_until - now).total_seconds(), STEP_SECONDS))
     return Stepped(wait=max(waits)) if max(waits) > 0 else None
+
+
+def _reason(replay: Replay) -> str:
+    """Return why it was paused or cancelled, if not by a person: each look at it writes the reason anew."""
+    return replay.error if replay.error in (DISABLED, DELETED) else ""
 
 
 def _requeue_next(replay: Replay, now: datetime) -> Stepped:

@@ -213,6 +213,15 @@ def test_a_handler_that_is_not_finished_goes_on_later():
     assert row.run_after > timezone.now()
 
 
+@pytest.mark.parametrize("said", [work.Later(60, "the other side sleeps"), work.Done("the other side sleeps")])
+def test_a_handler_may_leave_a_note(said):
+    row = _row(error="an old fault")
+    work.run_due(Housekeeping, lambda run: said)
+    row.refresh_from_db()
+    assert (row.error, row.lease_token) == ("the other side sleeps", None)
+    assert row.state == (WorkState.DONE if isinstance(said, work.Done) else WorkState.QUEUED)
+
+
 def test_an_unexpected_error_is_tried_again_and_shown_without_its_text():
     row = _row()
 

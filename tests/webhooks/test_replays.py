@@ -18,7 +18,7 @@ from access.models import AuditEntry
 from core import leases, work
 from core.ids import first_id_at
 from core.models.work import WorkState
-from core.work import Later, LeaseLost, Run
+from core.work import Done, Later, LeaseLost, Run
 from tests.access.keys import client_of
 from tests.factories import EventFactory, owner_of, statements
 from tests.webhooks.engine_kit import assert_truth, due, hook
@@ -273,7 +273,7 @@ def test_the_handler_ends_parks_or_passes_its_turn_on(monkeypatch: pytest.Monkey
     monkeypatch.setattr(
         replaying, "_standing", lambda *args: None if Replay.objects.get().status == "running" else replaying.Stepped(ended=True)
     )
-    assert replaying.work_off(run) is None
+    assert replaying.work_off(run) == Done()
     assert len(pending()) == 3
 
 
@@ -293,6 +293,34 @@ def test_a_disabled_webhook_pauses_it_and_a_deleted_one_ends_it() -> None:
     replay.refresh_from_db()
     assert replay.status == "cancelled"
     assert pending() == []
+
+
+def test_its_reason_stays_with_a_paused_and_with_a_cancelled_one() -> None:
+    to = hook()
+    failed(to, 1)
+    replay = start(to)
+    WebhookState.objects.update(enabled=False)
+    for _ in range(2):  # it is looked at again while it is paused
+        Replay.objects.update(run_after=timezone.now())
+        assert work.run_due(Replay, replaying.work_off) == 1
+        replay.refresh_from_db()
+        assert (replay.status, replay.state, replay.error) == ("paused", WorkState.QUEUED, replaying.DISABLED)
+    WebhookState.objects.update(enabled=True)
+    assert services.resume_replay(replay).error == ""
+    Webhook.objects.update(deleted_at=timezone.now())
+    assert work.run_due(Replay, replaying.work_off) == 1
+    replay.refresh_from_db()
+    assert (replay.status, replay.state, replay.error) == ("cancelled", WorkState.DONE, replaying.DELETED)
+
+
+def test_one_that_a_person_paused_shows_no_old_fault() -> None:
+    to = hook()
+    failed(to, 1)
+    replay = services.pause_replay(start(to))
+    Replay.objects.update(error=work.WORKER_LOST)
+    assert work.run_due(Replay, replaying.work_off) == 1
+    replay.refresh_from_db()
+    assert (replay.status, replay.error) == ("paused", "")
 
 
 # --- the API ----------------------------------------------------------------------------------------------------------
