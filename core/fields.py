@@ -88,7 +88,10 @@ class EncryptedTextField(FernetTextField):
                     return _fernet(key).decrypt(token).decode()
                 except InvalidToken as error:
                     raise DecryptError("A stored secret is damaged: its token does not match its key.") from error
-        raise DecryptError("A stored secret was made with a key that FERNET_KEYS no longer holds. Put that key back as a later entry.")
+        raise DecryptError(
+            f"A stored secret was made with the key {name.decode('ascii', 'replace')[:20]}, which this process does not have. Restart it if"
+            " FERNET_KEYS was changed since it started; else put that key back as a later entry."
+        )
 
     def _encrypt_expression(self, value: Any) -> Any:
         # bulk_update hands over CASE WHEN pk = .. THEN Value(..); each constant is encrypted, anything else is refused

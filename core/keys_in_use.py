@@ -71,6 +71,17 @@ def refuse_missing() -> None:
     remember()
 
 
+def refuse_unstarted() -> None:
+    """Raise Conflict where no start has noted the first key yet: what runs now could not read what it encrypts."""
+    first = key_id(settings.FERNET_KEYS[0])
+    notes = _notes()
+    if notes.exists() and not notes.filter(key_id=first, retired_at=None).exists():
+        raise Conflict(
+            f"The portal was not started with the key {first} yet, so what runs now could not read what is encrypted with it. Restart every"
+            " web server and worker first, then run this again. (--stopped skips this, for a portal that does not run.)"
+        )
+
+
 def sentence(lacking: list[KeyUse]) -> str:
     """Return what is wrong and what to do about it."""
     names = "; ".join(map(str, lacking))

@@ -171,7 +171,7 @@ def test_an_expression_on_insert_is_refused() -> None:
 def test_a_wrong_key_raises_and_returns_nothing(settings: Any) -> None:
     Sample.objects.create(text="secret")
     settings.FERNET_KEYS = [OTHER]
-    with pytest.raises(DecryptError, match="FERNET_KEYS no longer holds"):
+    with pytest.raises(DecryptError, match="which this process does not have"):
         read()
     with pytest.raises(DecryptError):
         Sample.objects.get()

@@ -153,6 +153,7 @@ def run(folder: Path, database: str, *, values: int, batch: int) -> Report:
     assert stage.manage("prepare", fernet_keys=(stage.old,)).returncode == 0
     stage.run("fill", values, stage.old)
     both = stage.new, stage.old
+    assert stage.manage("prepare", fernet_keys=both).returncode == 0  # as the restart with the new key does
     with stage.traffic() as stale:
         kill_at(stage, values // 4, batch, report)
         kill_at(stage, values // 2, batch, report)

@@ -60,6 +60,29 @@ def test_a_run_re_encrypts_verifies_and_leaves_a_trace(settings: Any) -> None:
     assert actions == [(f"rotate-keys: {word}", "command rotate_keys", key_id(NEW)) for word in ("started", "finished")]
 
 
+def test_it_waits_until_the_portal_was_started_with_the_new_key(settings: Any) -> None:
+    """Otherwise the processes that run could read nothing of what it writes."""
+    hook()
+    keys_in_use.refuse_missing()  # as each start does
+    settings.FERNET_KEYS = [NEW, OLD]
+    for arguments in ((), ("--status",), ()):
+        if arguments:
+            run(*arguments)
+            continue
+        with pytest.raises(CommandError, match=f"not started with the key {key_id(NEW)} yet"):
+            run()
+    assert keys_in_use.status()[1].total == 2
+    keys_in_use.refuse_missing()
+    assert "Re-encrypting 2 values" in run()
+
+
+def test_a_portal_that_does_not_run_need_not_be_started(settings: Any) -> None:
+    hook()
+    keys_in_use.refuse_missing()
+    settings.FERNET_KEYS = [NEW, OLD]
+    assert "Re-encrypting 2 values" in run("--stopped")
+
+
 def test_a_second_run_has_nothing_to_do(settings: Any) -> None:
     hook()
     settings.FERNET_KEYS = [NEW, OLD]
@@ -188,6 +211,7 @@ def test_a_key_that_nothing_needs_may_go_and_is_not_looked_for_again(settings: A
     hook()
     keys_in_use.refuse_missing()
     settings.FERNET_KEYS = [NEW, OLD]
+    keys_in_use.refuse_missing()
     run()
     settings.FERNET_KEYS = [NEW]
     assert errors() == []

@@ -14,7 +14,7 @@ from access import audit
 from access.choices import AuditVerb
 from core import context, key_rotation, keys_in_use
 from core.encrypted_columns import NO_KEY, EncryptedColumn, columns
-from core.errors import RepoGuardError
+from core.errors import Conflict, RepoGuardError
 from core.key_rotation import Rotated, Unreadable
 from core.models import EncryptionKey
 from core.progress import ProgressLine
@@ -30,6 +30,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
         parser.add_argument("--batch", type=int, default=1000, help="Values in one transaction (SQLite: at most 1,000). Default: 1000.")
+        parser.add_argument("--stopped", action="store_true", help="The portal does not run: no process could lack the new key.")
         mode = parser.add_mutually_exclusive_group()
         mode.add_argument("--dry-run", action="store_true", help="Change nothing; say how many values would be re-encrypted.")
         mode.add_argument("--verify", action="store_true", help="Change nothing; decrypt every value and list what can't be read.")
@@ -61,6 +62,8 @@ class Command(BaseCommand):
             self.stdout.write(f"{sum(waiting.values()):,} values would be re-encrypted under {key_rotation.current_key()}.")
             self._list(waiting)
         else:
+            if not options["stopped"]:
+                keys_in_use.refuse_unstarted()
             self._rotate(options["batch"])
 
     def _rotate(self, batch: int) -> None:
@@ -106,7 +109,8 @@ class Command(BaseCommand):
         self.stdout.write(f"Every value can be read{summary}.")
 
     def _status(self) -> None:
-        keys_in_use.refuse_missing()
+        if lacking := keys_in_use.missing():
+            raise Conflict(keys_in_use.sentence(lacking))
         uses = keys_in_use.status()
         for use in uses:
             self.stdout.write(f"{use.key_id}  {_standing(use)}")
