@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
@@ -14,6 +15,7 @@ from django.utils import timezone
 from core.errors import Conflict, RepoGuardError
 from core.fields import DecryptError
 from core.http.client import CallInTransaction
+from core.http.web_calls import web_place
 from core.models.outbound import CallPurpose
 from integrations.calls import build_connector
 from integrations.contract.connector import Checker
@@ -46,12 +48,18 @@ def can_check(integration: Integration) -> bool:
 def run_check(integration: Integration, *, trial: bool = False) -> CheckReport:
     """Test the connection, also of an inactive integration or of one that is not stored; takes up to its timeout.
 
-    On `trial`, for a person who tries it out, the breaker has no say and learns nothing. A failed test is a report, not an error.
-    Raises Conflict (code not_checkable) where the connector has no test.
+    On `trial`, for a person who tries it out and waits, the breaker has no say and learns nothing. A failed test is a report, not
+    an error. Raises Conflict (code not_checkable) where the connector has no test, and on `trial` Unavailable where this process
+    waits for as many answers as it may.
     """
     connector = find(integration.type)
     if not issubclass(connector, Checker):
         raise Conflict(f"{connector.title} integrations can't be tested: their connector makes no test call.", code="not_checkable")
+    with web_place() if trial else nullcontext():
+        return _checked(integration, connector, trial=trial)
+
+
+def _checked(integration: Integration, connector: type[Checker], *, trial: bool) -> CheckReport:
     checked_at, started = timezone.now(), time.monotonic()
     try:
         result = cast("Checker", build_connector(integration, CallPurpose.CHECK, trial=trial)).check()

@@ -14,6 +14,7 @@ from core.errors import Conflict, InvalidInput, OutboundError
 from core.http.client import Door
 from core.http.door import MEGABYTE
 from core.http.masking import Mask
+from core.http.web_calls import web_place
 from core.models.outbound import CallPurpose
 from integrations.calls import connector_for, door_for
 from integrations.contract.gateway import GatewayTarget
@@ -63,7 +64,8 @@ def call_endpoint(endpoint: Endpoint, parameters: Any, body: Any = None) -> Gate
     """Make the call that an endpoint describes; no transaction may be open.
 
     Raises InvalidInput for parameters or a body that do not fit, Conflict where the endpoint or its integration is switched
-    off, and OutboundError where there is no good answer (502, 503 with retry_after, or 504).
+    off, OutboundError where there is no good answer (502, 503 with retry_after, or 504), and Unavailable where this process
+    waits for as many answers as it may.
     """
     integration = endpoint.integration
     if not endpoint.enabled:
@@ -102,9 +104,10 @@ def _send(integration: Integration, call: _Call) -> GatewayAnswer:
     door.terms = replace(door.terms, max_body=MAX_ANSWER)
     started = time.monotonic()
     try:
-        reply = door.request(
-            call.method, call.url, params=call.query, headers=call.headers, body=call.body, cache_seconds=call.cache_seconds
-        )
+        with web_place():
+            reply = door.request(
+                call.method, call.url, params=call.query, headers=call.headers, body=call.body, cache_seconds=call.cache_seconds
+            )
         cast("GatewayTarget", connector_for(integration, CallPurpose.GATEWAY)).interpret(reply)
     except OutboundError as error:
         raise_for_caller(error, _mask(door))
