@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import DataError, connection
 from standardwebhooks import Webhook as Verifier
 
 from core import runtime
@@ -18,6 +18,7 @@ from tests.webhooks.destination_kit import TOKEN, Gate, Told, connectors, integr
 from tests.webhooks.engine_kit import assert_truth, hook, state_of
 from tests.webhooks.receivers import Reply, receiving, wait_for
 from webhooks.choices import ErrorClass
+from webhooks.destinations import follow
 from webhooks.engine import calls, pump
 from webhooks.engine.pump import Engine
 from webhooks.models import DeliveryAttempt, DestinationMemory, FollowUp, Lease, WebhookDelivery
@@ -362,3 +363,22 @@ def test_a_follow_up_is_stored_with_its_outcome_and_starts_anew_when_sent_again(
     wait_for(lambda: FollowUp.objects.get().label == "build #813")
     again = FollowUp.objects.get()
     assert (again.state, again.result) == ("queued", "")
+
+
+def test_a_start_that_cant_be_stored_is_left_out_and_frees_the_lease(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = follow.start
+
+    def refuse(started: Any, now: Any) -> None:
+        if started:
+            raise DataError("what no check foresaw")
+        stored(started, now)
+
+    monkeypatch.setattr(follow, "start", refuse)
+    Told.send = lambda *_: Outcome(ok=True, follow_up=FollowUpStart("https://ci/1"))
+    routed(integration("caller"))
+    engine = start()
+    publish("custom.a", {})
+    wait_for(lambda: DeliveryAttempt.objects.exists())
+    wait_for(lambda: not Lease.objects.exists())
+    assert engine._given_up == set()
+    assert not FollowUp.objects.exists()

@@ -286,7 +286,8 @@ def test_long_keys_differ_where_they_differ(db: None) -> None:
 
 def following(**start: Any) -> FollowUp:
     (delivery,) = due(routed(integration("caller")))
-    told = follow.checked(FollowUpStart("https://ci/queue/1", "build", **{"first_poll": 0, "memory": {"queue": 1}} | start))
+    values: dict[str, Any] = {"url": "https://ci/queue/1", "label": "build", "first_poll": 0, "memory": {"queue": 1}} | start
+    told = follow.checked(FollowUpStart(**values))
     assert told is not None
     follow.start([(delivery.id, told)], timezone.now() - timedelta(seconds=1))
     return FollowUp.objects.get()
@@ -373,6 +374,24 @@ def test_what_was_started_anew_takes_no_answer_of_the_old_run(db: None) -> None:
     Told.poll = poll
     row = polled()
     assert (row.label, row.result, row.state) == ("second", "", "queued")
+
+
+NUL = "\N{SYMBOL FOR NULL}"
+
+
+def test_what_no_database_stores_is_taken_out_of_a_start(db: None) -> None:
+    memory = {"a\0": ["b\0", {"c": "\ud800"}], "path": r"C:\u0000", "n": 1, "none": None}
+    row = following(url="https://ci/\0", label="build\0\ud800", link="https://ci/\0", memory=memory)
+    assert (row.url, row.label, "\0" in row.link) == (f"https://ci/{NUL}", f"build{NUL}?", False)
+    assert row.memory == {f"a{NUL}": [f"b{NUL}", {"c": "?"}], "path": r"C:\u0000", "n": 1, "none": None}
+
+
+def test_what_no_database_stores_is_taken_out_of_what_a_poll_found(db: None) -> None:
+    following()
+    Told.poll = lambda *_: Progress("passed\0", memory={"a": "\0"}, label="x\0", link="https://ci/\0")
+    row = polled()
+    assert (row.state, row.result, row.label, row.memory) == ("done", f"passed{NUL}", f"x{NUL}", {"a": NUL})
+    assert "\0" not in row.link
 
 
 def test_what_a_connector_starts_is_bounded(db: None) -> None:

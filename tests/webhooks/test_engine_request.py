@@ -17,12 +17,14 @@ from core.fields import RawJSONField
 from core.http.messages import OutboundRequest
 from core.models import RuntimeSettings
 from core.runtime import NAMES, Runtime
+from integrations.contract.outbound import FollowUpStart
 from tests.webhooks.engine_kit import NOW, SECRET, claimed, reply, row
 from webhooks.choices import ErrorClass, Outcome
-from webhooks.engine.request import USER_AGENT, attempt, build, shown_headers, storable, without_answer
+from webhooks.engine.request import USER_AGENT, attempt, build, shown_headers, without_answer
 from webhooks.engine.targets import body
 from webhooks.engine.types import Claimed, Result
 from webhooks.secrets import initial, new_secret, rotated, signing_secrets
+from webhooks.texts import storable
 
 pytestmark = pytest.mark.once
 _DEFAULTS = RuntimeSettings()
@@ -237,9 +239,9 @@ def test_storable(text: str, kept: str) -> None:
 
 async def test_an_answer_that_could_not_be_stored_is_left_out() -> None:
     found = await sent(claimed(), reply(500, body=b"poison"))
-    found.packed = b"poison"
+    found.packed, found.follow_up = b"poison", FollowUpStart("https://ci/1")
     bare = without_answer(found)
-    assert bare.packed == b""
+    assert (bare.packed, bare.follow_up) == (b"", None)
     assert (bare.answer.body, bare.answer.status, bare.request_headers) == (b"", None, {})
     assert (bare.verdict.outcome, bare.verdict.error_class, bare.verdict.delay) == (Outcome.RETRY, ErrorClass.INTERNAL, found.verdict.delay)
     assert (bare.claimed, bare.ended_at) == (found.claimed, found.ended_at)

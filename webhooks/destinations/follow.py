@@ -22,6 +22,7 @@ from integrations.choices import Status
 from integrations.contract.outbound import Followed, FollowUpStart, Progress
 from integrations.models import Integration
 from webhooks.models import FollowUp, Webhook
+from webhooks.texts import storable, storable_json
 
 MAX_URL = 2000
 MAX_LABEL = 200
@@ -43,7 +44,8 @@ def checked(start: FollowUpStart | None) -> FollowUpStart | None:
         raise ValueError(f"A follow-up's URL must have 1 to {MAX_URL} characters.")
     return replace(
         start,
-        label=start.label[:MAX_LABEL],
+        url=storable(start.url),
+        label=storable(start.label)[:MAX_LABEL],
         link=shown_link(start.link),
         first_poll=min(max(start.first_poll, 0.0), LONGEST_POLL),
         give_up_after=min(max(start.give_up_after, 0.0), LONGEST_FOLLOWED),
@@ -56,11 +58,12 @@ def checked_memory(memory: Any) -> dict[str, Any]:
     text = json.dumps(dict(memory), allow_nan=False)
     if len(text) > MAX_MEMORY:
         raise ValueError(f"A follow-up's memory has {len(text)} characters; at most {MAX_MEMORY} are kept.")
-    return cast("dict[str, Any]", json.loads(text.replace("\\u0000", "")))
+    return cast("dict[str, Any]", storable_json(json.loads(text)))
 
 
 def shown_link(link: str) -> str:
     """Return a link for people: http or https, without credentials, else none."""
+    link = storable(link)
     return redact.url(link) if link.lower().startswith(("http://", "https://")) and len(link) <= MAX_URL else ""
 
 
@@ -115,10 +118,10 @@ def _noted(held: Run, row: FollowUp, found: Progress) -> Later | None:
     _save(
         row,
         held.token,
-        label=found.label[:MAX_LABEL] or row.label,
+        label=storable(found.label)[:MAX_LABEL] or row.label,
         link=shown_link(found.link) or row.link,
         memory=checked_memory(found.memory) or row.memory,
-        result=(found.result or "")[:MAX_RESULT],
+        result=storable(found.result or "")[:MAX_RESULT],
         progress={},
     )
     return None if found.result else Later(min(max(found.poll_in, SHORTEST_POLL), LONGEST_POLL))
@@ -127,7 +130,7 @@ def _noted(held: Run, row: FollowUp, found: Progress) -> Later | None:
 def _again(held: Run, row: FollowUp, error: RepoGuardError) -> Later:
     """Ask later, ever later: a system that is down must not end what it is asked about."""
     failures = int(row.progress.get("failures", 0)) + 1
-    _save(row, held.token, progress={"failures": failures, "error": redact.text(error.message)[:500]})
+    _save(row, held.token, progress={"failures": failures, "error": storable(redact.text(error.message))[:500]})
     pause = min(FIRST_PAUSE * 2 ** min(failures - 1, 10), LONGEST_POLL)
     return Later(max(pause, min(error.retry_after or 0.0, LONGEST_POLL)))
 

@@ -37,8 +37,9 @@ from webhooks.destinations.memory import RowMemory
 from webhooks.engine.calls import Abandoned, CallPool
 from webhooks.engine.judge import judge
 from webhooks.engine.outcomes import Retry, of_error, of_outcome, unusable
-from webhooks.engine.request import build, storable
+from webhooks.engine.request import build
 from webhooks.engine.types import Claimed, Result, Verdict
+from webhooks.texts import storable
 
 logger = logging.getLogger(__name__)
 JUDGED_BYTES = 65_536

@@ -16,6 +16,7 @@ from core.runtime import Runtime
 from webhooks.choices import ErrorClass, Outcome, Trigger
 from webhooks.engine.judge import judge
 from webhooks.engine.types import Claimed, Result, Verdict
+from webhooks.texts import storable
 
 logger = logging.getLogger(__name__)
 USER_AGENT = "RepoGuard-Webhooks/1"
@@ -73,23 +74,16 @@ def build(claimed: Claimed, limits: Runtime) -> OutboundRequest:
     )
 
 
-def storable(text: str) -> str:
-    """Return a text without what databases refuse: NUL and lone surrogates."""
-    if text.isascii() and "\0" not in text:
-        return text
-    return text.encode("utf-8", "replace").decode().replace("\0", "\N{SYMBOL FOR NULL}")
-
-
 def shown_headers(claimed: Claimed, request: OutboundRequest) -> dict[str, str]:
     """Return the sent headers as the log shows them: custom ones and the signature by name only."""
     return redact.headers(request.headers, secret_names=claimed.target.headers)
 
 
 def without_answer(result: Result) -> Result:
-    """Return a result whose answer could not be stored, as an error of the portal that is tried again."""
+    """Return a result whose answer could not be stored, as an error of the portal that is tried again; it is not followed up."""
     error = "The answer could not be stored; the portal's log says why."
     verdict = replace(result.verdict, error_class=ErrorClass.INTERNAL, error=error)
-    return replace(result, answer=_no_answer(), verdict=verdict, request_headers={}, packed=b"")
+    return replace(result, answer=_no_answer(), verdict=verdict, request_headers={}, packed=b"", follow_up=None)
 
 
 def _unsendable(claimed: Claimed, error_class: ErrorClass, sentence: str, random: Callable[[], float]) -> Result:

@@ -1,0 +1,23 @@
+"""Texts of other systems, as databases take them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def storable(text: str) -> str:
+    """Return a text without what databases refuse: NUL and lone surrogates."""
+    if text.isascii() and "\0" not in text:
+        return text
+    return text.encode("utf-8", "replace").decode().replace("\0", "\N{SYMBOL FOR NULL}")
+
+
+def storable_json(value: Any) -> Any:
+    """Return a JSON value whose texts and names can be stored."""
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, dict):
+        return {storable(name): storable_json(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [storable_json(item) for item in value]
+    return value
