@@ -68,7 +68,7 @@ class EndpointForm(ServiceForm):
         "An object whose properties are the parameters: those in the path, all others go into the query.",
         _EXAMPLE,
     )
-    body_schema = _schema_field("Body (JSON Schema)", 5, "What is sent as JSON. Empty: no body is taken.")
+    body_schema = _schema_field("Body (JSON Schema)", 5, "What is sent as JSON; a text to SOAP as it is. Empty: no body is taken.")
     fixed_query = _schema_field("Fixed query", 2, "JSON object of query parameters sent with every call.", '{"per_page": 50}')
     cache_seconds = forms.IntegerField(
         initial=0,

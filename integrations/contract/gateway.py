@@ -18,6 +18,11 @@ class GatewayTarget(Connector):
     def base_url(cls, config: Mapping[str, Any]) -> str:
         """Return the URL that the paths of endpoints are appended to, without a slash at its end."""
 
+    @classmethod
+    def text_headers(cls, config: Mapping[str, Any]) -> Mapping[str, str]:
+        """Return the headers, among them Content-Type, under which a text is sent as it is; by default none: it is sent as JSON."""
+        return {}
+
     def interpret(self, reply: Reply) -> None:
         """Raise BadAnswer for a failure inside an answer with a good status; by default there is none."""
         return

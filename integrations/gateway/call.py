@@ -76,10 +76,9 @@ def call_endpoint(endpoint: Endpoint, parameters: Any, body: Any = None) -> Gate
     url = below(base, fill(endpoint.path, {name: _text(values[name], f"parameters.{name}") for name in names}), "parameters")
     query = _pairs(endpoint.fixed_query, "fixed_query")
     query += _pairs({name: value for name, value in values.items() if name not in names}, "parameters")
-    content = _checked_body(endpoint, body)
+    _check_body(endpoint, body)
     headers = {"Accept": "application/json, */*;q=0.5"}
-    if content is not None:
-        headers["Content-Type"] = "application/json"
+    content = _content(integration, body, headers)
     return _send(integration, _Call(endpoint.method, url, query, headers, content, endpoint.name, endpoint.cache_seconds))
 
 
@@ -92,10 +91,7 @@ def call_freely(integration: Integration, free: FreeCall) -> GatewayAnswer:
     headers = _free_headers(free.headers)
     if free.body is not None and free.method == Method.GET:
         raise InvalidInput.of("body", "is not for GET.")
-    kind = headers.get("Content-Type", "application/json")
-    content = _content(free.body, kind)
-    if content is not None:
-        headers["Content-Type"] = kind
+    content = _content(integration, free.body, headers)
     return _send(integration, _Call(free.method, url, _pairs(free.query, "query"), headers, content))
 
 
@@ -139,15 +135,14 @@ def _checked_parameters(endpoint: Endpoint, parameters: Any) -> dict[str, Any]:
     return parameters
 
 
-def _checked_body(endpoint: Endpoint, body: Any) -> bytes | None:
+def _check_body(endpoint: Endpoint, body: Any) -> None:
     if endpoint.body_schema is None:
         if body is not None:
             raise InvalidInput.of("body", f"{endpoint.name} takes no body.")
-        return None
+        return
     if body is None and not _may_be_null(endpoint.body_schema):
         raise InvalidInput.of("body", f"must be given: {endpoint.name} takes one.")
     check_value(endpoint.body_schema, body, "body")
-    return _content(body, "application/json")
 
 
 def _may_be_null(schema: Mapping[str, Any]) -> bool:
@@ -155,10 +150,15 @@ def _may_be_null(schema: Mapping[str, Any]) -> bool:
     return kind == "null" or (isinstance(kind, list) and "null" in kind)
 
 
-def _content(body: Any, kind: str) -> bytes | None:
+def _content(integration: Integration, body: Any, headers: dict[str, str]) -> bytes | None:
+    """Return the bytes of a body and add to `headers` what they are, unless the caller said it."""
     if body is None:
         return None
-    as_text = isinstance(body, str) and "json" not in kind.lower()
+    if "Content-Type" not in headers:
+        own = require_callable(integration).text_headers(integration.config) if isinstance(body, str) else {}
+        given = {name.lower() for name in headers}
+        headers |= {"Content-Type": "application/json"} | {name: value for name, value in own.items() if name.lower() not in given}
+    as_text = isinstance(body, str) and "json" not in headers["Content-Type"].lower()
     try:
         content = body.encode() if as_text else json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
     except (ValueError, RecursionError):

@@ -306,6 +306,47 @@ def test_a_failure_inside_a_good_status_is_one(client: APIClient, alice: User, t
     assert line(tracker) == "POST /graphql HTTP/1.1"
 
 
+ENVELOPE = '<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body><Find>Ü &amp; "x"</Find></s:Body></s:Envelope>'
+SOAP: dict[str, Any] = {"kind": "soap", "health_soap": "<a/>"}
+
+
+def sent(service: Service) -> tuple[dict[str, str], bytes]:
+    head, _, content = service.requests[-1].partition(b"\r\n\r\n")
+    pairs = (line.partition(": ") for line in head.decode().split("\r\n")[1:])
+    return {name.lower(): value for name, _, value in pairs}, content
+
+
+@pytest.mark.parametrize(("config", "soap_action"), [({}, '""'), ({"soap_action": "urn:find"}, '"urn:find"')])
+def test_soap_is_sent_as_xml(alice: User, client: APIClient, tracker: Service, config: dict[str, Any], soap_action: str) -> None:
+    tracker.says(http(200, ENVELOPE.encode(), content_type="text/xml; charset=utf-8"))
+    row = make_integration(alice, tracker.url, config=SOAP | config)
+    find = make_endpoint(row, name="find", method="POST", path="", parameters={}, body_schema={"type": "string"})
+    for answer in (call(client, find, {}, body=ENVELOPE), freely(client, row, method="POST", path="", body=ENVELOPE)):
+        assert (answer.status_code, answer.json()["body"]) == (200, ENVELOPE), answer.content
+        headers, content = sent(tracker)
+        assert (headers["content-type"], headers["soapaction"]) == ("text/xml; charset=utf-8", soap_action)
+        assert content == ENVELOPE.encode()
+    assert len(tracker.requests) == 2
+    assert call(client, find, {}, body={"no": "text"}).status_code == 400
+
+
+def test_what_a_caller_says_of_a_soap_body_wins(alice: User, client: APIClient, tracker: Service) -> None:
+    tracker.says(http(200, ENVELOPE.encode(), content_type="text/xml"))
+    row = make_integration(alice, tracker.url, config=SOAP | {"soap_action": "urn:check"})
+    assert freely(client, row, method="POST", body=ENVELOPE, headers={"SOAPAction": '"urn:other"'}).status_code == 200
+    assert (sent(tracker)[0]["soapaction"], sent(tracker)[0]["content-type"]) == ('"urn:other"', "text/xml; charset=utf-8")
+    assert tracker.requests[-1].lower().count(b"soapaction:") == 1
+    assert freely(client, row, method="POST", body=ENVELOPE, headers={"content-type": "application/soap+xml"}).status_code == 200
+    headers, content = sent(tracker)
+    assert (headers["content-type"], "soapaction" in headers, content) == ("application/soap+xml", False, ENVELOPE.encode())
+
+
+def test_a_text_for_a_rest_service_is_json(client: APIClient, endpoint: Any, tracker: Service) -> None:
+    assert freely(client, endpoint.integration, method="POST", body="<a/>").status_code == 200
+    headers, content = sent(tracker)
+    assert (headers["content-type"], "soapaction" in headers, content) == ("application/json", False, b'"<a/>"')
+
+
 def test_an_inactive_integration_and_a_disabled_endpoint_are_not_called(client: APIClient, endpoint: Any, tracker: Service) -> None:
     off = make_endpoint(endpoint.integration, name="off", enabled=False)
     assert (call(client, off).status_code, call(client, off).json()["code"]) == (409, "disabled")

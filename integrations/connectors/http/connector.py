@@ -120,6 +120,13 @@ class HttpConnector(Checker, GatewayTarget, HttpDestination, CallDestination):
         """Return the configured address."""
         return str(config["base_url"]).rstrip("/")
 
+    @classmethod
+    def text_headers(cls, config: Mapping[str, Any]) -> Mapping[str, str]:
+        """Return what a SOAP envelope travels with; to other services a text is JSON."""
+        if config.get("kind") != Style.SOAP:
+            return {}
+        return {"Content-Type": _CONTENT_TYPES[Style.SOAP], "SOAPAction": f'"{config.get("soap_action", "")}"'}
+
     def interpret(self, reply: Reply) -> None:
         """Find GraphQL errors and SOAP faults in answers with a good status."""
         self._reader().check(reply)
