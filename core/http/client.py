@@ -145,6 +145,9 @@ class Door:
             leave = self._admit(call, log)
             try:
                 answered = self._send(call)
+            except OutboundError as error:
+                breaker.neither(self.terms, leave)
+                self._refuse(call, log, error)
             except BaseException:  # the process is told to stop in the middle: the probe's place must not stay taken
                 breaker.neither(self.terms, leave)
                 raise
@@ -206,8 +209,12 @@ class Door:
             raise
         return leave
 
+    def _leaving(self) -> Terms:
+        """Return the terms for a request that leaves now, all waits behind it. Raises OutboundError where it is too late for it."""
+        return self.terms
+
     def _send(self, call: _Call) -> Answered:
-        terms, signed = self.terms, call.signed
+        terms, signed = self._leaving(), call.signed
         size = Limits(terms.connect_timeout, terms.timeout, terms.max_body)
         return exchange(signed.method, call.signed_url, signed.headers, signed.body, size, repeatable=call.repeatable)
 

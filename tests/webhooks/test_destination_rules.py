@@ -20,7 +20,10 @@ from core import leases, work
 from core.errors import AddressRefused, InvalidInput, OutboundError, Unavailable
 from core.housekeeping import Batch
 from core.http import client as door_client
-from core.http.door import BadAnswer, CallFailed, CircuitOpen, QuotaUsedUp, Reply, SignInFailed, Throttled
+from core.http.door import BadAnswer, CallFailed, CircuitOpen, Outgoing, QuotaUsedUp, Reply, SignInFailed, Throttled
+from core.http.exchange import Answered
+from core.models import RequestLog
+from core.models.outbound import CallOutcome
 from core.models.work import WorkState
 from integrations.calls import build_connector
 from integrations.contract.outbound import FollowUpStart, Progress
@@ -185,6 +188,48 @@ def test_calls_share_one_time_limit(monkeypatch: pytest.MonkeyPatch, db: None) -
         connector.door.request("GET", "https://example.com")
     assert caught.value.code == "timeout"
     assert len(seen) == 2
+
+
+class SlowToken:
+    """Waits for a token."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def apply(self, request: Outgoing) -> None:
+        time.sleep(self.seconds)
+        request.headers["Authorization"] = "Bearer x"
+
+    def fingerprint(self) -> str:
+        return "slow"
+
+    def refused(self) -> bool:
+        return False
+
+    def secrets(self) -> list[str]:
+        return []
+
+
+@pytest.mark.parametrize(("seconds", "leaves"), [(0.4, True), (1.0, False)])
+def test_waiting_for_a_token_counts_against_the_time_limit(seconds: float, leaves: bool, monkeypatch: pytest.MonkeyPatch, db: None) -> None:
+    sent: list[float] = []
+
+    def exchange(method: str, url: str, headers: Any, body: Any, limits: Any, **_: Any) -> Answered:
+        sent.append(limits.timeout)
+        return Answered(timezone.now(), 200)
+
+    monkeypatch.setattr(door_client, "exchange", exchange)
+    door = build_connector(integration("caller", timeout_seconds=30), deadline_purpose()).door
+    slow = deadline.LimitedDoor(door_client.Door(door.terms, SlowToken(seconds)), 1)
+    if leaves:
+        slow.request("GET", "https://example.com")
+        assert sent[0] <= 1 - seconds
+        return
+    with pytest.raises(CallFailed) as caught:
+        slow.request("GET", "https://example.com")
+    assert (caught.value.code, sent) == ("timeout", [])
+    row = RequestLog.objects.get()
+    assert (row.outcome, row.error_class) == (CallOutcome.REFUSED, "timeout")
 
 
 def deadline_purpose() -> Any:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from core.http.client import Door
-from core.http.door import CallFailed, Reply
+from core.http.door import CallFailed, Reply, Terms
 from integrations.contract.connector import Connector
 
 C = TypeVar("C", bound=Connector)
@@ -25,12 +25,16 @@ class LimitedDoor(Door):
 
     def request(self, method: str, url: str, **more: Any) -> Reply:
         """Make a call in what is left of the time; raises CallFailed (code timeout) when nothing is."""
+        self.terms = self._leaving()
+        return super().request(method, url, **more)
+
+    def _leaving(self) -> Terms:
+        """Return the terms with what is left: waiting for a token or a limit counts, too. Raises CallFailed."""
         left = self._until - time.monotonic()
         if left < SHORTEST_CALL:
             raise CallFailed(f"The calls for this delivery took more than {self._seconds:.0f} s in all.", code="timeout")
         timeout = min(self._whole.timeout, left)
-        self.terms = replace(self._whole, timeout=timeout, connect_timeout=min(self._whole.connect_timeout, timeout))
-        return super().request(method, url, **more)
+        return replace(self._whole, timeout=timeout, connect_timeout=min(self._whole.connect_timeout, timeout))
 
 
 def limited(connector: C, seconds: float) -> C:
