@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import secrets
 from collections.abc import Iterator
 from typing import Any
@@ -146,6 +147,29 @@ def call(plant: Planted, service: Service, row: Integration) -> None:
     assert RequestLog.objects.filter(url__contains="/broken").exists()
 
 
+def through_the_gateway(client: Client, plant: Planted, service: Service, row: Integration) -> Iterator[tuple[str, str]]:
+    """Call a service that repeats the credentials, as JSON in disguise, text, bytes and headers, well and badly."""
+    secret = plant("basic password")
+    escaped = "".join(f"\\u{ord(character):04x}" for character in secret)
+    echo = f"{secret} {plant('basic header')}".encode()
+    endpoint = {"name": "echo", "method": "POST", "path": "/echo"}
+    assert send(client, "POST", f"integrations/{row.pk}/endpoints", endpoint).status_code == 201
+    for status, kind, body in (
+        (200, "application/json", f'{{"{escaped}": "{escaped}"}}'.encode()),
+        (200, "text/plain", echo),
+        (200, "application/octet-stream", b"\x00\xff" + echo),
+        (422, "application/json", f'{{"a": "{escaped}"}}'.encode()),
+    ):
+        service.says(http(status, body, content_type=kind, x_request_id=secret))
+        for path, sent in (("call", {"method": "POST", "path": "/echo"}), ("endpoints/echo", {})):
+            answer = send(client, "POST", f"integrations/{row.pk}/{path}", sent)
+            assert answer.status_code == (200 if status == 200 else 502), answer.content
+            said = answer.json()
+            yield f"POST integrations/{{id}}/{path}", surfaces.said(answer)
+            content = base64.b64decode(said["body"]).decode("latin-1") if said.get("body_kind") == "base64" else repr(said)
+            yield f"POST integrations/{{id}}/{path}", re.sub(r"\\+u([0-9a-f]{4})", lambda match: chr(int(match[1], 16)), content)
+
+
 def echoing(plant: Planted) -> Any:
     def rule(request: Received) -> Reply:
         body = {"client_secret": plant("body of a receiver"), "debug": f"you sent {request.headers.get('x-partner')}"}
@@ -241,6 +265,8 @@ def test_no_secret_is_shown_or_stored_in_clear(plant: Planted, root: Client, mon
         call(plant, service, row)
         basic = plant_basic(root, plant, service.url)
         search("test of an integration", surfaces.said(send(root, "POST", f"integrations/{row.pk}/test", {})))
+        for place, text in through_the_gateway(root, plant, service, basic):
+            search(place, text)
         service.says(http(401, f"wrong: {plant('basic header')} {plant('basic password')}".encode()))
         search("test of an integration", surfaces.said(send(root, "POST", f"integrations/{basic.pk}/test", {})))
         deliver(root)
@@ -272,5 +298,6 @@ def _assert_it_looked(visited: list[str]) -> None:
         "admin webhooks_webhookdelivery_change",
         "admin webhooks_webhook_history", "admin access_auditentry_changelist", "table core_requestlog", "table webhooks_deliveryattempt",
         "table django_q_ormq", "repr of webhooks.Webhook", "500 of /api/v1/webhooks", "401", "400", "404",
+        "POST integrations/{id}/call", "POST integrations/{id}/endpoints/echo",
     }  # fmt: skip
     assert expected - set(visited) == set()
