@@ -39,7 +39,8 @@ _KEYWORD_RULES = jsonschema_rs.Draft202012Validator(
         "type": "object",
         "properties": {
             "type": {"enum": list(_TYPES)},
-            **dict.fromkeys(("title", "description", "format", "pattern", "x-link"), _TEXT),
+            **dict.fromkeys(("title", "description", "format", "pattern"), _TEXT),
+            "x-link": _TEXT | {"pattern": "^https://"},
             **dict.fromkeys(("minLength", "maxLength", "minItems", "maxItems", "maxProperties"), _COUNT),
             **{key: {"type": "number"} for key in ("minimum", "maximum")},
             **{key: {"type": "boolean"} for key in ("writeOnly", "x-multiline")},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -109,12 +110,20 @@ def _body(reply: Reply, mask: Mask) -> tuple[Any, BodyKind]:
 def _parsed(text: str, mask: Mask) -> Any:
     """Return JSON with secrets masked after it was read, since it may write any character in several ways. Raises ValueError."""
     if "\\" not in text and mask.known(text) == text:
-        return json.loads(text, parse_constant=_refuse)
+        return json.loads(text, parse_constant=_refuse, parse_float=_finite)
 
     def number(kind: Callable[[str], Any]) -> Callable[[str], Any]:
         return lambda literal: kind(literal) if mask.known(literal) == literal else redact.MASK
 
-    return _masked(json.loads(text, parse_constant=_refuse, parse_int=number(int), parse_float=number(float)), mask)
+    return _masked(json.loads(text, parse_constant=_refuse, parse_int=number(int), parse_float=number(_finite)), mask)
+
+
+def _finite(literal: str) -> float:
+    """Return a number; raises ValueError for one that is too large for JSON to hold it again."""
+    number = float(literal)
+    if math.isinf(number):
+        raise ValueError("too large")
+    return number
 
 
 def _masked(value: Any, mask: Mask) -> Any:

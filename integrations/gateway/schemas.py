@@ -17,6 +17,11 @@ MAX_DEPTH = 20
 MAX_PARAMETERS = 100
 _PATTERN_BYTES = 100_000
 _MAX_ERRORS = 20
+MAX_ALTERNATIVES = 200
+# values times alternatives: what is checked at all, and what is explained value by value
+_MOST_WORK = 5_000_000
+_MOST_EXPLAINED = 20_000
+_ALTERNATIVES = ("anyOf", "oneOf", "allOf")
 _MAX_SENTENCE = 300
 # a reference could fetch from elsewhere, or make a small schema take hours
 _REFUSED = frozenset({"$ref", "$dynamicRef", "$recursiveRef", "$id", "$anchor", "$dynamicAnchor", "$vocabulary"})
@@ -38,6 +43,8 @@ def check_schema(schema: Any, field: str) -> dict[str, Any]:
             raise InvalidInput.of(field, f"is nested more than {MAX_DEPTH} levels deep.")
         if name in _REFUSED:
             raise InvalidInput.of(field, f"must not use {name}; write what it refers to in its place.")
+    if _alternatives(schema, _ALTERNATIVES) > MAX_ALTERNATIVES:
+        raise InvalidInput.of(field, f"has more than {MAX_ALTERNATIVES} alternatives in anyOf, oneOf and allOf.")
     if schema.get("$schema", _DRAFT) != _DRAFT:
         raise InvalidInput.of(field, f"is read as JSON Schema 2020-12; leave $schema out, or set it to {_DRAFT}.")
     try:
@@ -70,7 +77,14 @@ def check_parameters_schema(schema: Any, path_names: list[str], field: str = "pa
 def check_value(schema: Mapping[str, Any], value: Any, field: str) -> None:
     """Raise InvalidInput on `field` and below unless the value fits the schema."""
     validator = compiled(json.dumps(schema))
+    work = _size(value) * max(1, _alternatives(schema, (*_ALTERNATIVES, "enum")))
+    if work > _MOST_WORK:
+        raise InvalidInput.of(field, "holds too many values to be checked against so many alternatives. Send less at once.")
     try:
+        if validator.is_valid(value):
+            return
+        if work > _MOST_EXPLAINED:  # an error carries those of every alternative
+            raise InvalidInput.of(field, "does not fit its schema. It is too large to say where; try a part of it.")
         found = list(islice(validator.iter_errors(value), _MAX_ERRORS))
     except ValueError:  # nested too deeply, or half a character
         raise InvalidInput.of(field, "can't be checked: it is nested too deeply, or holds a lone surrogate.") from None
@@ -98,3 +112,23 @@ def _names(value: Any, depth: int = 0) -> Iterator[tuple[int, str]]:
         for inner in value:
             yield depth, ""
             yield from _names(inner, depth + 1)
+
+
+def _alternatives(schema: Any, keywords: tuple[str, ...]) -> int:
+    """Return how many branches these keywords hold, all places together."""
+    if isinstance(schema, list):
+        return sum(_alternatives(inner, keywords) for inner in schema)
+    if not isinstance(schema, dict):
+        return 0
+    own = sum(len(schema[name]) for name in keywords if isinstance(schema.get(name), list))
+    return own + sum(_alternatives(inner, keywords) for inner in schema.values())
+
+
+def _size(value: Any) -> int:
+    """Return of how many values a body is made."""
+    total, waiting = 0, [value]
+    while waiting:
+        total += 1
+        one = waiting.pop()
+        waiting += one.values() if isinstance(one, dict) else one if isinstance(one, list) else ()
+    return total

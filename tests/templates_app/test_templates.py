@@ -59,6 +59,7 @@ def test_a_good_template_is_stored_and_audited(alice):
         ),
         ("config.schema.properties.path", {"type": "string", "default": {"$ref": "file:///etc/passwd"}}, "config.schema.properties.path"),
         ("config.schema.properties.path", {"type": "string", "minLength": 10**9}, "config.schema.properties.path"),
+        ("config.schema.properties.path", {"type": "string", "x-link": "javascript:alert(1)"}, "config.schema.properties.path"),
         ("config.schema.properties.path", {"type": "string", "x-link": ["x"]}, "config.schema.properties.path"),
         ("config.schema.properties.token", {"type": "integer", "writeOnly": True}, "config.schema.properties.token"),
         ("config.schema.properties.token", {"type": "string", "writeOnly": True, "default": "x"}, "config.schema.properties.token"),

@@ -14,7 +14,7 @@ from jsonpath.exceptions import JSONPathError
 
 from core.http.door import MEGABYTE, BadAnswer, Reply
 from integrations.connectors.http.fields import Style
-from integrations.connectors.http.paths import compiled
+from integrations.connectors.http.paths import matches
 from integrations.contract.outbound import DestinationAnswer, Outcome
 
 MAX_SEARCHED = MEGABYTE
@@ -97,7 +97,7 @@ class Reader:
         if not isinstance(document, dict | list):
             raise self._bad(reply, f"{answered} with JSON that is neither object nor list, so {path} can't match. Check health_path.")
         try:
-            found = compiled(path).findall(document)
+            found = matches(path, document)
         except (JSONPathError, RecursionError, ValueError) as error:
             raise self._bad(reply, f"{answered}, but {path} can't be looked for in it: {self.show(str(error))}.") from None
         if not found:
