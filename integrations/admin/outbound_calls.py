@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
@@ -24,7 +25,7 @@ from integrations.admin.integration_columns import OUTCOME_TONES, OUTCOME_WORDS,
 from integrations.models import Integration
 
 OFFERED = 200
-MOST_URL, MOST_ERROR = 60, 90
+MOST_PATH, MOST_ERROR = 34, 90
 
 
 class IntegrationFilter(ChoiceFilter):
@@ -59,9 +60,7 @@ class RequestLogAdmin(LogAdmin):
         "shown_integration",
         "shown_outcome",
         "shown_call",
-        "shown_status",
         "shown_took",
-        "shown_purpose",
         "shown_error",
     )
     list_filter = (
@@ -120,20 +119,21 @@ class RequestLogAdmin(LogAdmin):
 
     @admin.display(description="outcome")
     def shown_outcome(self, call: RequestLog) -> SafeString:
-        """Return how it ended."""
-        return outcome_badge(call.outcome)
+        """Return how it ended, with the status of the answer."""
+        return format_html("{} {}", outcome_badge(call.outcome), call.status_code or "")
 
     @admin.display(description="call")
     def shown_call(self, call: RequestLog) -> SafeString:
-        """Return method and URL, and the try where it was not the first."""
-        again = format_html(' <small class="rg-faint">try {}</small>', call.attempt) if call.attempt > 1 else ""
-        text = call.url if len(call.url) <= MOST_URL else f"{call.url[: MOST_URL - 1]}…"
-        return format_html('<code class="rg-code rg-nowrap" title="{}">{} {}</code>{}', call.url, call.method, text, again)
-
-    @admin.display(description="status")
-    def shown_status(self, call: RequestLog) -> Any:
-        """Return the status of the answer."""
-        return call.status_code or show.NOTHING
+        """Return method and path, under it what it was made for, and the try where it was not the first; the URL is the title."""
+        parts = urlsplit(call.url)
+        path = f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"
+        text = path if len(path) <= MOST_PATH else f"{path[: MOST_PATH - 1]}…"
+        purpose = str(CallPurpose(call.purpose).label)
+        under = [purpose, call.endpoint, f"try {call.attempt}" if call.attempt > 1 else ""]
+        return format_html(
+            '<code class="rg-code rg-nowrap" title="{}">{} {}</code><br><small class="rg-faint">{}</small>',
+            call.url, call.method, text, ", ".join(part for part in under if part),
+        )  # fmt: skip
 
     @admin.display(description="took")
     def shown_took(self, call: RequestLog) -> Any:
@@ -144,16 +144,10 @@ class RequestLogAdmin(LogAdmin):
             else show.NOTHING
         )
 
-    @admin.display(description="for")
-    def shown_purpose(self, call: RequestLog) -> Any:
-        """Return what it was made for, with the endpoint of a gateway call."""
-        label = str(CallPurpose(call.purpose).label)
-        return format_html("{} {}", label, show.code(call.endpoint)) if call.endpoint else label
-
     @admin.display(description="what happened")
     def shown_error(self, call: RequestLog) -> Any:
         """Return the beginning of the error."""
         if not call.error:
             return show.NOTHING
         text = call.error if len(call.error) <= MOST_ERROR else f"{call.error[: MOST_ERROR - 1]}…"
-        return format_html('<span title="{}">{}</span>', call.error, text)
+        return format_html('<span title="{}" style="display:block;min-width:180px">{}</span>', call.error, text)

@@ -75,7 +75,7 @@ class RotateForm(forms.Form):
                 shown = True
                 self.add_error(field, [sentence[:1].upper() + sentence[1:] for sentence in sentences])
         if not shown:
-            self.add_error(None, error.message)
+            self.add_error(None, error.message.replace("send force to store them untested", "switch on “Store them untested”"))
 
 
 def _secret_fields(integration: Integration) -> list[Field]:

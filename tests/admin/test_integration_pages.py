@@ -152,7 +152,8 @@ def test_credentials_are_rotated_after_a_test(browser: Client, tracker: Integrat
     assert TOKEN not in content
     service.says(http(401), http(200))
     refused = browser.post(page(tracker, "rotate"), {"s_token": NEW, "overlap_hours": "24"})
-    assert "not stored" in refused.content.decode() or "refused" in refused.content.decode()
+    assert "switch on “Store them untested”" in refused.content.decode()
+    assert "send force" not in refused.content.decode()
     assert NEW not in refused.content.decode()
     assert stored().credentials == {"token": TOKEN}
     assert browser.post(page(tracker, "rotate"), {"s_token": NEW, "overlap_hours": "24"})["Location"] == page(tracker)

@@ -104,4 +104,5 @@ def _check_usable(integration: Integration, owner_id: uuid.UUID | None) -> None:
     if integration.status != Status.ACTIVE:
         raise InvalidInput.of("integration", f"{integration.name} is inactive; activate it first.", code="integration_inactive")
     if integration.owner_id not in (None, owner_id):
-        raise InvalidInput.of("integration", f"{integration.name} belongs to another owner than the webhook; its credentials are theirs.")
+        sentence = f"{integration.name} belongs to another owner; choose {integration.owner} as Owner to use it with its credentials."
+        raise InvalidInput.of("integration", sentence)
