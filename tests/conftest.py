@@ -18,6 +18,16 @@ from rest_framework.test import APIClient
 from access.choices import Role
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests that touch no database as such: on the second database they would only repeat themselves."""
+    for item in items:
+        names = set(getattr(item, "fixturenames", ()))
+        databases = {"db", "transactional_db", "live_server"}
+        if not item.get_closest_marker("django_db") and not item.get_closest_marker("processes") and not names & databases:
+            item.add_marker(pytest.mark.once)
+
+
 def _user(name: str, role: Role | None, *groups: Group, **flags: bool) -> User:
     user = User.objects.create_user(name, f"{name}@example.com", "correct horse battery", **flags)
     roles = [Group.objects.get_or_create(name=role.value)[0]] if role else []

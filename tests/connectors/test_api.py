@@ -15,7 +15,7 @@ from integrations import registry
 from integrations.contract.schema import validate_values
 from tests.access.keys import client_of
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 PATH = "/api/v1/connectors"
 
 

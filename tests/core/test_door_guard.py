@@ -14,7 +14,7 @@ from tests.core.door_stub import Token, door, http, serving
 from tests.core.http_servers import Authority
 from tests.core.test_guard import REFUSED
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 
 @pytest.fixture(autouse=True)
