@@ -17,7 +17,7 @@ from repoguard import api_v1
 from tests.access.keys import client_of
 from tests.access.matrix_rows import NAME, ROWS, SHARED
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 SECRET = re.compile(r"whsec_|rg_(live|test)_\w{8}_\w+")
 
 
