@@ -18,7 +18,7 @@ from access.admin_base.base import PortalAdmin
 from access.admin_base.filters import choice_filter
 from integrations.admin.health_charts import availability_chart, latest_bars, milliseconds, response_chart
 from integrations.choices import Criticality, HealthState, Status
-from integrations.health.report import DEFAULT_DAYS, Report, is_checked, recent_failures, report_of
+from integrations.health.report import DEFAULT_DAYS, Report, is_checked, recent_failures, report_of, with_circuit
 from integrations.models import HealthSample, Integration, IntegrationHealth
 
 TONES = {HealthState.HEALTHY: show.GOOD, HealthState.DEGRADED: show.WARN, HealthState.UNHEALTHY: show.BAD, HealthState.UNKNOWN: show.INFO}
@@ -40,13 +40,16 @@ class Standing:
     sentence: str
 
 
-def standing(health: IntegrationHealth) -> Standing:
-    """Return how an integration stands; its row must be loaded with it."""
+def standing(health: IntegrationHealth, *, circuit_open: bool | None = None) -> Standing:
+    """Return how an integration stands; its row must be loaded with it. `circuit_open` is asked of the row where it is not given."""
     integration, state = health.integration, HealthState(health.state)
     if integration.status != Status.ACTIVE:
         return Standing("inactive", show.QUIET, "It is switched off, so it is not checked. Activate it to have it checked again.")
     if not is_checked(integration) and state == HealthState.UNKNOWN:
         return Standing("not checkable", show.QUIET, "Its connector has no connection test, so nothing is known of its health.")
+    is_open = getattr(health, "circuit_open", False) if circuit_open is None else circuit_open
+    if is_open and state != HealthState.UNHEALTHY:
+        return Standing("calls failing", show.BAD, "Its calls failed repeatedly, so its breaker is open and refuses them for now.")
     sentences = {
         HealthState.HEALTHY: "The last checks succeeded.",
         HealthState.DEGRADED: f"It answers, but slower than its target of {milliseconds(integration.sla_response_ms)}.",
@@ -54,7 +57,8 @@ def standing(health: IntegrationHealth) -> Standing:
         HealthState.UNKNOWN: "It has not been checked yet; the first check comes within a minute or two.",
     }
     if state in (HealthState.HEALTHY, HealthState.UNKNOWN) and health.consecutive_failures:
-        return Standing(WORDS[state], show.WARN, f"{_failures(health)} {health.last_error}")
+        word = "failing, not yet judged" if state == HealthState.UNKNOWN else "failing"
+        return Standing(word, show.WARN, f"{_failures(health)} {health.last_error}")
     return Standing(WORDS[state], TONES[state], sentences[state].strip())
 
 
@@ -88,7 +92,7 @@ class HealthAdmin(PortalAdmin):
             default=Value(len(order)),
             output_field=IntegerField(),
         )
-        rows = IntegrationHealth.objects.select_related("integration__owner__user", "integration__owner__team")
+        rows = with_circuit(IntegrationHealth.objects.all()).select_related("integration__owner__user", "integration__owner__team")
         return rows.defer("integration__credentials", "integration__previous_credentials").annotate(rank=rank)
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:

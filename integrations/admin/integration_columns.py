@@ -13,7 +13,7 @@ from access.admin_base import show
 from core.errors import InvalidInput
 from core.http import limits
 from core.models.outbound import CallOutcome, CircuitState
-from integrations.admin.health import standing
+from integrations.admin.health import Standing, standing
 from integrations.choices import Category, Criticality, Environment, Status
 from integrations.models import Integration
 from integrations.registry import find
@@ -67,7 +67,9 @@ class IntegrationColumns:
         if integration.status != Status.ACTIVE:
             badges.append(show.badge("inactive", show.QUIET, "Switched off: nothing is called or checked."))
         elif health is not None:
-            found = standing(health)
+            found = standing(health, circuit_open=integration.circuit_state != CircuitState.CLOSED)  # type: ignore[attr-defined]  # annotated
+            if found.tone in (show.GOOD, show.INFO) and getattr(integration, "last_call_outcome", None) == CallOutcome.FAILED:
+                found = Standing("last call failed", show.WARN, f"{found.sentence} But the last call failed.")
             badges.append(show.badge(found.word, found.tone, found.sentence))
         else:
             badges.append(show.badge("not checked yet", show.INFO))

@@ -33,10 +33,10 @@ class Notice:
 
 def panel(integration: Integration, log: str) -> dict[str, Any]:
     """Return what portal/integration_panel.html shows."""
-    quota = quota_of(integration)
+    quota, state = quota_of(integration), breaker.state(integration.pk)
     health = getattr(integration, "health", None)
     return {
-        "notices": [notice for notice in (_health(integration), _breaker(integration), *_credentials(integration)) if notice],
+        "notices": [notice for notice in (_health(integration, state), _breaker(integration, state), *_credentials(integration)) if notice],
         "sign_in": sign_in_panel(integration),
         "log": log,
         "health_url": show.admin_url(IntegrationHealth, "change", health.pk) if health else "",
@@ -51,17 +51,20 @@ def _bar(window: Window) -> SafeString | None:
     return bar(window.used, window.limit) if window.limit else None
 
 
-def _health(integration: Integration) -> Notice | None:
+def _health(integration: Integration, state: breaker.BreakerState) -> Notice | None:
     health = getattr(integration, "health", None)
     if health is None:
         found = Standing("not checked yet", show.INFO, "Press “Test connection” to see whether it works.")
     else:
-        found = standing(health)
+        found = standing(health, circuit_open=state.state != CircuitState.CLOSED)
+    if found.tone in (show.GOOD, show.INFO) and state.failures:
+        word = "not checked yet, but calls fail" if found.tone == show.INFO else "checks succeed, but calls fail"
+        number = f"The last {state.failures} calls" if state.failures > 1 else "The last call"
+        return Notice(show.WARN, word, f"{number} failed. {state.last_error}".strip())
     return Notice(found.tone, found.word, found.sentence)
 
 
-def _breaker(integration: Integration) -> Notice | None:
-    state = breaker.state(integration.pk)
+def _breaker(integration: Integration, state: breaker.BreakerState) -> Notice | None:
     if state.state != CircuitState.CLOSED:
         last = f" Last failure: {state.last_error}" if state.last_error else ""
         held = state.hold_until is not None and state.hold_until > timezone.now()

@@ -6,13 +6,15 @@ import uuid
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from django.db.models import Count, QuerySet
+from django.db.models import Case, Count, Exists, OuterRef, Q, QuerySet, Value, When
 from django.utils import timezone
 
 from access.principals import Principal
 from access.selectors import visible
 from core.ids import first_id_at
-from integrations.choices import HealthState, Status
+from core.models import Circuit
+from core.models.outbound import CircuitState
+from integrations.choices import Criticality, HealthState, Status
 from integrations.health.claims import checked_types
 from integrations.health.days import Budget, Day, day_of, start_of
 from integrations.health.record import SCHEDULE
@@ -92,10 +94,21 @@ def states(who: Principal) -> dict[str, int]:
 
 
 def troubled(who: Principal, most: int) -> QuerySet[IntegrationHealth]:
-    """Return the active integrations that are unhealthy or degraded, the longest so first."""
-    rows = IntegrationHealth.objects.filter(integration__status=Status.ACTIVE, state__in=[HealthState.UNHEALTHY, HealthState.DEGRADED])
-    shown = visible(rows, who, path="integration__owner_id").select_related("integration")
-    return shown.defer("integration__credentials", "integration__previous_credentials").order_by("-state", "since")[:most]
+    """Return the active integrations that are unhealthy, degraded, or whose breaker is not closed; the critical ones first.
+
+    Rows have `circuit_open`.
+    """
+    rows = with_circuit(IntegrationHealth.objects.filter(integration__status=Status.ACTIVE))
+    rows = rows.filter(Q(state__in=[HealthState.UNHEALTHY, HealthState.DEGRADED]) | Q(circuit_open=True))
+    weight = Case(*(When(integration__criticality=value, then=Value(place)) for place, value in enumerate(Criticality.values)))
+    shown = visible(rows, who, path="integration__owner_id").select_related("integration").annotate(weight=weight)
+    return shown.defer("integration__credentials", "integration__previous_credentials").order_by("weight", "-state", "since")[:most]
+
+
+def with_circuit(rows: QuerySet[IntegrationHealth]) -> QuerySet[IntegrationHealth]:
+    """Return the rows with `circuit_open`: whether the breaker of the integration is open or half open."""
+    circuits = Circuit.objects.filter(integration_id=OuterRef("pk")).exclude(state=CircuitState.CLOSED)
+    return rows.annotate(circuit_open=Exists(circuits))
 
 
 def _samples(integration_id: uuid.UUID, since: date) -> QuerySet[HealthSample]:

@@ -9,6 +9,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from access import services as access_services
+from core.leases import register_worker
+from core.models import Circuit
 from integrations.admin.health import standing
 from integrations.admin.health_charts import HEIGHT, WIDTH, availability_chart, latest_bars, response_chart
 from integrations.health.days import Day
@@ -122,7 +124,7 @@ def test_first_failures_are_shown_before_the_state_changes():
     record_check(row, True, 1.0)
     record_check(row, False, 1.0, "connect", "Nothing listens there.")
     found = standing(IntegrationHealth.objects.select_related("integration").get(pk=row.pk))
-    assert (found.word, found.tone) == ("healthy", "warn")
+    assert (found.word, found.tone) == ("failing", "warn")
     assert found.sentence == "The last check failed. Nothing listens there."
 
 
@@ -181,3 +183,24 @@ def test_samples_of_a_day_make_the_page_no_dearer(browser):
     assert counts[0] == counts[1]
     assert HealthSample.objects.count() == 41
     assert health_of(row).state == "unknown"
+
+
+def test_an_open_breaker_is_never_called_healthy(browser):
+    row = make_integration(criticality="critical")
+    IntegrationHealth.objects.filter(pk=row.pk).update(state="healthy")
+    Circuit.objects.update_or_create(integration_id=row.pk, defaults={"state": "open", "failures": 3})
+    shown = browser.get(reverse("admin:integrations_integrationhealth_change", args=[row.pk]))
+    assert "calls failing" in shown.content.decode()
+    found = browser.get("/admin/").content.decode()
+    assert "None of them needs a look" not in found
+    assert "calls failing" in found
+    for kind in ("default", "deliveries"):
+        register_worker(f"cluster:{kind}")
+    register_worker("deliveries")
+    assert "(critical, calls failing)" in browser.get("/admin/").content.decode()
+    changed = browser.get(reverse("admin:integrations_integration_change", args=[row.pk])).content.decode()
+    assert "The last checks succeeded" not in changed
+    assert "Calls failing" in changed
+    Circuit.objects.update(state="closed", failures=2)
+    changed = browser.get(reverse("admin:integrations_integration_change", args=[row.pk])).content.decode()
+    assert "The last 2 calls failed." in changed
