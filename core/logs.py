@@ -132,3 +132,11 @@ def _encodable(text: str) -> str:
 def _is_secret_name(name: str) -> bool:
     probe = f"{name}=harmless-text"
     return bool(name) and redact.text(probe) != probe
+
+
+def fault_place(error: BaseException) -> str:
+    """Return file and line of a fault, for logs that must not hold its text: that may be secret."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace is not None else ""

@@ -16,6 +16,7 @@ from core.errors import Conflict, RepoGuardError
 from core.fields import DecryptError
 from core.http.client import CallInTransaction
 from core.http.web_calls import web_place
+from core.logs import fault_place
 from core.models.outbound import CallPurpose
 from integrations.calls import build_connector
 from integrations.contract.connector import Checker
@@ -71,7 +72,7 @@ def _checked(integration: Integration, connector: type[Checker], *, trial: bool)
     except CallInTransaction:  # the caller's mistake, not the connector's
         raise
     except Exception as error:  # a fault of one connector must not stop the checks of the others, nor show what it worked with
-        logger.error("connector_fault", extra={"connector": connector.key, "fault": type(error).__name__, "place": _place(error)})
+        logger.error("connector_fault", extra={"connector": connector.key, "fault": type(error).__name__, "place": fault_place(error)})
         message = f"The {connector.title} connector failed by itself ({type(error).__name__}); the portal's log names the place."
         return CheckReport(False, message, checked_at, _since(started), error_class="internal")
     details, expiry = dict(result.details), result.credentials_expire_at
@@ -80,11 +81,3 @@ def _checked(integration: Integration, connector: type[Checker], *, trial: bool)
 
 def _since(started: float) -> float:
     return round((time.monotonic() - started) * 1000, 1)
-
-
-def _place(error: Exception) -> str:
-    """Return file and line of a fault: its text may hold a secret."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace is not None else ""

@@ -8,7 +8,6 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import partial
 
 from django.utils import timezone
@@ -17,7 +16,8 @@ from core import redact
 from core.errors import InvalidInput, RepoGuardError
 from core.http.door import BadAnswer
 from core.http.masking import Mask
-from core.http.sender import Answer, OutboundRequest, Sender, Timings
+from core.http.sender import Answer, OutboundRequest, Sender
+from core.logs import fault_place
 from core.models.outbound import CallPurpose
 from core.runtime import Runtime
 from integrations.calls import build_connector
@@ -37,7 +37,7 @@ from webhooks.destinations.memory import RowMemory
 from webhooks.engine.calls import Abandoned, CallPool
 from webhooks.engine.judge import judge
 from webhooks.engine.outcomes import Retry, of_error, of_outcome, unusable
-from webhooks.engine.request import build
+from webhooks.engine.request import build, facts, no_answer
 from webhooks.engine.types import Claimed, Result, Verdict
 from webhooks.texts import storable
 
@@ -63,7 +63,7 @@ async def attempt_destination(sender: Sender, pool: CallPool, claimed: Claimed, 
     """Deliver once through the destination; never raises, so that every lease ends with an outcome."""
     retry = Retry(claimed.row.step + 1, claimed.target.schedule, random)
     begin = time.monotonic()
-    answer = _no_answer()
+    answer = no_answer()
     try:
         sent = await _attempt(sender, pool, claimed, limits, retry)
     except Abandoned:
@@ -81,11 +81,11 @@ async def attempt_destination(sender: Sender, pool: CallPool, claimed: Claimed, 
 async def _attempt(sender: Sender, pool: CallPool, claimed: Claimed, limits: Runtime, retry: Retry) -> Sent:
     bound, problem = claimed.target.bound, claimed.target.problem
     if bound is None or problem or bound.unreadable:
-        answer = _no_answer()
+        answer = no_answer()
         answer.error_class, answer.error = ErrorClass.UNREADABLE_SECRET.value, problem or (bound.problem if bound else "")
         return Sent(answer, replace(judge(answer, **retry._asdict()), unhealthy=False), {}, _where(claimed))
     if bound.problem:
-        return Sent(_no_answer(), unusable(bound.problem, retry), {}, _where(claimed))
+        return Sent(no_answer(), unusable(bound.problem, retry), {}, _where(claimed))
     if bound.calls:
         return _told(await pool.run(partial(_call, claimed, pool.seconds)), claimed, retry)
     if isinstance(bound.connector, HttpDestination):
@@ -160,7 +160,7 @@ def _call(claimed: Claimed, seconds: float) -> Told:
 
 
 def _told(told: Told, claimed: Claimed, retry: Retry) -> Sent:
-    answer = _no_answer()
+    answer = no_answer()
     answer.status = told.status if told.status is not None and 100 <= told.status <= 999 else None
     if told.details:
         answer.body = json.dumps(dict(told.details), default=str).encode()
@@ -180,7 +180,7 @@ def _result(claimed: Claimed, sent: Sent, limits: Runtime) -> Result:
     answer.body = answer.body[: limits.response_body_bytes]
     verdict = replace(verdict, error=storable(mask.known(verdict.error)))
     if verdict.outcome is not Outcome.SUCCESS:
-        logger.info("delivery_attempt_failed", extra=_facts(claimed, answer, verdict))
+        logger.info("delivery_attempt_failed", extra=facts(claimed, answer, verdict))
     headers = {storable(name): storable(value) for name, value in sent.headers.items()}
     return Result(claimed, answer, verdict, timezone.now(), headers, url=storable(sent.url), follow_up=sent.follow_up)
 
@@ -196,11 +196,9 @@ def _describe(error: Exception, answer: Answer, claimed: Claimed) -> None:
 
 def _log_fault(claimed: Claimed, error: Exception) -> None:
     """Log where a connector failed; the text of the error may hold what was sent."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace is not None else ""
-    logger.error("destination_fault", extra={"delivery": str(claimed.delivery_id), "fault": type(error).__name__, "place": place})
+    logger.error(
+        "destination_fault", extra={"delivery": str(claimed.delivery_id), "fault": type(error).__name__, "place": fault_place(error)}
+    )
 
 
 def _event(claimed: Claimed) -> OutgoingEvent:
@@ -216,21 +214,3 @@ def _where(claimed: Claimed) -> str:
 
 def _mask(claimed: Claimed) -> Mask:
     return claimed.target.bound.mask if claimed.target.bound else Mask(())
-
-
-def _no_answer() -> Answer:
-    return Answer(started_at=datetime.now(UTC), timings=Timings())
-
-
-def _facts(claimed: Claimed, answer: Answer, verdict: Verdict) -> dict[str, object]:
-    return {
-        "delivery": str(claimed.delivery_id),
-        "webhook": str(claimed.target.webhook_id),
-        "event_id": str(claimed.row.event_id),
-        "event_type": claimed.row.event_type,
-        "attempt": claimed.row.attempts + 1,
-        "status": answer.status,
-        "outcome": verdict.outcome.value,
-        "error_class": verdict.error_class.value,
-        "request_id": claimed.row.request_id,
-    }

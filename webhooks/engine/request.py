@@ -37,9 +37,9 @@ async def attempt(sender: Sender, claimed: Claimed, limits: Runtime, random: Cal
         logger.exception("attempt_failed", extra={"delivery": str(claimed.delivery_id), "request_id": claimed.row.request_id})
         return _unsendable(claimed, ErrorClass.INTERNAL, "The portal itself failed to send this; its log says why.", random)
     if verdict.outcome is not Outcome.SUCCESS:
-        logger.info("delivery_attempt_failed", extra=_facts(claimed, answer, verdict))
+        logger.info("delivery_attempt_failed", extra=facts(claimed, answer, verdict))
     elif logger.isEnabledFor(logging.DEBUG):
-        logger.debug("delivery_succeeded", extra=_facts(claimed, answer, verdict))
+        logger.debug("delivery_succeeded", extra=facts(claimed, answer, verdict))
     return Result(claimed, answer, verdict, datetime.now(UTC), shown_headers(claimed, request))
 
 
@@ -83,24 +83,26 @@ def without_answer(result: Result) -> Result:
     """Return a result whose answer could not be stored, as an error of the portal that is tried again; it is not followed up."""
     error = "The answer could not be stored; the portal's log says why."
     verdict = replace(result.verdict, error_class=ErrorClass.INTERNAL, error=error)
-    return replace(result, answer=_no_answer(), verdict=verdict, request_headers={}, packed=b"", follow_up=None)
+    return replace(result, answer=no_answer(), verdict=verdict, request_headers={}, packed=b"", follow_up=None)
 
 
 def _unsendable(claimed: Claimed, error_class: ErrorClass, sentence: str, random: Callable[[], float]) -> Result:
-    answer = replace(_no_answer(), error_class=error_class.value, error=sentence)
+    answer = replace(no_answer(), error_class=error_class.value, error=sentence)
     verdict = judge(answer, step=claimed.row.step + 1, schedule=claimed.target.schedule, random=random)
     # our own fault says nothing about the endpoint
     return Result(claimed, answer, replace(verdict, unhealthy=False), timezone.now(), {})
 
 
-def _no_answer() -> Answer:
+def no_answer() -> Answer:
+    """Return the answer of an attempt that got none."""
     return Answer(
         status=None, headers={}, body=b"", truncated=False, error_class="", error="", retry_after=None, address="",
         timings=Timings(None, None, None, None, None), started_at=timezone.now(),
     )  # fmt: skip
 
 
-def _facts(claimed: Claimed, answer: Answer, verdict: Verdict) -> dict[str, object]:
+def facts(claimed: Claimed, answer: Answer, verdict: Verdict) -> dict[str, object]:
+    """Return what the log says of an attempt."""
     return {
         "delivery": str(claimed.delivery_id),
         "webhook": str(claimed.target.webhook_id),
