@@ -27,8 +27,8 @@ check: dev ## Run the checks of `make test` without the tests.
 	@$(BIN)/python -m tests.everything --checks
 
 lock: dev ## Pin the requirements anew, with hashes.
-	$(BIN)/uv pip compile --python-version 3.11 --generate-hashes requirements.in -o requirements.txt
-	$(BIN)/uv pip compile --python-version 3.11 --generate-hashes requirements-dev.in -o requirements-dev.txt
+	$(BIN)/uv pip compile --python-version 3.11 --generate-hashes --no-strip-extras requirements.in -o requirements.txt
+	$(BIN)/uv pip compile --python-version 3.11 --generate-hashes --no-strip-extras requirements-dev.in -o requirements-dev.txt
 
 clean: ## Delete caches and reports (never data).
 	rm -rf .coverage .coverage.* htmlcov .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
