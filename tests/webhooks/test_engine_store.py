@@ -623,14 +623,14 @@ def test_the_stages_of_a_turn_come_in_the_order_of_their_locks(store: Store, mon
         monkeypatch.setattr(store, name, call)
 
     due(hook(concurrency=2), 3)
-    for name in ("begin", "lock", "write", "lease", "finish"):
+    for name in ("open", "lease", "finish"):
         note(name)
     first = store.turn([], 100).claimed
     store.turn([result(first[0])], 100)
-    assert called == ["begin", "lock", "write", "lease", "finish"] * 2
+    assert called == ["open", "lease", "finish"] * 2
     called.clear()
     store.turn([result(first[1])], 0)
-    assert called == ["begin", "lock", "write", "finish"]
+    assert called == ["open", "finish"]
 
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no round trips")
@@ -651,7 +651,7 @@ def test_each_stage_of_a_turn_is_one_round_trip(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(store_postgres, "_together", together)
     with CaptureQueriesContext(connection) as captured:
         assert len(store.turn([result(one) for one in held], 100).claimed) == 6
-    assert len(trips) == 5
+    assert len(trips) == 3
     assert {query["sql"].split()[0] for query in captured.captured_queries} <= {"SAVEPOINT", "RELEASE"}
 
 

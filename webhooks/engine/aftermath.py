@@ -31,22 +31,23 @@ LATENCY = "repoguard_delivery_latency_seconds"
 DURATION = "repoguard_attempt_duration_seconds"
 # a shorter header (1, yes, prod) is no secret, and would blot out half an answer
 _SHORTEST_SECRET = 6
+_SHORT_ANSWER = 100
 
 
-_STATUS = {Outcome.SUCCESS: DeliveryStatus.SUCCESS.value, Outcome.FAILED: DeliveryStatus.FAILED.value}
+_STATUS = {Outcome.SUCCESS: DeliveryStatus.SUCCESS, Outcome.FAILED: DeliveryStatus.FAILED}
 
 
 def delivery_changes(result: Result) -> dict[str, Any]:
     """Return the columns of the delivery row after an attempt; when it finished is known to the turn only."""
     row, verdict = result.claimed.row, result.verdict
-    status = _STATUS.get(verdict.outcome, DeliveryStatus.PENDING.value)
+    status = _STATUS.get(verdict.outcome, DeliveryStatus.PENDING)
     return {
         "status": status,
         "attempts": row.attempts + 1,
         "step": row.step + 1,
-        "next_attempt_at": retry_at(result) if status == "pending" else None,
+        "next_attempt_at": retry_at(result) if status is DeliveryStatus.PENDING else None,
         "last_status_code": result.answer.status,
-        "last_error_class": verdict.error_class.value,
+        "last_error_class": verdict.error_class,
         "last_error": verdict.error[:500],
     }
 
@@ -63,16 +64,16 @@ def retry_at(result: Result) -> datetime | None:
 
 
 def attempt_values(result: Result) -> dict[str, Any]:
-    """Return the columns of the attempt's row."""
+    """Return the columns of the attempt's row; those that stay empty are left out."""
     claimed, answer, verdict = result.claimed, result.answer, result.verdict
-    timings = answer.timings
-    return {
+    row, timings = claimed.row, answer.timings
+    values = {
         "id": uuid7(),
-        "delivery_id": claimed.delivery_id,
+        "delivery_id": row.delivery_id,
         "webhook_id": claimed.target.webhook_id,
-        "number": claimed.row.attempts + 1,
-        "trigger": claimed.row.trigger,
-        "outcome": (verdict.outcome if verdict.confirmed else Outcome.ACCEPTED).value,
+        "number": row.attempts + 1,
+        "trigger": row.trigger,
+        "outcome": verdict.outcome if verdict.confirmed else Outcome.ACCEPTED,
         "started_at": answer.started_at,
         "url": result.url[:2000] or shown_url(claimed.target.url),
         "address": answer.address[:60],
@@ -81,23 +82,32 @@ def attempt_values(result: Result) -> dict[str, Any]:
         "response_headers": answer.headers,
         "response_body": _shown_body(claimed.target, answer.body) if answer.body else "",
         "response_truncated": answer.truncated,
-        "error_class": verdict.error_class.value,
+        "error_class": verdict.error_class,
         "error": verdict.error[:500],
-        "dns_ms": timings.dns_ms,
-        "connect_ms": timings.connect_ms,
-        "tls_ms": timings.tls_ms,
         "first_byte_ms": timings.first_byte_ms,
         "total_ms": timings.total_ms,
-        "next_attempt_at": retry_at(result),
-        "template_version": None,
     }
+    if verdict.delay is not None:
+        values["next_attempt_at"] = retry_at(result)
+    if timings.connect_ms is not None:  # a new connection
+        values |= {"dns_ms": timings.dns_ms, "connect_ms": timings.connect_ms, "tls_ms": timings.tls_ms}
+    elif timings.dns_ms is not None:
+        values["dns_ms"] = timings.dns_ms
+    return values
 
 
 def _shown_body(target: Target, body: bytes) -> str:
     text = body.decode("utf-8", "replace").replace("\x00", "\N{SYMBOL FOR NULL}")
     # services that repeat what they were sent would otherwise show the webhook's own secrets
     given = tuple(value for value in target.headers.values() if len(value) >= _SHORTEST_SECRET)
-    return redact.body(_mask(given).known(text) if given else text)
+    text = _mask(given).known(text) if given else text
+    return _short(text) if len(text) <= _SHORT_ANSWER else redact.body(text)
+
+
+@lru_cache(maxsize=1024)
+def _short(text: str) -> str:
+    """Return a short answer as it may be shown: most receivers say the same few words every time."""
+    return redact.body(text)
 
 
 @lru_cache(maxsize=256)

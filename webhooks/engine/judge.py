@@ -23,6 +23,8 @@ _FINAL_ERRORS = {ErrorClass.ADDRESS_REFUSED, ErrorClass.INVALID_URL}
 RETRIED_CLIENT_ERRORS = {408, 425, 429}
 _THROTTLING = {429, 502, 503, 504}
 
+_SUCCESS = Verdict(Outcome.SUCCESS)
+
 _ADVICE = {
     400: "It could not read the request: compare its expectations with the sent body.",
     401: "It wants credentials: add them as a custom header of the webhook.",
@@ -50,7 +52,7 @@ def judge(answer: Answer, *, step: int, schedule: tuple[float, ...], random: Cal
     """
     status = answer.status
     if not answer.error_class and status is not None and 200 <= status < 300:
-        return Verdict(Outcome.SUCCESS)
+        return _SUCCESS
     error_class, error = _describe(answer)
     if status == 410 and not answer.error_class:
         return Verdict(Outcome.FAILED, error_class, error, gone=True)

@@ -39,6 +39,11 @@ CHANGED_FIELDS = (
 )  # fmt: skip
 
 
+def hooks_of(results: Sequence[Result]) -> set[uuid.UUID]:
+    """Return the webhooks whose attempts these were."""
+    return {result.claimed.target.webhook_id for result in results}
+
+
 class WorkerBuried(Exception):
     """This worker was given up for dead: what it holds is another's by now. It must register anew."""
 
@@ -50,6 +55,19 @@ class Written(NamedTuple):
     limits: dict[uuid.UUID, Limits]
     """Deleted webhooks are left out."""
     live: dict[uuid.UUID, int]
+
+
+class Opened(NamedTuple):
+    """What the first stage of a turn found and did."""
+
+    alive: bool
+    """Whether this worker may claim: False when it was given up for dead."""
+    now: datetime
+    added: dict[uuid.UUID, int]
+    """How many deliveries publishers added, by webhook."""
+    states: dict[uuid.UUID, WebhookState]
+    """Locked: those of the results, those hinted at, and, to claim for, others that are due."""
+    written: Written
 
 
 class Store:
@@ -74,11 +92,8 @@ class Store:
         Raises WorkerBuried, with the results recorded as far as their tokens allow, when the worker may not claim any more.
         """
         with transaction.atomic():
-            alive, added = self.begin(claiming=free > 0)
-            now = self.now()
+            alive, now, added, states, written = self.open(results, claiming=free > 0)
             claiming = free > 0 and alive
-            states = self.lock(added.keys() | {result.claimed.target.webhook_id for result in results}, now if claiming else None)
-            written = self.write(results, now, states.keys() if claiming else ())
             recorded = self._settle(states, results, written.accepted, now)
             for webhook_id in added.keys() & states.keys():
                 states[webhook_id].pending_count += added[webhook_id]
@@ -92,19 +107,24 @@ class Store:
 
     # --- the stages of a turn; on PostgreSQL each is one round trip -----------------------------------------------
 
-    def begin(self, *, claiming: bool) -> tuple[bool, dict[uuid.UUID, int]]:
-        """Renew the heartbeat and take the hints of publishers.
+    def open(self, results: Sequence[Result], *, claiming: bool) -> Opened:
+        """Renew the heartbeat, take the hints of publishers, lock states, record what ended, look at those to claim for.
 
-        Returns whether this worker may claim, and how many deliveries each webhook was given. The row lock of the heartbeat
-        keeps a sweep from burying this worker while it claims.
+        The row lock of the heartbeat keeps a sweep from burying this worker while it claims.
         """
+        alive, added = self._begin(claiming=claiming)
+        now, claiming = self.now(), claiming and alive
+        states = self._lock(added.keys() | hooks_of(results), now if claiming else None)
+        return Opened(alive, now, added, states, self._write(results, now, states.keys() if claiming else ()))
+
+    def _begin(self, *, claiming: bool) -> tuple[bool, dict[uuid.UUID, int]]:
         alive = not claiming or leases.beat(self.worker_id)
         hints = list(DueHint.objects.order_by("id")[:HINTS_AT_ONCE])
         if hints:
             DueHint.objects.filter(id__in=[hint.id for hint in hints]).delete()
         return alive, self._added([(hint.webhook_id, hint.count) for hint in hints])
 
-    def lock(self, webhook_ids: Collection[uuid.UUID], due_at: datetime | None) -> dict[uuid.UUID, WebhookState]:
+    def _lock(self, webhook_ids: Collection[uuid.UUID], due_at: datetime | None) -> dict[uuid.UUID, WebhookState]:
         """Lock the state rows of these webhooks; with `due_at` also others that are due then, leaving out what others hold."""
         states = lock_states(webhook_ids) if webhook_ids else {}
         if due_at is not None:
@@ -118,7 +138,7 @@ class Store:
     def pack(self, result: Result) -> None:
         """Prepare what is written of a result, on the thread that has it at hand; nothing here."""
 
-    def write(self, results: Sequence[Result], now: datetime, claiming: Collection[uuid.UUID]) -> Written:
+    def _write(self, results: Sequence[Result], now: datetime, claiming: Collection[uuid.UUID]) -> Written:
         """End the leases under their tokens, change those deliveries, append their attempts; then look at those to claim for."""
         accepted = set()
         for result in results:

@@ -25,8 +25,8 @@ from django.utils import timezone
 from core import metrics
 from webhooks.engine import aftermath
 from webhooks.engine.due import RECOMPUTE
-from webhooks.engine.store import CHANGED_FIELDS, HINTS_AT_ONCE, WEBHOOKS_AT_ONCE, Store, Written
-from webhooks.engine.types import EventRow, Limits, Result
+from webhooks.engine.store import CHANGED_FIELDS, HINTS_AT_ONCE, WEBHOOKS_AT_ONCE, Opened, Store, Written, hooks_of
+from webhooks.engine.types import Batch, EventRow, Limits, Result
 from webhooks.models import DeliveryAttempt, WebhookDelivery, WebhookState
 
 _TAKE_HINTS = """
@@ -76,13 +76,24 @@ held AS (
 SELECT delivery_id, token FROM held
 """
 _CHANGED = ("status", "attempts", "step", "next_attempt_at", "last_status_code", "last_error_class", "last_error")
-_BEAT = "UPDATE core_worker SET heartbeat_at = statement_timestamp() WHERE id = %s RETURNING clock_timestamp()"
+_BEAT = "UPDATE core_worker SET heartbeat_at = statement_timestamp() WHERE id = %s RETURNING statement_timestamp()"
 _UPCOMING = """
 SELECT min(next_due_at) FROM webhooks_webhookstate WHERE enabled AND NOT "full" AND next_due_at IS NOT NULL AND (%s OR NOT calls)
 """
 # every change of a row makes a new version of it, which another transaction wrote or which lies at another place
 _LIMITS = """
-SELECT id, concurrency, rate_limit, xmin::text || ctid::text FROM webhooks_webhook WHERE id = ANY(%s) AND deleted_at IS NULL
+SELECT id, concurrency, rate_limit, xmin::text || ctid::text FROM webhooks_webhook WHERE id IN ({hooks}) AND deleted_at IS NULL
+"""
+_LIVE = "SELECT webhook_id, count(*) FROM webhooks_lease WHERE webhook_id IN ({hooks}) GROUP BY webhook_id"
+_NAMED = "SELECT unnest(%s::uuid[])"
+# those that a claim may find due; what it leaves out because others hold it is read for nothing
+_NAMED_OR_DUE = """
+SELECT unnest(%s::uuid[]) UNION ALL (
+    SELECT webhook_id FROM webhooks_webhookstate WHERE enabled AND NOT "full" AND next_due_at <= %s ORDER BY next_due_at LIMIT %s
+)
+"""
+_HINT_AGAIN = """
+INSERT INTO webhooks_duehint (webhook_id, due_at, count) SELECT id, now(), number FROM unnest(%s::uuid[], %s::int[]) AS hook(id, number)
 """
 _LOCK = "SELECT {columns} FROM webhooks_webhookstate WHERE webhook_id = ANY(%s) ORDER BY webhook_id FOR UPDATE"
 _LOCK_DUE = """
@@ -90,7 +101,6 @@ SELECT {columns} FROM webhooks_webhookstate
 WHERE enabled AND NOT "full" AND next_due_at <= %s AND webhook_id <> ALL(%s) AND (%s OR NOT calls)
 ORDER BY next_due_at LIMIT %s FOR UPDATE SKIP LOCKED
 """
-_LIVE = "SELECT webhook_id, count(*) FROM webhooks_lease WHERE webhook_id = ANY(%s) GROUP BY webhook_id"
 _COUNT = """
 INSERT INTO core_metriccount (name, labels, shard, value) SELECT * FROM unnest(%s::text[], %s::text[], %s::int[], %s::float8[])
 ON CONFLICT (name, labels, shard) DO UPDATE SET value = core_metriccount.value + excluded.value
@@ -101,47 +111,79 @@ SMALL_PAYLOAD_BYTES = 65_536
 class PostgresStore(Store):
     """Store with set-based statements."""
 
-    def begin(self, *, claiming: bool) -> tuple[bool, dict[uuid.UUID, int]]:
-        """Renew the heartbeat, take the hints of publishers."""
+    def __init__(self, worker_id: uuid.UUID) -> None:
+        super().__init__(worker_id)
+        self._prepared: object = None
+
+    def turn(self, results: Sequence[Result], free: int) -> Batch:
+        """Record the attempts that ended and lease up to `free` due deliveries; see Store."""
+        self._prepare_connection()  # before the transaction, whose failure would undo it
+        return super().turn(results, free)
+
+    def open(self, results: Sequence[Result], *, claiming: bool) -> Opened:
+        """Do all that needs no decision of ours in one round trip.
+
+        The statements run in their order, so what is recorded and read is seen as it is after the locks were granted.
+        """
+        for result in results:
+            if not result.packed:
+                self.pack(result)
+        known, now, asked_at = list(hooks_of(results)), self.now(), timezone.now()
         with _together():
             beat = _send(_BEAT, [self.worker_id]) if claiming else None
             hints = _send(_TAKE_HINTS, [HINTS_AT_ONCE])
+            locked = [_send(_lock_statement(), [known])] if known else []
+            if claiming:
+                locked.append(_send(_lock_due_statement(), [now, known, self.threads > 0, WEBHOOKS_AT_ONCE]))
+            ended = _send(_write_statement(), [_json_array(results), now]) if results else None
+            limits, live = _look(known, now) if claiming else (None, None)
         alive = beat.fetchone() if beat else None
         if alive:
-            self.clock_ahead = alive[0] - timezone.now()
-        return not claiming or alive is not None, self._added(hints.fetchall())
+            self.clock_ahead = alive[0] - asked_at
+        states = _states(locked)
+        added = self._added(hints.fetchall())
+        written = Written(set(ended.fetchall()) if ended else set(), _limits(limits), dict(live.fetchall()) if live else {})
+        if added.keys() - states.keys():
+            self._lock_hinted(added, states)
+        if claiming and (unseen := states.keys() - written.limits.keys()):
+            written = self._look_again(written, list(unseen))
+        return Opened(not claiming or alive is not None, alive[0] if alive else now, added, states, written)
 
-    def lock(self, webhook_ids: Collection[uuid.UUID], due_at: datetime | None) -> dict[uuid.UUID, WebhookState]:
-        """Lock the state rows of these webhooks, and others that are due; what others hold of the latter is left out."""
-        known, (names, columns) = list(webhook_ids), _state_columns()
-        asked = []
+    def _prepare_connection(self) -> None:
+        """Set up a connection once: whatever the statistics of a table that fills and empties say, an index serves each look-up."""
+        connection.ensure_connection()
+        if self._prepared is connection.connection:
+            return
+        asked_at = timezone.now()
         with _together():
-            if known:
-                asked.append(_send(_LOCK.format(columns=columns), [known]))
-            if due_at is not None:
-                asked.append(_send(_LOCK_DUE.format(columns=columns), [due_at, known, self.threads > 0, WEBHOOKS_AT_ONCE]))
-        states = (WebhookState.from_db("default", names, row) for cursor in asked for row in cursor.fetchall())
-        return {state.webhook_id: state for state in states}
+            _send("SET enable_seqscan = off", [])
+            clock = _send("SELECT statement_timestamp()", [])
+        self.clock_ahead = clock.fetchall()[0][0] - asked_at
+        self._prepared = connection.connection
+
+    def _lock_hinted(self, added: dict[uuid.UUID, int], states: dict[uuid.UUID, WebhookState]) -> None:
+        """Lock also those hinted at. What others hold is hinted at anew: waiting for it out of order could be a deadlock."""
+        missing = list(added.keys() - states.keys())
+        with _together():
+            locked = _send(_lock_hinted_statement(), [missing])
+            existing = _send("SELECT webhook_id FROM webhooks_webhookstate WHERE webhook_id = ANY(%s)", [missing])
+        states |= _states([locked])
+        held = [row[0] for row in existing.fetchall() if row[0] not in states]
+        if held:
+            with _together():
+                _send(_HINT_AGAIN, [held, [added[hook] for hook in held]])
+            self._hints_left = True
+
+    def _look_again(self, written: Written, unseen: list[uuid.UUID]) -> Written:
+        """Read the limits of those that were due beyond the first look, or hinted at; deleted webhooks have none."""
+        with _together():
+            limits, live = _look(unseen, None)
+        return Written(written.accepted, written.limits | _limits(limits), written.live | dict(live.fetchall()))
 
     def pack(self, result: Result) -> None:
         """Prepare what is written of a result, on the thread that has it at hand."""
         values = {**aftermath.attempt_values(result), **aftermath.delivery_changes(result), "token": result.claimed.token}
         result.packed = orjson.dumps(values)
-
-    def write(self, results: Sequence[Result], now: datetime, claiming: Collection[uuid.UUID]) -> Written:
-        """End the leases under their tokens, change those deliveries, append their attempts: one statement. Then look."""
-        for result in results:
-            if not result.packed:
-                self.pack(result)
-        hooks = list(claiming)
-        with _together():
-            ended = _send(_write_statement(), [_json_array(results), now]) if results else None
-            limits, live = (_send(_LIMITS, [hooks]), _send(_LIVE, [hooks])) if hooks else (None, None)
-        return Written(
-            set(ended.fetchall()) if ended else set(),
-            {row[0]: Limits(*row) for row in limits.fetchall()} if limits else {},
-            dict(live.fetchall()) if live else {},
-        )
 
     def lease(self, wanted: dict[uuid.UUID, int], token: uuid.UUID, now: datetime) -> list[EventRow]:
         """Lease the next deliveries of each webhook, urgent lanes first."""
@@ -160,6 +202,8 @@ class PostgresStore(Store):
             upcoming = _send(_UPCOMING, [self.threads > 0])
             if counts:  # last, because other processes wait for these rows
                 _send(_COUNT, [list(column) for column in zip(*metrics.sorted_rows(counts), strict=True)])
+            if len(connection.atomic_blocks) == 1:  # the turn's own: what would follow alone goes along; Django then finds it done
+                _send("COMMIT", [])
         return cast("datetime | None", upcoming.fetchall()[0][0])
 
     def upcoming(self) -> datetime | None:
@@ -185,10 +229,41 @@ def _json_array(results: Sequence[Result]) -> str:
     return (b"[" + b",".join([result.packed for result in results]) + b"]").decode()
 
 
+def _look(hooks: Collection[uuid.UUID], due_at: datetime | None) -> tuple[psycopg.Cursor[Any], psycopg.Cursor[Any]]:
+    """Ask for the limits and the live leases of these webhooks, and of those that are due."""
+    named, parameters = (_NAMED, [list(hooks)]) if due_at is None else (_NAMED_OR_DUE, [list(hooks), due_at, WEBHOOKS_AT_ONCE])
+    return _send(_LIMITS.format(hooks=named), parameters), _send(_LIVE.format(hooks=named), parameters)
+
+
+def _limits(cursor: psycopg.Cursor[Any] | None) -> dict[uuid.UUID, Limits]:
+    return {row[0]: Limits(*row) for row in cursor.fetchall()} if cursor else {}
+
+
+def _states(cursors: Sequence[psycopg.Cursor[Any]]) -> dict[uuid.UUID, WebhookState]:
+    names = _state_columns()[0]
+    states = (WebhookState.from_db("default", names, row) for cursor in cursors for row in cursor.fetchall())
+    return {state.webhook_id: state for state in states}
+
+
 @cache
 def _state_columns() -> tuple[list[str], str]:
     fields = WebhookState._meta.concrete_fields
     return [field.attname for field in fields], ", ".join(f'"{field.column}"' for field in fields)
+
+
+@cache
+def _lock_statement() -> str:
+    return _LOCK.format(columns=_state_columns()[1])
+
+
+@cache
+def _lock_hinted_statement() -> str:
+    return _lock_statement() + " SKIP LOCKED"
+
+
+@cache
+def _lock_due_statement() -> str:
+    return _LOCK_DUE.format(columns=_state_columns()[1])
 
 
 @cache
