@@ -70,7 +70,7 @@ class Engine:
         self._ready = threading.Event()
         self._stop_lock = threading.Lock()
         self._stopping = self._started = False
-        self._sends: set[asyncio.Task[None]] = set()
+        self._sends: dict[LeaseKey, asyncio.Task[None]] = {}
 
     # --- called from the task's thread ---------------------------------------------------------------------------
 
@@ -144,9 +144,9 @@ class Engine:
         ended, _running = await asyncio.wait([closing, *loops], return_when=asyncio.FIRST_COMPLETED)
         self._stopping = True
         await self._in_database(self._retire)
-        for task in [closing, *loops, *self._sends]:
+        for task in [closing, *loops, *self._sends.values()]:
             task.cancel()
-        await asyncio.gather(closing, *loops, *self._sends, return_exceptions=True)
+        await asyncio.gather(closing, *loops, *self._sends.values(), return_exceptions=True)
         await self._sender.close()
         await self._loop.run_in_executor(None, self._listener.stop)
         for loop in ended - {closing}:
@@ -162,10 +162,9 @@ class Engine:
             if ended:
                 self._forget(ended)
             for claimed in batch.claimed:
-                self._in_flight[claimed.key] = claimed
-                send = asyncio.create_task(self._deliver(claimed))
-                self._sends.add(send)
-                send.add_done_callback(self._sends.discard)
+                key = claimed.key
+                self._in_flight[key] = claimed
+                self._sends[key] = asyncio.create_task(self._deliver(claimed))  # the loop itself holds tasks weakly
             pause = poll
             if batch.due_in is not None and free:
                 pause = min(pause, max(0.0, batch.due_in))
@@ -205,7 +204,9 @@ class Engine:
     def _forget(self, ended: list[Result]) -> None:
         del self._results[: len(ended)]
         for result in ended:
-            self._in_flight.pop(result.claimed.key, None)
+            key = result.claimed.key
+            self._in_flight.pop(key, None)
+            self._sends.pop(key, None)
 
     async def _turn(self, ended: list[Result], free: int, threads: int) -> Batch:
         if not ended and not free:

@@ -82,9 +82,12 @@ SELECT min(next_due_at) FROM webhooks_webhookstate WHERE enabled AND NOT "full" 
 """
 # every change of a row makes a new version of it, which another transaction wrote or which lies at another place
 _LIMITS = """
-SELECT id, concurrency, rate_limit, xmin::text || ctid::text FROM webhooks_webhook WHERE id IN ({hooks}) AND deleted_at IS NULL
+SELECT webhook.* FROM ({hooks}) AS hook(id) CROSS JOIN LATERAL (
+    SELECT w.id, w.concurrency, w.rate_limit, w.xmin::text || w.ctid::text
+    FROM webhooks_webhook w WHERE w.id = hook.id AND w.deleted_at IS NULL OFFSET 0
+) AS webhook
 """
-_LIVE = "SELECT webhook_id, count(*) FROM webhooks_lease WHERE webhook_id IN ({hooks}) GROUP BY webhook_id"
+_LIVE = "SELECT hook.id, (SELECT count(*) FROM webhooks_lease l WHERE l.webhook_id = hook.id) FROM ({hooks}) AS hook(id)"
 _NAMED = "SELECT unnest(%s::uuid[])"
 # those that a claim may find due; what it leaves out because others hold it is read for nothing
 _NAMED_OR_DUE = """
@@ -106,6 +109,9 @@ INSERT INTO core_metriccount (name, labels, shard, value) SELECT * FROM unnest(%
 ON CONFLICT (name, labels, shard) DO UPDATE SET value = core_metriccount.value + excluded.value
 """
 SMALL_PAYLOAD_BYTES = 65_536
+# Planning costs as much as running, and can't know better than the statements say: indexes serve each look-up, whatever the
+# statistics of a table that fills and empties all the time
+_SETTINGS = ("SET enable_seqscan = off", "SET plan_cache_mode = force_generic_plan")
 
 
 class PostgresStore(Store):
@@ -150,14 +156,16 @@ class PostgresStore(Store):
         return Opened(not claiming or alive is not None, alive[0] if alive else now, added, states, written)
 
     def _prepare_connection(self) -> None:
-        """Set up a connection once: whatever the statistics of a table that fills and empties say, an index serves each look-up."""
+        """Set up a connection once, and compare the clocks."""
         connection.ensure_connection()
         if self._prepared is connection.connection:
             return
         asked_at = timezone.now()
         with _together():
-            _send("SET enable_seqscan = off", [])
+            for setting in _SETTINGS:
+                _send(setting, [])
             clock = _send("SELECT statement_timestamp()", [])
+        connection.connection.prepare_threshold = 0  # Django turns preparing off
         self.clock_ahead = clock.fetchall()[0][0] - asked_at
         self._prepared = connection.connection
 
