@@ -59,6 +59,18 @@ class HealthState(models.TextChoices):
     UNHEALTHY = "unhealthy", "unhealthy"
 
 
+class Condition(models.TextChoices):
+    """What people are told of an active integration: the state that its checks made, unless its breaker or newer checks say worse."""
+
+    HEALTHY = "healthy", "healthy"
+    SLOW = "slow", "slow"
+    CHECKS_FAIL = "checks_fail", "failing"
+    CALLS_FAIL = "calls_fail", "calls failing"
+    UNHEALTHY = "unhealthy", "unhealthy"
+    UNKNOWN = "unknown", "not checked yet"
+    NEVER_WORKED = "never_worked", "failing, not yet judged"
+
+
 class GrantStatus(models.TextChoices):
     """Where an OAuth2 sign-in stands."""
 

@@ -17,6 +17,7 @@ from access.principals import Principal, principal
 from access.selectors import visible
 from core import metrics
 from integrations.admin.health import standing
+from integrations.choices import Condition
 from integrations.health import report as integration_health
 from integrations.models import IntegrationHealth
 from repoguard import health
@@ -115,15 +116,37 @@ def _troubled(hooks: QuerySet[Webhook]) -> list[dict[str, Any]]:
 
 def _integrations(who: Principal) -> dict[str, Any] | None:
     """Return how many integrations stand how, and those that need somebody; None where there is none."""
-    counts = integration_health.states(who)
-    if not any(counts.values()):
+    counts = integration_health.conditions(who)
+    if not counts:
         return None
     found = [(row, standing(row)) for row in integration_health.troubled(who, TROUBLED_SHOWN)]
     return {
-        "counts": counts,
+        "counts": _sentence(counts),
+        "checks_fail": counts[Condition.CHECKS_FAIL] + counts[Condition.NEVER_WORKED],
         "url": show.admin_url(IntegrationHealth, "changelist"),
-        "troubled": [{"row": row, "health": seen, "url": show.admin_url(IntegrationHealth, "change", row.pk)} for row, seen in found],
+        "troubled": [
+            {
+                "row": row,
+                "health": seen,
+                "since": integration_health.since(row),
+                "url": show.admin_url(IntegrationHealth, "change", row.pk),
+            }
+            for row, seen in found
+        ],
     }
+
+
+def _sentence(counts: Counter[Condition]) -> str:
+    """Return how many are in which condition, in the words that the rows below use; what there is none of is left out but for two."""
+    numbers = (
+        ("healthy", counts[Condition.HEALTHY], True),
+        ("slow", counts[Condition.SLOW], False),
+        ("with a failing check", counts[Condition.CHECKS_FAIL] + counts[Condition.NEVER_WORKED], False),
+        ("with failing calls", counts[Condition.CALLS_FAIL], False),
+        ("unhealthy", counts[Condition.UNHEALTHY], True),
+        ("not checked", counts[Condition.UNKNOWN], False),
+    )
+    return ", ".join(f"{number} {word}" for word, number, always in numbers if number or always)
 
 
 def _failures(who: Principal) -> list[dict[str, Any]]:

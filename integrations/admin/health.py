@@ -17,17 +17,26 @@ from access.admin_base import show
 from access.admin_base.base import PortalAdmin
 from access.admin_base.filters import choice_filter
 from integrations.admin.health_charts import availability_chart, latest_bars, milliseconds, response_chart
-from integrations.choices import Criticality, HealthState, Status
-from integrations.health.report import DEFAULT_DAYS, Report, is_checked, recent_failures, report_of, with_circuit
+from integrations.choices import Condition, Criticality, HealthState, Status
+from integrations.health.report import DEFAULT_DAYS, Report, is_checked, recent_failures, report_of, since, with_circuit
+from integrations.health.states import condition_of
 from integrations.models import HealthSample, Integration, IntegrationHealth
 
-TONES = {HealthState.HEALTHY: show.GOOD, HealthState.DEGRADED: show.WARN, HealthState.UNHEALTHY: show.BAD, HealthState.UNKNOWN: show.INFO}
-WORDS = {
-    HealthState.HEALTHY: "healthy",
-    HealthState.DEGRADED: "slow",
-    HealthState.UNHEALTHY: "unhealthy",
-    HealthState.UNKNOWN: "not checked yet",
+TONES = {
+    Condition.HEALTHY: show.GOOD,
+    Condition.SLOW: show.WARN,
+    Condition.CHECKS_FAIL: show.WARN,
+    Condition.CALLS_FAIL: show.BAD,
+    Condition.UNHEALTHY: show.BAD,
+    Condition.UNKNOWN: show.INFO,
+    Condition.NEVER_WORKED: show.WARN,
 }
+STATES = [
+    (HealthState.HEALTHY.value, "healthy"),
+    (HealthState.DEGRADED.value, "slow"),
+    (HealthState.UNHEALTHY.value, "unhealthy or calls failing"),
+    (HealthState.UNKNOWN.value, "not checked yet"),
+]
 LATEST, TABLE_DAYS = 96, 14
 
 
@@ -42,24 +51,22 @@ class Standing:
 
 def standing(health: IntegrationHealth, *, circuit_open: bool | None = None) -> Standing:
     """Return how an integration stands; its row must be loaded with it. `circuit_open` is asked of the row where it is not given."""
-    integration, state = health.integration, HealthState(health.state)
+    integration = health.integration
     if integration.status != Status.ACTIVE:
         return Standing("inactive", show.QUIET, "It is switched off, so it is not checked. Activate it to have it checked again.")
-    if not is_checked(integration) and state == HealthState.UNKNOWN:
-        return Standing("not checkable", show.QUIET, "Its connector has no connection test, so nothing is known of its health.")
     is_open = getattr(health, "circuit_open", False) if circuit_open is None else circuit_open
-    if is_open and state != HealthState.UNHEALTHY:
-        return Standing("calls failing", show.BAD, "Its calls failed repeatedly, so its breaker is open and refuses them for now.")
+    found = condition_of(health.state, health.consecutive_failures, breaker_open=is_open)
+    if found == Condition.UNKNOWN and not is_checked(integration):
+        return Standing("not checkable", show.QUIET, "Its connector has no connection test, so nothing is known of its health.")
+    last = getattr(health, "circuit_error", None) or ""
     sentences = {
-        HealthState.HEALTHY: "The last checks succeeded.",
-        HealthState.DEGRADED: f"It answers, but slower than its target of {milliseconds(integration.sla_response_ms)}.",
-        HealthState.UNHEALTHY: f"{_failures(health)} {health.last_error}",
-        HealthState.UNKNOWN: "It has not been checked yet; the first check comes within a minute or two.",
+        Condition.HEALTHY: "The last checks succeeded.",
+        Condition.SLOW: f"It answers, but slower than its target of {milliseconds(integration.sla_response_ms)}.",
+        Condition.CALLS_FAIL: f"Its calls failed repeatedly, so its breaker is open and refuses them for now. {last}".strip(),
+        Condition.UNKNOWN: "It has not been checked yet; the first check comes within a minute or two.",
     }
-    if state in (HealthState.HEALTHY, HealthState.UNKNOWN) and health.consecutive_failures:
-        word = "failing, not yet judged" if state == HealthState.UNKNOWN else "failing"
-        return Standing(word, show.WARN, f"{_failures(health)} {health.last_error}")
-    return Standing(WORDS[state], TONES[state], sentences[state].strip())
+    sentence = sentences.get(found) or f"{_failures(health)} {health.last_error}".strip()
+    return Standing(str(found.label), TONES[found], sentence)
 
 
 def _failures(health: IntegrationHealth) -> str:
@@ -77,7 +84,7 @@ class HealthAdmin(PortalAdmin):
     read_only = True
     list_display = ("shown_name", "shown_state", "shown_since", "shown_last", "shown_criticality", "shown_owner", "shown_error")
     list_filter = (
-        choice_filter("state", "state", HealthState.choices),
+        choice_filter("shown_state", "state", STATES, "state"),
         choice_filter("integration__criticality", "criticality", Criticality.choices, "criticality"),
     )
     search_fields = ("integration__name",)
@@ -88,7 +95,7 @@ class HealthAdmin(PortalAdmin):
         """Return the health rows with their integrations, never their credentials."""
         order = (HealthState.UNHEALTHY, HealthState.DEGRADED, HealthState.UNKNOWN, HealthState.HEALTHY)
         rank = Case(
-            *(When(integration__status=Status.ACTIVE, state=state, then=Value(place)) for place, state in enumerate(order)),
+            *(When(integration__status=Status.ACTIVE, shown_state=state, then=Value(place)) for place, state in enumerate(order)),
             default=Value(len(order)),
             output_field=IntegerField(),
         )
@@ -127,7 +134,7 @@ class HealthAdmin(PortalAdmin):
     @admin.display(description="since")
     def shown_since(self, health: IntegrationHealth) -> SafeString:
         """Return since when."""
-        return show.moment(health.since)
+        return show.moment(since(health))
 
     @admin.display(description="last check")
     def shown_last(self, health: IntegrationHealth) -> SafeString:
@@ -146,11 +153,11 @@ class HealthAdmin(PortalAdmin):
 
     @admin.display(description="what is wrong")
     def shown_error(self, health: IntegrationHealth) -> SafeString:
-        """Return the last error."""
-        if not health.last_error:
+        """Return the last error: of its checks, or else of its calls while its breaker is not closed."""
+        error = health.last_error or health.circuit_error  # type: ignore[attr-defined]  # annotated
+        if not error:
             return show.NOTHING
-        text = health.last_error if len(health.last_error) <= 90 else f"{health.last_error[:89]}…"
-        return format_html('<span title="{}">{}</span>', health.last_error, text)
+        return format_html('<span title="{}">{}</span>', error, error if len(error) <= 90 else f"{error[:89]}…")
 
 
 def _context(health: IntegrationHealth, integration: Integration) -> dict[str, Any]:

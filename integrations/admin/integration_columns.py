@@ -14,7 +14,7 @@ from core.errors import InvalidInput
 from core.http import limits
 from core.models.outbound import CallOutcome, CircuitState
 from integrations.admin.health import Standing, standing
-from integrations.choices import Category, Criticality, Environment, Status
+from integrations.choices import Category, Condition, Criticality, Environment, Status
 from integrations.models import Integration
 from integrations.registry import find
 from integrations.selectors.integrations import credentials_set
@@ -63,17 +63,19 @@ class IntegrationColumns:
     def shown_state(self, integration: Integration) -> SafeString:
         """Return its health and, where it is not closed, its breaker."""
         health = getattr(integration, "health", None)
-        badges = []
+        badges, is_open = [], integration.circuit_state != CircuitState.CLOSED  # type: ignore[attr-defined]  # annotated
+        said = False
         if integration.status != Status.ACTIVE:
             badges.append(show.badge("inactive", show.QUIET, "Switched off: nothing is called or checked."))
         elif health is not None:
-            found = standing(health, circuit_open=integration.circuit_state != CircuitState.CLOSED)  # type: ignore[attr-defined]  # annotated
+            found = standing(health, circuit_open=is_open)
+            said = found.word == Condition.CALLS_FAIL.label
             if found.tone in (show.GOOD, show.INFO) and getattr(integration, "last_call_outcome", None) == CallOutcome.FAILED:
                 found = Standing("last call failed", show.WARN, f"{found.sentence} But the last call failed.")
             badges.append(show.badge(found.word, found.tone, found.sentence))
         else:
             badges.append(show.badge("not checked yet", show.INFO))
-        if integration.circuit_state != CircuitState.CLOSED:  # type: ignore[attr-defined]  # annotated
+        if is_open and not said:
             badges.append(show.badge("breaker open", show.BAD, "It failed repeatedly, so calls are refused until a probe goes through."))
         return format_html_join(" ", "{}", ((badge,) for badge in badges))
 

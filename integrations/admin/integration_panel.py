@@ -15,7 +15,7 @@ from core.http import breaker, pauses
 from core.models.outbound import CircuitState
 from integrations.admin.health import Standing, standing
 from integrations.admin.integration_columns import bar
-from integrations.choices import Status
+from integrations.choices import Condition, Status
 from integrations.models import Integration, IntegrationHealth
 from integrations.oauth.buttons import sign_in_panel
 from integrations.selectors.integrations import Window, credentials_set, quota_of
@@ -57,6 +57,8 @@ def _health(integration: Integration, state: breaker.BreakerState) -> Notice | N
         found = Standing("not checked yet", show.INFO, "Press “Test connection” to see whether it works.")
     else:
         found = standing(health, circuit_open=state.state != CircuitState.CLOSED)
+    if found.word == Condition.CALLS_FAIL.label:
+        return None  # the breaker's notice says it, and more
     if found.tone in (show.GOOD, show.INFO) and state.failures:
         word = "not checked yet, but calls fail" if found.tone == show.INFO else "checks succeed, but calls fail"
         number = f"The last {state.failures} calls" if state.failures > 1 else "The last call"
@@ -72,7 +74,7 @@ def _breaker(integration: Integration, state: breaker.BreakerState) -> Notice | 
             "When the hold ends, one call is let through to see." if held else "The next call is let through to see whether it works again."
         )
         sentence = f"It failed {state.failures} times in a row, so calls are refused.{last} {next_}"
-        return Notice(show.BAD, "breaker open", sentence, state.hold_until if held else None)
+        return Notice(show.BAD, "calls failing: the breaker is open", sentence, state.hold_until if held else None)
     if paused := pauses.remaining(integration.pk):
         until = timezone.now() + timedelta(seconds=paused)
         return Notice(show.WARN, "paused", "The service asked not to be called for a while (429 or Retry-After).", until)

@@ -21,7 +21,7 @@ from core.http import pauses
 from core.models import RequestLog
 from core.models.outbound import CircuitState
 from integrations import registry
-from integrations.admin.health import WORDS
+from integrations.admin.health import STATES
 from integrations.admin.integration_columns import IntegrationColumns
 from integrations.admin.integration_form import PREFIX, IntegrationForm
 from integrations.admin.integration_panel import panel
@@ -52,7 +52,7 @@ class IntegrationAdmin(IntegrationColumns, PortalAdmin):
     list_filter = (
         choice_filter("type", "connector", lambda: [(connector.key, connector.title) for connector in registry.CONNECTORS]),
         choice_filter("status", "status", Status.choices),
-        choice_filter("health__state", "health", WORDS.items(), "health"),
+        choice_filter("shown_health", "health", STATES, "health"),
         choice_filter("environment", "environment", Environment.choices),
         choice_filter("category", "category", Category.choices),
         choice_filter("criticality", "criticality", Criticality.choices),

@@ -26,7 +26,7 @@ class IntegrationFilter(django_filters.FilterSet):
     environment = django_filters.ChoiceFilter(choices=Environment.choices)
     status = django_filters.ChoiceFilter(choices=Status.choices)
     criticality = django_filters.ChoiceFilter(choices=Criticality.choices)
-    health = django_filters.ChoiceFilter(field_name="health__state", choices=HealthState.choices)
+    health = django_filters.ChoiceFilter(field_name="shown_health", choices=HealthState.choices)
     name = django_filters.CharFilter(max_length=100, label="The name, in full.")
     owner = django_filters.CharFilter(method="by_owner", max_length=MAX_OWNER, label="`user:NAME` or `team:NAME`.")
 

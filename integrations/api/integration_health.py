@@ -12,6 +12,7 @@ from rest_framework.response import Response
 
 from core.api.viewsets import PortalViewSet
 from core.errors import InvalidInput
+from core.models.outbound import CircuitState
 from integrations.choices import HealthState
 from integrations.health.days import Day
 from integrations.health.report import DEFAULT_DAYS, MOST_DAYS, Report, report_of
@@ -30,6 +31,7 @@ _DAY = {
 }
 _EXAMPLE: dict[str, Any] = {
     "state": "unhealthy",
+    "circuit": "closed",
     "since": "2026-11-20T09:45:00Z",
     "failing_since": "2026-11-20T09:35:00Z",
     "consecutive_failures": 4,
@@ -82,13 +84,16 @@ class ErrorBudgetSerializer(serializers.Serializer[Any]):
 class IntegrationHealthSerializer(serializers.Serializer[Any]):
     """How an integration stands, and its days, newest first."""
 
-    state = serializers.ChoiceField(choices=HealthState.choices)
+    state = serializers.ChoiceField(
+        choices=HealthState.choices, help_text="What the last checks say; unhealthy while the breaker is not closed."
+    )
+    circuit = serializers.ChoiceField(choices=CircuitState.choices, help_text="The breaker.")
     since = serializers.DateTimeField(allow_null=True)
     failing_since = serializers.DateTimeField(allow_null=True)
     consecutive_failures = serializers.IntegerField()
     last_checked_at = serializers.DateTimeField(allow_null=True)
     last_success_at = serializers.DateTimeField(allow_null=True)
-    last_error = serializers.CharField(allow_blank=True)
+    last_error = serializers.CharField(allow_blank=True, help_text="Of the last check, or else of the calls that opened the breaker.")
     next_check_at = serializers.DateTimeField(allow_null=True, help_text="Null where it is not checked: inactive, or no check there.")
     targets = TargetsSerializer()
     checks = serializers.IntegerField(help_text="Scheduled checks over the days shown.")
@@ -117,13 +122,14 @@ def as_json(report: Report) -> dict[str, Any]:
     """Return what the serializer shows of a report."""
     health, integration, budget, total = report.health, report.integration, report.budget, report.total
     return {
-        "state": health.state,
-        "since": health.since,
+        "state": integration.shown_health,  # type: ignore[attr-defined]  # annotated
+        "circuit": integration.circuit_state,  # type: ignore[attr-defined]  # annotated
+        "since": report.since,
         "failing_since": health.failing_since,
         "consecutive_failures": health.consecutive_failures,
         "last_checked_at": health.last_checked_at,
         "last_success_at": health.last_success_at,
-        "last_error": health.last_error,
+        "last_error": report.last_error,
         "next_check_at": report.next_check_at,
         "targets": {"availability": integration.sla_availability, "response_ms": integration.sla_response_ms},
         "checks": total.checks,

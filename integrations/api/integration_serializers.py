@@ -114,7 +114,7 @@ class IntegrationSerializer(StrictModelSerializer[Integration]):
     previous_credentials_until = serializers.DateTimeField(
         source="previous_until", read_only=True, allow_null=True, help_text="Until then the old credentials can be restored."
     )
-    health = serializers.SerializerMethodField(help_text="What the last checks say.")
+    health = serializers.SerializerMethodField(help_text="What the last checks say; unhealthy while the breaker is not closed.")
     circuit = serializers.ChoiceField(source="circuit_state", choices=CircuitState.choices, read_only=True, help_text="The breaker.")
 
     class Meta:
@@ -124,9 +124,8 @@ class IntegrationSerializer(StrictModelSerializer[Integration]):
 
     @extend_schema_field({"type": "string", "enum": list(HealthState.values)})
     def get_health(self, integration: Integration) -> str:
-        """Return the state of the row that checks change."""
-        health = getattr(integration, "health", None)
-        return str(health.state) if health else HealthState.UNKNOWN.value
+        """Return the state that checks made, unless the breaker is not closed."""
+        return str(integration.shown_health)  # type: ignore[attr-defined]  # annotated
 
 
 @extend_schema_serializer(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from django.db.models import Case, Count, Exists, OuterRef, Q, QuerySet, Value, When
+from django.db.models import Case, Count, Exists, F, OuterRef, QuerySet, Subquery, Value, When
 from django.utils import timezone
 
 from access.principals import Principal
@@ -14,10 +15,11 @@ from access.selectors import visible
 from core.ids import first_id_at
 from core.models import Circuit
 from core.models.outbound import CircuitState
-from integrations.choices import Criticality, HealthState, Status
+from integrations.choices import Condition, Criticality, HealthState, Status
 from integrations.health.claims import checked_types
 from integrations.health.days import Budget, Day, day_of, start_of
 from integrations.health.record import SCHEDULE
+from integrations.health.states import condition_of
 from integrations.models import HealthDay, HealthSample, Integration, IntegrationHealth
 
 DEFAULT_DAYS, MOST_DAYS = 30, 366
@@ -31,6 +33,16 @@ class Report:
     health: IntegrationHealth
     today: Day
     past: list[Day]
+
+    @property
+    def since(self) -> datetime | None:
+        """Return since when it is in this state; of a breaker, when that opened."""
+        return since(self.health)
+
+    @property
+    def last_error(self) -> str:
+        """Return what the last check, or else the last call, failed with; empty where neither did."""
+        return str(self.health.last_error or getattr(self.health, "circuit_error", None) or "")
 
     @property
     def days(self) -> list[Day]:
@@ -62,7 +74,7 @@ class Report:
 def report_of(integration: Integration, days: int = DEFAULT_DAYS, now: datetime | None = None) -> Report:
     """Return the health of an integration over today and the days before it: three statements."""
     today = (now or timezone.now()).date()
-    health = IntegrationHealth.objects.filter(pk=integration.pk).first() or IntegrationHealth(integration=integration)
+    health = with_circuit(IntegrationHealth.objects.filter(pk=integration.pk)).first() or IntegrationHealth(integration=integration)
     since = today - timedelta(days=days - 1)
     rows = HealthDay.objects.filter(integration=integration, day__gte=since, day__lt=today).order_by("-day")
     past = [Day(row.day, row.checks, row.failures, row.p50_ms, row.p95_ms, row.p99_ms) for row in rows]
@@ -73,6 +85,12 @@ def report_of(integration: Integration, days: int = DEFAULT_DAYS, now: datetime 
     if waits and (summary := day_of(yesterday, ((ok, ms) for id, ok, ms in pairs if id < first))).checks:
         past = [summary, *past]
     return Report(integration, health, day_of(today, ((ok, ms) for id, ok, ms in pairs if id >= first)), past)
+
+
+def since(health: IntegrationHealth) -> datetime | None:
+    """Return since when one of with_circuit() is in its `shown_state`: where a breaker overrules the checks, when that opened."""
+    overruled = getattr(health, "shown_state", health.state) != health.state
+    return health.circuit_since if overruled else health.since  # type: ignore[attr-defined]  # annotated
 
 
 def is_checked(integration: Integration) -> bool:
@@ -86,29 +104,42 @@ def recent_failures(integration_id: uuid.UUID, most: int = 20) -> list[HealthSam
     return [sample for sample in newest if not sample.ok][:most]
 
 
-def states(who: Principal) -> dict[str, int]:
-    """Return how many active integrations that `who` sees stand how; one statement over the narrow rows."""
-    active = IntegrationHealth.objects.filter(integration__status=Status.ACTIVE)
-    rows = visible(active, who, path="integration__owner_id").order_by().values_list("state").annotate(Count("pk"))
-    return dict.fromkeys(HealthState.values, 0) | dict(rows)
+def conditions(who: Principal) -> Counter[Condition]:
+    """Return how many active integrations that `who` sees are in which condition; one statement over the narrow rows."""
+    active = with_circuit(IntegrationHealth.objects.filter(integration__status=Status.ACTIVE))
+    rows = visible(active, who, path="integration__owner_id").order_by()
+    found: Counter[Condition] = Counter()
+    failing = Case(When(consecutive_failures__gt=0, then=Value(1)), default=Value(0))
+    for state, circuit_open, failures, number in rows.values_list("state", "circuit_open", failing).annotate(Count("pk")):
+        found[condition_of(state, failures, breaker_open=circuit_open)] += number
+    return found
 
 
 def troubled(who: Principal, most: int) -> QuerySet[IntegrationHealth]:
     """Return the active integrations that are unhealthy, degraded, or whose breaker is not closed; the critical ones first.
 
-    Rows have `circuit_open`.
+    Rows have what with_circuit() adds.
     """
     rows = with_circuit(IntegrationHealth.objects.filter(integration__status=Status.ACTIVE))
-    rows = rows.filter(Q(state__in=[HealthState.UNHEALTHY, HealthState.DEGRADED]) | Q(circuit_open=True))
+    rows = rows.filter(shown_state__in=[HealthState.UNHEALTHY, HealthState.DEGRADED])
     weight = Case(*(When(integration__criticality=value, then=Value(place)) for place, value in enumerate(Criticality.values)))
     shown = visible(rows, who, path="integration__owner_id").select_related("integration").annotate(weight=weight)
-    return shown.defer("integration__credentials", "integration__previous_credentials").order_by("weight", "-state", "since")[:most]
+    return shown.defer("integration__credentials", "integration__previous_credentials").order_by("weight", "-shown_state", "since")[:most]
 
 
 def with_circuit(rows: QuerySet[IntegrationHealth]) -> QuerySet[IntegrationHealth]:
-    """Return the rows with `circuit_open`: whether the breaker of the integration is open or half open."""
+    """Return the rows with `circuit_open` (also half open), `circuit_since`, `circuit_error` and `shown_state`.
+
+    `shown_state` is the state, but unhealthy while the breaker is not closed: calls fail, whatever the last checks said.
+    """
     circuits = Circuit.objects.filter(integration_id=OuterRef("pk")).exclude(state=CircuitState.CLOSED)
-    return rows.annotate(circuit_open=Exists(circuits))
+    unhealthy = When(Exists(circuits), then=Value(HealthState.UNHEALTHY.value))
+    return rows.annotate(
+        circuit_open=Exists(circuits),
+        circuit_since=Subquery(circuits.values("opened_at")[:1]),
+        circuit_error=Subquery(circuits.values("last_error")[:1]),
+        shown_state=Case(unhealthy, default=F("state")),
+    )
 
 
 def _samples(integration_id: uuid.UUID, since: date) -> QuerySet[HealthSample]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from integrations.choices import HealthState
+from integrations.choices import Condition, HealthState
 
 FAILURES_TO_UNHEALTHY = 3
 SUCCESSES_TO_RECOVER = 2
@@ -42,6 +42,20 @@ def next_state(present: str, newest_first: Sequence[Seen], *, breaker_open: bool
         fast = _run(newest_first, lambda seen: seen.ok and not is_slow(seen, target_ms))
         return HealthState.HEALTHY if fast >= FAST_TO_MEND else HealthState.DEGRADED
     return HealthState.HEALTHY
+
+
+def condition_of(state: str, failures: int, *, breaker_open: bool) -> Condition:
+    """Return what people are told: `failures` are the checks that failed since the last good one; half open counts as open."""
+    found = HealthState(state)
+    if found == HealthState.UNHEALTHY:
+        return Condition.UNHEALTHY
+    if breaker_open:
+        return Condition.CALLS_FAIL
+    if found == HealthState.UNKNOWN:
+        return Condition.NEVER_WORKED if failures else Condition.UNKNOWN
+    if failures:
+        return Condition.CHECKS_FAIL
+    return Condition.SLOW if found == HealthState.DEGRADED else Condition.HEALTHY
 
 
 def is_slow(seen: Seen, target_ms: int | None) -> bool:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
-from django.db.models import BinaryField, ExpressionWrapper, F, OuterRef, QuerySet, Subquery, Value
+from django.db.models import BinaryField, Case, ExpressionWrapper, F, OuterRef, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -18,6 +18,7 @@ from core.fields import DecryptError
 from core.http import limits
 from core.models import Circuit, QuotaUsage, RequestLog
 from core.models.outbound import CircuitState
+from integrations.choices import HealthState
 from integrations.contract.fields import Field
 from integrations.models import Integration
 from integrations.registry import find
@@ -52,10 +53,15 @@ class QuotaState:
 
 
 def all_integrations() -> QuerySet[Integration]:
-    """Return every integration with owner, health and breaker, without its credentials, for the API and the admin to scope."""
+    """Return every integration with owner, health and breaker, without its credentials, for the API and the admin to scope.
+
+    `shown_health` is the state of its health, but unhealthy while the breaker is not closed: calls fail, whatever checks say.
+    """
     circuit = Circuit.objects.filter(integration_id=OuterRef("pk")).values("state")[:1]
     rows = with_owner(Integration.objects.defer("credentials", "previous_credentials")).select_related("health")
-    return rows.annotate(circuit_state=Coalesce(Subquery(circuit), Value(CircuitState.CLOSED.value)))
+    rows = rows.annotate(circuit_state=Coalesce(Subquery(circuit), Value(CircuitState.CLOSED.value)))
+    closed = When(circuit_state=CircuitState.CLOSED, then=Coalesce(F("health__state"), Value(HealthState.UNKNOWN.value)))
+    return rows.annotate(shown_health=Case(closed, default=Value(HealthState.UNHEALTHY.value)))
 
 
 def listed_integrations() -> QuerySet[Integration]:

@@ -7,6 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from core.models import Circuit
 from integrations.health.record import record_check
 from integrations.models import HealthDay, IntegrationHealth
 from tests.access.keys import client_of
@@ -43,6 +44,26 @@ def test_before_the_first_check_everything_is_open(alice):
     IntegrationHealth.objects.all().delete()
     body = client_of(alice).get(_url(row)).json()
     assert (body["state"], body["availability"], body["error_budget"], body["next_check_at"]) == ("unknown", None, None, None)
+
+
+@pytest.mark.parametrize("has_row", [True, False])
+def test_it_is_unhealthy_while_the_breaker_is_open(alice, has_row):
+    row, client = make_integration(owner=owner_of(alice)), client_of(alice, "integrations:read")
+    record_check(row, True, 120.0)
+    if not has_row:
+        IntegrationHealth.objects.all().delete()
+    opened = timezone.now() - DAY
+    Circuit.objects.create(integration_id=row.pk, state="half_open", opened_at=opened, last_error="It answered 500.")
+    body = client.get(_url(row)).json()
+    assert (body["state"], body["circuit"]) == ("unhealthy", "half_open")
+    if has_row:
+        assert (body["last_error"], body["since"][:19]) == ("It answered 500.", opened.isoformat()[:19])
+    listed = client.get("/api/v1/integrations?health=unhealthy").json()["results"]
+    assert [(found["id"], found["health"]) for found in listed] == [(str(row.pk), "unhealthy")]
+    assert client.get("/api/v1/integrations?health=healthy").json()["results"] == []
+    Circuit.objects.update(state="closed")
+    body = client.get(_url(row)).json()
+    assert (body["state"], body["circuit"], body["last_error"]) == ("healthy" if has_row else "unknown", "closed", "")
 
 
 @pytest.mark.parametrize("days", ["0", "-1", "367", "x", "1.5", "٣", ""])

@@ -9,12 +9,15 @@ from django.urls import reverse
 from django.utils import timezone
 
 from access import services as access_services
+from access.principals import SYSTEM
 from core.leases import register_worker
 from core.models import Circuit
 from integrations.admin.health import standing
 from integrations.admin.health_charts import HEIGHT, WIDTH, availability_chart, latest_bars, response_chart
+from integrations.choices import Condition, HealthState
 from integrations.health.days import Day
 from integrations.health.record import record_check
+from integrations.health.report import conditions, with_circuit
 from integrations.models import HealthDay, HealthSample, Integration, IntegrationHealth
 from repoguard.metrics_integrations import integration_metrics
 from tests.factories import owner_of
@@ -145,6 +148,59 @@ def test_the_dashboard_counts_integrations_and_names_those_in_trouble(browser):
     assert "shop-api" in text
 
 
+def _open_breaker(row, state: str = "open") -> None:
+    error = {"last_error": "It answered 500.", "opened_at": timezone.now()}
+    Circuit.objects.update_or_create(integration_id=row.pk, defaults={"state": state, "failures": 3} | error)
+
+
+@pytest.mark.parametrize("breaker", ["open", "half_open"])
+def test_the_dashboard_counts_in_the_words_of_its_rows(browser, breaker):
+    rows = {name: make_integration(name) for name in ("good", "calls", "check", "first", "slow", "new", "down")}
+    states = {"good": "healthy", "calls": "healthy", "check": "healthy", "slow": "degraded", "down": "unhealthy"}
+    for name, state in states.items():
+        IntegrationHealth.objects.filter(pk=rows[name].pk).update(state=state, since=timezone.now() - DAY)
+    IntegrationHealth.objects.filter(pk__in=[rows["check"].pk, rows["first"].pk]).update(consecutive_failures=1)
+    for name in ("calls", "down"):
+        _open_breaker(rows[name], breaker)
+    text = browser.get(reverse("admin:index")).content.decode()
+    expected = "1 healthy, 1 slow, 2 with a failing check, 1 with failing calls, 1 unhealthy, 1 not checked"
+    assert f"Integrations: {expected}<" in text
+    assert "refuses them for now. It answered 500." in text
+    assert "1 day ago" not in text.split("with failing calls", 1)[1].split(">calls<", 1)[1].split("</tr>", 1)[0]
+
+
+def test_the_words_agree_with_the_counts():
+    row = make_integration()
+    who = SYSTEM
+    for state in HealthState.values:
+        for failures in (0, 1):
+            for is_open in (False, True):
+                IntegrationHealth.objects.filter(pk=row.pk).update(state=state, consecutive_failures=failures)
+                _open_breaker(row, "open" if is_open else "closed")
+                health = with_circuit(IntegrationHealth.objects.select_related("integration")).get(pk=row.pk)
+                (counted,) = conditions(who)
+                assert standing(health).word == counted.label
+                assert (counted == Condition.HEALTHY) == (state == "healthy" and not failures and not is_open)
+                assert health.shown_state == ("unhealthy" if is_open else state)
+
+
+def test_lists_put_an_open_breaker_among_the_unhealthy(browser):
+    good, calls = (make_integration(name) for name in ("a-good", "b-calls"))
+    IntegrationHealth.objects.update(state="healthy")
+    _open_breaker(calls)
+    url = reverse("admin:integrations_integrationhealth_changelist")
+    response = browser.get(url)
+    assert [row.pk for row in response.context["cl"].result_list] == [calls.pk, good.pk]
+    assert "It answered 500." in response.content.decode()
+    for address, parameter in ((url, "state"), (reverse("admin:integrations_integration_changelist"), "health")):
+        for value, found in (("healthy", [good.pk]), ("unhealthy", [calls.pk])):
+            response = browser.get(address, {parameter: value})
+            assert [row.pk for row in response.context["cl"].result_list] == found
+    listed = response.content.decode()
+    assert "calls failing</span>" in listed
+    assert "breaker open</span>" not in listed
+
+
 # --- Metrics ----------------------------------------------------------------------------------------------------------
 
 
@@ -161,6 +217,17 @@ def test_metrics_say_which_integrations_are_up(django_assert_num_queries):
     counts = {sample.labels["state"]: sample.value for sample in families["repoguard_integrations"]}
     assert counts == {"degraded": 1, "healthy": 0, "unhealthy": 1, "unknown": 1}
     assert unknown.pk
+
+
+def test_metrics_know_an_open_breaker():
+    row = make_integration()
+    IntegrationHealth.objects.filter(pk=row.pk).update(state="healthy")
+    _open_breaker(row)
+    families = {family.name: family.samples for family in integration_metrics()}
+    assert [sample.value for sample in families["repoguard_integration_up"]] == [0]
+    assert {sample.labels["state"]: sample.value for sample in families["repoguard_integrations"]} == {
+        "degraded": 0, "healthy": 0, "unhealthy": 1, "unknown": 0,
+    }  # fmt: skip
 
 
 def test_metrics_are_bounded_and_keep_the_critical_ones(monkeypatch):
@@ -201,6 +268,7 @@ def test_an_open_breaker_is_never_called_healthy(browser):
     changed = browser.get(reverse("admin:integrations_integration_change", args=[row.pk])).content.decode()
     assert "The last checks succeeded" not in changed
     assert "Calls failing" in changed
+    assert changed.count("rg-notice rg-bad") == 1
     Circuit.objects.update(state="closed", failures=2)
     changed = browser.get(reverse("admin:integrations_integration_change", args=[row.pk])).content.decode()
     assert "The last 2 calls failed." in changed
