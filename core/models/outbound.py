@@ -79,7 +79,14 @@ class RequestLog(models.Model):
             models.Index(fields=["owner_id", "-id"], name="requestlog_owner_idx"),
             models.Index(fields=["integration_id", "outcome", "-id"], name="requestlog_outcome_idx"),
             models.Index(fields=["outcome", "-id"], name="requestlog_all_outcome_idx"),
-            models.Index(fields=["purpose", "-id"], name="requestlog_purpose_idx"),
+            # the other filters are offered for the calls of one integration only, so that these bound them
+            models.Index(fields=["integration_id", "purpose", "-id"], name="requestlog_of_purpose_idx"),
+            models.Index(fields=["integration_id", "endpoint", "-id"], name="requestlog_endpoint_idx"),
+            models.Index(
+                fields=["integration_id", "status_code", "-id"],
+                name="requestlog_status_idx",
+                condition=models.Q(status_code__isnull=False),  # what was not sent, or not answered, has none
+            ),
         ]
 
     def __str__(self) -> str:

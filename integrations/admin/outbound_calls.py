@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,39 +15,14 @@ from django.utils.safestring import SafeString
 
 from access.admin_base import show
 from access.admin_base.base import LogAdmin
-from access.admin_base.filters import ChoiceFilter, SinceFilter, UntilFilter, choice_filter
-from access.principals import principal
-from access.selectors import visible
+from access.admin_base.filters import SinceFilter, UntilFilter, choice_filter
 from core.models import RequestLog
 from core.models.outbound import CallOutcome, CallPurpose
+from integrations.admin.call_filters import EndpointFilter, IntegrationFilter, PurposeFilter, StatusFilter
 from integrations.admin.integration_columns import OUTCOME_TONES, OUTCOME_WORDS, outcome_badge
 from integrations.models import Integration
 
-OFFERED = 200
 MOST_PATH, MOST_ERROR = 34, 90
-
-
-class IntegrationFilter(ChoiceFilter):
-    """The integrations that the caller sees."""
-
-    title = "integration"
-    parameter_name = "integration"
-    field = "integration_id"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """Return the first of them by name; others come by a link from their page."""
-        rows = visible(Integration.objects.order_by("name", "id"), principal(request)).values_list("id", "name")[:OFFERED]
-        return [(str(id), name) for id, name in rows]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Return the calls of the chosen one; none for an id that is none."""
-        text = self.value()
-        if not text:
-            return queryset
-        try:
-            return queryset.filter(integration_id=uuid.UUID(text))
-        except ValueError:
-            return queryset.none()
 
 
 @admin.register(RequestLog)
@@ -66,7 +40,9 @@ class RequestLogAdmin(LogAdmin):
     list_filter = (
         IntegrationFilter,
         choice_filter("outcome", "outcome", [(outcome.value, OUTCOME_WORDS.get(outcome, outcome.value)) for outcome in CallOutcome]),
-        choice_filter("purpose", "purpose", CallPurpose.choices),
+        PurposeFilter,
+        EndpointFilter,
+        StatusFilter,
         SinceFilter,
         UntilFilter,
     )
