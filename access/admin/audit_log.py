@@ -22,7 +22,11 @@ from core.ids import is_uuid
 from core.models import Owner
 
 # the kinds of objects that are changed; an index leads from them to an object's entries
-OBJECT_TYPES = ("accessattempt", "apikey", "group", "repository", "runtimesettings", "user", "webhook", "webhookdelivery")
+OBJECT_TYPES = (
+    "accessattempt", "apikey", "encryptionkey", "endpoint", "group", "integration", "integrationtemplate", "replay", "repository",
+    "runtimesettings", "user", "webhook", "webhookdelivery",
+)  # fmt: skip
+MOST_NAME, FIELDS_SHOWN = 40, 3
 _TONES = {"created": show.GOOD, "deleted": show.BAD, "refused": show.WARN, "changed": show.INFO}
 
 
@@ -30,7 +34,7 @@ _TONES = {"created": show.GOOD, "deleted": show.BAD, "refused": show.WARN, "chan
 class AuditEntryAdmin(LogAdmin):
     """Who did what, when and from where."""
 
-    list_display = ("shown_at", "actor", "shown_verb", "object_type", "shown_object", "shown_fields", "address")
+    list_display = ("shown_at", "shown_actor", "shown_verb", "shown_object", "shown_fields")
     list_display_links = ("shown_at",)
     list_filter = (
         choice_filter("verb", "what", AuditVerb.choices),
@@ -40,7 +44,7 @@ class AuditEntryAdmin(LogAdmin):
     )
     search_fields = ("object_id",)
     search_help_text = "id of an object, or name of a user"
-    fields = ("shown_at", "actor", "shown_verb", "object_type", "shown_object", "owner", "address", "request_id", "shown_changes")
+    fields = ("shown_at", "actor", "shown_verb", "object_type", "shown_id", "owner", "address", "request_id", "shown_changes")
     readonly_fields = fields
 
     def rows(self, request: HttpRequest) -> QuerySet[AuditEntry]:
@@ -61,6 +65,12 @@ class AuditEntryAdmin(LogAdmin):
         """Return the time."""
         return show.exact(entry.at)
 
+    @admin.display(description="who")
+    def shown_actor(self, entry: AuditEntry) -> SafeString:
+        """Return who acted, under it from where."""
+        under = format_html('<br><small class="rg-faint">{}</small>', entry.address) if entry.address else ""
+        return format_html("{}{}", entry.actor, under)
+
     @admin.display(description="what")
     def shown_verb(self, entry: AuditEntry) -> SafeString:
         """Return the verb, or the action."""
@@ -68,15 +78,24 @@ class AuditEntryAdmin(LogAdmin):
 
     @admin.display(description="object")
     def shown_object(self, entry: AuditEntry) -> SafeString:
-        """Return the object's name and id."""
+        """Return the beginning of the object's name, under it its kind and the end of its id."""
+        name = _cut(entry.object_name, MOST_NAME)
         return format_html(
-            '{} <span class="rg-faint" title="{}">{}</span>', entry.object_name, entry.object_id, show.short(entry.object_id)
-        )
+            '<span title="{}">{}</span>{}<small class="rg-faint rg-nowrap" title="{}">{} {}</small>',
+            entry.object_name, name, mark_safe("<br>") if name else "", entry.object_id, entry.object_type, show.short(entry.object_id),
+        )  # fmt: skip
+
+    @admin.display(description="object")
+    def shown_id(self, entry: AuditEntry) -> SafeString:
+        """Return the object's name and its whole id."""
+        return format_html("{} {}", entry.object_name, show.code(entry.object_id))
 
     @admin.display(description="changed")
-    def shown_fields(self, entry: AuditEntry) -> str:
-        """Return the names of the changed fields."""
-        return ", ".join(entry.changes)[:120]
+    def shown_fields(self, entry: AuditEntry) -> SafeString:
+        """Return the names of the first changed fields; all of them are on the entry's page."""
+        names = ["owner" if name == "owner_id" else name for name in entry.changes]
+        more = f" and {len(names) - FIELDS_SHOWN} more" if len(names) > FIELDS_SHOWN else ""
+        return format_html('<span title="{}">{}{}</span>', ", ".join(names), ", ".join(names[:FIELDS_SHOWN]), more)
 
     @admin.display(description="changes")
     def shown_changes(self, entry: AuditEntry) -> SafeString:
@@ -88,6 +107,10 @@ class AuditEntryAdmin(LogAdmin):
         rows = format_html_join("", "<tr><td>{}</td><td>{}</td><td>{}</td></tr>", lines)
         head = "<thead><tr><th>field</th><th>before</th><th>after</th></tr></thead>"
         return format_html('<table class="rg-table rg-diff">{}<tbody>{}</tbody></table>', mark_safe(head), rows)  # noqa: S308 - a constant
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _owner_names(pair: Any) -> dict[str, str]:

@@ -19,6 +19,7 @@ from access.admin_base.buttons import Button, ButtonField
 from access.admin_base.filters import choice_filter
 from core.errors import InvalidInput, RepoGuardError
 from core.models import RequestLog
+from integrations.admin.call_filters import IntegrationFilter
 from integrations.admin.endpoint_form import EndpointForm, parse_json
 from integrations.choices import Status
 from integrations.gateway import endpoints as services
@@ -37,7 +38,7 @@ class EndpointAdmin(PortalAdmin):
     form = EndpointForm
     owner_path = "integration__owner_id"
     list_display = ("name", "shown_call", "shown_integration", "shown_needs", "shown_cache", "shown_enabled", "shown_owner")
-    list_filter = (choice_filter("method", "method", Method.choices),)
+    list_filter = (IntegrationFilter, choice_filter("method", "method", Method.choices))
     search_fields = ("name", "path", "integration__name")
     search_help_text = "name, path or integration"
     ordering = ("-id",)
@@ -82,12 +83,12 @@ class EndpointAdmin(PortalAdmin):
         """Put how it is called above its form."""
         obj = kwargs.get("obj")
         if obj is not None:
-            log = f"{show.admin_url(RequestLog, 'changelist')}?integration={obj.integration_id}"
+            log = f"{show.admin_url(RequestLog, 'changelist')}?integration={obj.integration_id}&endpoint={obj.name}"
             context |= {
                 "portal_panel": "portal/endpoint_panel.html",
                 "needs": _needs(obj),
                 "curl": _curl(obj),
-                "portal_links": [(log, "View calls of the integration", "call_made")],
+                "portal_links": [(log, "View its calls", "call_made")],
             }
         return cast("HttpResponse", super().render_change_form(request, context, *args, **kwargs))
 

@@ -10,11 +10,13 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from access.admin_base import show
+from access.principals import Principal
 from core import runtime
 from core.http import breaker, pauses
 from core.models.outbound import CircuitState
 from integrations.admin.health import Standing, standing
 from integrations.admin.integration_columns import bar
+from integrations.admin.uses import uses_of
 from integrations.choices import Condition, Status
 from integrations.models import Integration, IntegrationHealth
 from integrations.oauth.buttons import sign_in_panel
@@ -31,7 +33,7 @@ class Notice:
     until: datetime | None = None
 
 
-def panel(integration: Integration, log: str) -> dict[str, Any]:
+def panel(integration: Integration, log: str, who: Principal) -> dict[str, Any]:
     """Return what portal/integration_panel.html shows."""
     quota, state = quota_of(integration), breaker.state(integration.pk)
     health = getattr(integration, "health", None)
@@ -39,6 +41,7 @@ def panel(integration: Integration, log: str) -> dict[str, Any]:
         "notices": [notice for notice in (_health(integration, state), _breaker(integration, state), *_credentials(integration)) if notice],
         "sign_in": sign_in_panel(integration),
         "log": log,
+        "uses": uses_of(integration, who),
         "health_url": show.admin_url(IntegrationHealth, "change", health.pk) if health else "",
         "quota": _bar(quota.quota),
         "quota_window": quota.quota,

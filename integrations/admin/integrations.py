@@ -207,7 +207,7 @@ class IntegrationAdmin(IntegrationColumns, PortalAdmin):
             links = [(log, "View calls", "list_alt")]
             if self.may_act(request, obj) and RotateForm(obj).has_secrets:
                 links.insert(0, (show.admin_url(Integration, "rotate", obj.pk), "Rotate credentials", "sync_lock"))
-            context |= {"portal_panel": "portal/integration_panel.html", "portal_links": links, **panel(obj, log)}
+            context |= {"portal_panel": "portal/integration_panel.html", "portal_links": links, **panel(obj, log, self.who(request))}
         return cast("HttpResponse", super().render_change_form(request, context, *args, **kwargs))
 
 

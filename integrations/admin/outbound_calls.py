@@ -22,7 +22,7 @@ from integrations.admin.call_filters import EndpointFilter, IntegrationFilter, P
 from integrations.admin.integration_columns import OUTCOME_TONES, OUTCOME_WORDS, outcome_badge
 from integrations.models import Integration
 
-MOST_PATH, MOST_ERROR = 34, 90
+MOST_PATH, MOST_ERROR = 34, 70
 
 
 @admin.register(RequestLog)
@@ -126,4 +126,4 @@ class RequestLogAdmin(LogAdmin):
         if not call.error:
             return show.NOTHING
         text = call.error if len(call.error) <= MOST_ERROR else f"{call.error[: MOST_ERROR - 1]}…"
-        return format_html('<span title="{}" style="display:block;min-width:180px">{}</span>', call.error, text)
+        return format_html('<span title="{}" style="display:block;min-width:160px">{}</span>', call.error, text)

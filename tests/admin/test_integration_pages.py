@@ -16,7 +16,7 @@ from django.utils import timezone
 from access.models import AuditEntry
 from core.models import Circuit, QuotaUsage
 from integrations.models import HealthSample, Integration
-from tests.admin.conftest import make_call, make_integration
+from tests.admin.conftest import make_call, make_integration, make_webhook
 from tests.core.door_stub import Service, http, serving
 from tests.factories import owner_of
 
@@ -257,3 +257,32 @@ def test_a_call_is_shown_redacted_and_read_only(browser: Client, things: SimpleN
     for part in ("401", "Request headers", "Made for", "gateway call"):
         assert part in content
     assert browser.post(url).status_code == 403
+
+
+def test_its_page_leads_to_what_uses_it_and_shows_its_id(browser: Client, alice: User, tracker: Integration, monkeypatch: Any) -> None:
+    other = make_integration(alice, "other")
+    for number in range(3):
+        tracker.endpoints.create(name=f"e{number}", path="/x")
+    other.endpoints.create(name="elsewhere", path="/x")
+    hook = make_webhook(alice, "through-it", url="", integration=tracker)
+    make_webhook(alice, "plain")
+    shown = browser.get(page(tracker)).content.decode()
+    endpoints, hooks = (
+        f"{reverse(f'admin:{name}_changelist')}?integration={tracker.pk}" for name in ("integrations_endpoint", "webhooks_webhook")
+    )
+    assert f'href="{endpoints}"><b>3</b><small>endpoints that teams call<' in shown
+    assert f'href="{hooks}"><b>1</b><small>webhook that sends through it<' in shown
+    assert f'value="{tracker.pk}"' in shown
+    assert [row.pk for row in browser.get(hooks).context["cl"].result_list] == [hook.pk]
+    assert {row.name for row in browser.get(endpoints).context["cl"].result_list} == {"e0", "e1", "e2"}
+    monkeypatch.setattr("integrations.admin.uses.MOST", 2)
+    assert "<b>2+</b><small>endpoints that teams call<" in browser.get(page(tracker)).content.decode()
+
+
+def test_the_audit_log_finds_an_integration_and_stays_narrow(browser: Client, tracker: Integration) -> None:
+    response = browser.get(reverse("admin:access_auditentry_changelist"), {"q": str(tracker.pk)})
+    (entry,) = response.context["cl"].result_list
+    shown = response.content.decode()
+    assert "integration …" in shown
+    assert " more</span>" in shown
+    assert str(tracker.pk) in browser.get(reverse("admin:access_auditentry_change", args=[entry.pk])).content.decode()

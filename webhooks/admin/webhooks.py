@@ -15,9 +15,14 @@ from django.utils.safestring import SafeString
 from access.admin_base import show
 from access.admin_base.buttons import Button, ButtonField
 from access.admin_base.filters import choice_filter
+from access.principals import Principal
+from access.selectors import visible
 from core import redact, runtime
 from core.errors import InvalidInput
 from core.event_types import catalogue
+from integrations.admin.call_filters import IntegrationFilter
+from integrations.admin.uses import Use, add, counted_use
+from integrations.models import Integration
 from webhooks import services
 from webhooks.admin.health import health, health_badge
 from webhooks.admin.recover import RecoverPage
@@ -37,13 +42,19 @@ LINES = (
 )
 
 
+@add
+def _of_integration(integration: Integration, who: Principal) -> Use:
+    rows = visible(Webhook.objects.filter(integration=integration, deleted_at__isnull=True), who)
+    return counted_use(rows, Webhook, integration, "webhook that sends through it", "webhooks that send through it")
+
+
 @admin.register(Webhook)
 class WebhookAdmin(RecoverPage):
     """Where events are sent."""
 
     form = WebhookForm
     list_display = ("name", "shown_health", "shown_waiting", "shown_url", "shown_events", "shown_owner", "shown_success")
-    list_filter = (choice_filter("status", "status", WebhookStatus.choices),)
+    list_filter = (choice_filter("status", "status", WebhookStatus.choices), IntegrationFilter)
     search_fields = ("name", "url")
     search_help_text = "name or URL"
     ordering = ("-id",)
