@@ -128,7 +128,9 @@ class TemplateForm(ServiceForm):
 class UseForm(forms.Form):
     """What a template asks for."""
 
-    name = forms.CharField(max_length=100, widget=UnfoldAdminTextInputWidget, help_text="How the new integration is called.")
+    name = forms.CharField(
+        max_length=100, label="Name *", widget=UnfoldAdminTextInputWidget, help_text="How the new integration is called."
+    )
     owner = OwnerField(help_text="Who sees and changes what is made: a user, a team, or the admins.")
 
     def __init__(self, template: IntegrationTemplate, who: Principal, *args: Any, **kwargs: Any) -> None:

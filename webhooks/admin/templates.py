@@ -246,12 +246,13 @@ def _problems(error: RepoGuardError, form: UseForm) -> list[tuple[str, str]]:
 
 def _shown(made: Made) -> dict[str, Any]:
     row = made.integration
-    titles = {declared.name: declared.title for declared in registry.find(row.type).fields}
+    fields = {declared.name: declared for declared in registry.find(row.type).fields}
+    titles = {name: declared.title for name, declared in fields.items()}
     return {
         "integration": row,
         "owner": str(row.owner) if row.owner_id else "the admins",
         "config": [
-            (titles.get(name, name), value if isinstance(value, str | int | float) else json.dumps(value))
+            (titles.get(name, name), _in_words(value, dict(fields[name].choices) if name in fields else {}))
             for name, value in row.config.items()
         ],
         "credentials": [titles.get(name, name) for name in made.credentials_set],
@@ -265,6 +266,13 @@ def _shown(made: Made) -> dict[str, Any]:
             for webhook in made.webhooks
         ],
     }
+
+
+def _in_words(value: Any, choices: dict[str, str]) -> str:
+    """Return a value as the form says it: a choice by its label, a list with commas."""
+    if isinstance(value, list) and all(isinstance(part, str | int | float) for part in value):
+        return ", ".join(str(part) for part in value)
+    return choices.get(value, value) if isinstance(value, str) else json.dumps(value)
 
 
 def _options(webhook: Webhook) -> str:
