@@ -77,8 +77,10 @@ class EndpointFilter(OfIntegrationFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """Return the endpoints that the integration has now; a removed one works from a link."""
+        if self.integration_id is None:
+            return []
         rows = visible(Endpoint.objects.filter(integration_id=self.integration_id), principal(request), path="integration__owner_id")
-        names = rows.order_by("name").values_list("name", flat=True)[:OFFERED] if self.integration_id else []
+        names = rows.order_by("name").values_list("name", flat=True)[:OFFERED]
         return [(name, name) for name in names]
 
 

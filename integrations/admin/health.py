@@ -100,7 +100,10 @@ class HealthAdmin(PortalAdmin):
             output_field=IntegerField(),
         )
         rows = with_circuit(IntegrationHealth.objects.all()).select_related("integration__owner__user", "integration__owner__team")
-        return rows.defer("integration__credentials", "integration__previous_credentials").annotate(rank=rank)
+        ranked: QuerySet[IntegrationHealth] = rows.defer("integration__credentials", "integration__previous_credentials").annotate(
+            rank=rank
+        )
+        return ranked
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
         """Return those in trouble first."""

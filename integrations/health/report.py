@@ -6,6 +6,7 @@ import uuid
 from collections import Counter
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from django.db.models import Case, Count, Exists, F, OuterRef, QuerySet, Subquery, Value, When
 from django.utils import timezone
@@ -115,7 +116,7 @@ def conditions(who: Principal) -> Counter[Condition]:
     return found
 
 
-def troubled(who: Principal, most: int) -> QuerySet[IntegrationHealth]:
+def troubled(who: Principal, most: int) -> QuerySet[Any]:
     """Return the active integrations that are unhealthy, degraded, or whose breaker is not closed; the critical ones first.
 
     Rows have what with_circuit() adds.
@@ -124,10 +125,12 @@ def troubled(who: Principal, most: int) -> QuerySet[IntegrationHealth]:
     rows = rows.filter(shown_state__in=[HealthState.UNHEALTHY, HealthState.DEGRADED])
     weight = Case(*(When(integration__criticality=value, then=Value(place)) for place, value in enumerate(Criticality.values)))
     shown = visible(rows, who, path="integration__owner_id").select_related("integration").annotate(weight=weight)
-    return shown.defer("integration__credentials", "integration__previous_credentials").order_by("weight", "-shown_state", "since")[:most]
+    shown = shown.defer("integration__credentials", "integration__previous_credentials")
+    found: QuerySet[Any] = shown.order_by("weight", "-shown_state", "since")[:most]
+    return found
 
 
-def with_circuit(rows: QuerySet[IntegrationHealth]) -> QuerySet[IntegrationHealth]:
+def with_circuit(rows: QuerySet[IntegrationHealth]) -> QuerySet[Any]:
     """Return the rows with `circuit_open` (also half open), `circuit_since`, `circuit_error` and `shown_state`.
 
     `shown_state` is the state, but unhealthy while the breaker is not closed: calls fail, whatever the last checks said.
