@@ -240,7 +240,13 @@ def test_the_calls_are_filtered(browser: Client, things: SimpleNamespace, alice:
         return len(browser.get(url, query).context["cl"].result_list)
 
     make_call(other, outcome="refused", purpose="check", status_code=None)
-    assert (found(), found(integration=str(other.pk)), found(integration="x"), found(outcome="refused"), found(purpose="check")) == (
+    assert (
+        found(),
+        found(integration=str(other.pk)),
+        found(integration="x"),
+        found(outcome="refused"),
+        found(integration=str(other.pk), purpose="check"),
+    ) == (
         4,
         2,
         0,
