@@ -25,6 +25,8 @@ from integrations.registry import find
 
 logger = logging.getLogger(__name__)
 _LONGEST_SENTENCE = 500
+# what went wrong before the service was asked, or in the portal itself: it says nothing about the service
+PORTAL_FAULTS = frozenset({"unreadable_secret", "internal", "unavailable"})
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,11 @@ class CheckReport:
     retry_after: float | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
     credentials_expire_at: datetime | None = None
+
+    @property
+    def measured(self) -> bool | None:
+        """Return what it says of the service: that it works or does not, or None where the portal itself was at fault."""
+        return None if self.error_class in PORTAL_FAULTS else self.ok
 
 
 def can_check(integration: Integration) -> bool:

@@ -58,6 +58,11 @@ def standing(health: IntegrationHealth, *, circuit_open: bool | None = None) -> 
     found = condition_of(health.state, health.consecutive_failures, breaker_open=is_open)
     if found == Condition.UNKNOWN and not is_checked(integration):
         return Standing("not checkable", show.QUIET, "Its connector has no connection test, so nothing is known of its health.")
+    failing = found in (Condition.UNHEALTHY, Condition.CALLS_FAIL)
+    if health.not_measured and not failing:
+        return Standing(
+            "not measured", show.WARN, f"{health.not_measured} That is the portal's fault, not the service's: it does not count."
+        )
     last = getattr(health, "circuit_error", None) or ""
     sentences = {
         Condition.HEALTHY: "The last checks succeeded.",
@@ -65,8 +70,12 @@ def standing(health: IntegrationHealth, *, circuit_open: bool | None = None) -> 
         Condition.CALLS_FAIL: f"Its calls failed repeatedly, so its breaker is open and refuses them for now. {last}".strip(),
         Condition.UNKNOWN: "It has not been checked yet; the first check comes within a minute or two.",
     }
-    sentence = sentences.get(found) or f"{_failures(health)} {health.last_error}".strip()
+    sentence = sentences.get(found) or f"{_failures(health)} {health.last_error}{_unmeasured(health)}".strip()
     return Standing(str(found.label), TONES[found], sentence)
+
+
+def _unmeasured(health: IntegrationHealth) -> str:
+    return f" Since then the portal itself was at fault: {health.not_measured}" if health.not_measured else ""
 
 
 def _failures(health: IntegrationHealth) -> str:
@@ -157,7 +166,7 @@ class HealthAdmin(PortalAdmin):
     @admin.display(description="what is wrong")
     def shown_error(self, health: IntegrationHealth) -> SafeString:
         """Return the last error: of its checks, or else of its calls while its breaker is not closed."""
-        error = health.last_error or health.circuit_error  # type: ignore[attr-defined]  # annotated
+        error = health.not_measured or health.last_error or health.circuit_error  # type: ignore[attr-defined]  # annotated
         if not error:
             return show.NOTHING
         return format_html('<span title="{}">{}</span>', error, error if len(error) <= 90 else f"{error[:89]}…")
@@ -183,7 +192,13 @@ def _context(health: IntegrationHealth, integration: Integration) -> dict[str, A
 
 def _sums(report: Report) -> dict[str, Any]:
     total, target = report.total, report.integration.sla_availability
-    return {"availability": total.availability, "met": total.available_enough(target), "budget": report.budget, "checks": total.checks}
+    return {
+        "availability": total.availability,
+        "met": total.available_enough(target),
+        "budget": report.budget,
+        "checks": total.checks,
+        "unmeasured": total.unmeasured,
+    }
 
 
 def _row(day: Any, integration: Integration) -> dict[str, Any]:

@@ -96,14 +96,19 @@ def availability_chart(days: Sequence[Day], target: float | None) -> Chart | Non
     )
 
 
-def latest_bars(samples: Sequence[HealthSample]) -> list[tuple[bool, float, str]]:
-    """Return (ok, height in percent, title) of single checks, oldest first; `samples` are newest first."""
+def latest_bars(samples: Sequence[HealthSample]) -> list[tuple[str, float, str]]:
+    """Return (success, failed or pending, height in percent, title) of single checks, oldest first; `samples` are newest first.
+
+    Pending is the grey of what was not measured.
+    """
     longest = max((sample.response_ms or 0.0 for sample in samples), default=0.0) or 1.0
     bars = []
     for sample in reversed(samples):
         said = milliseconds(sample.response_ms) if sample.ok else sample.error or "failed"
+        kind = "pending" if sample.ok is None else "success" if sample.ok else "failed"
+        said = f"not measured. {said}" if sample.ok is None else said
         height = max(6.0, 100 * (sample.response_ms or 0.0) / longest) if sample.ok else 100.0
-        bars.append((sample.ok, round(height, 1), f"{sample.checked_at:%Y-%m-%d %H:%M} UTC: {said}"))
+        bars.append((kind, round(height, 1), f"{sample.checked_at:%Y-%m-%d %H:%M} UTC: {said}"))
     return bars
 
 

@@ -22,6 +22,7 @@ _DAY = {
     "day": "2026-11-20",
     "checks": 288,
     "failures": 2,
+    "unmeasured": 0,
     "availability": 99.305,
     "p50_ms": 182.4,
     "p95_ms": 390.1,
@@ -38,10 +39,12 @@ _EXAMPLE: dict[str, Any] = {
     "last_checked_at": "2026-11-20T09:50:00Z",
     "last_success_at": "2026-11-20T09:30:00Z",
     "last_error": "401 Unauthorized: the token was refused. Enter a new one in the integration.",
+    "not_measured": "",
     "next_check_at": "2026-11-20T09:54:30Z",
     "targets": {"availability": 99.5, "response_ms": 800},
     "checks": 8640,
     "failures": 12,
+    "unmeasured": 0,
     "availability": 99.861,
     "availability_met": True,
     "error_budget": {"allowed_failures": 43.2, "used": 12, "left_percent": 72.2},
@@ -55,6 +58,7 @@ class HealthDaySerializer(serializers.Serializer[Any]):
     day = serializers.DateField()
     checks = serializers.IntegerField()
     failures = serializers.IntegerField()
+    unmeasured = serializers.IntegerField(help_text="Not among the checks: the portal itself was at fault.")
     availability = serializers.FloatField(allow_null=True, help_text="Successful checks in percent.")
     p50_ms = serializers.FloatField(allow_null=True, help_text="Milliseconds, over successful checks.")
     p95_ms = serializers.FloatField(allow_null=True)
@@ -94,10 +98,14 @@ class IntegrationHealthSerializer(serializers.Serializer[Any]):
     last_checked_at = serializers.DateTimeField(allow_null=True)
     last_success_at = serializers.DateTimeField(allow_null=True)
     last_error = serializers.CharField(allow_blank=True, help_text="Of the last check, or else of the calls that opened the breaker.")
+    not_measured = serializers.CharField(
+        allow_blank=True, help_text="Why the last check said nothing about the service: a fault of the portal's own."
+    )
     next_check_at = serializers.DateTimeField(allow_null=True, help_text="Null where it is not checked: inactive, or no check there.")
     targets = TargetsSerializer()
     checks = serializers.IntegerField(help_text="Scheduled checks over the days shown.")
     failures = serializers.IntegerField()
+    unmeasured = serializers.IntegerField()
     availability = serializers.FloatField(allow_null=True)
     availability_met = serializers.BooleanField(allow_null=True)
     error_budget = ErrorBudgetSerializer(allow_null=True)
@@ -130,10 +138,12 @@ def as_json(report: Report) -> dict[str, Any]:
         "last_checked_at": health.last_checked_at,
         "last_success_at": health.last_success_at,
         "last_error": report.last_error,
+        "not_measured": health.not_measured,
         "next_check_at": report.next_check_at,
         "targets": {"availability": integration.sla_availability, "response_ms": integration.sla_response_ms},
         "checks": total.checks,
         "failures": total.failures,
+        "unmeasured": total.unmeasured,
         "availability": total.availability,
         "availability_met": total.available_enough(integration.sla_availability),
         "error_budget": {"allowed_failures": budget.allowed, "used": budget.failures, "left_percent": budget.left} if budget else None,
@@ -146,6 +156,7 @@ def _day(day: Day, integration: Integration) -> dict[str, Any]:
         "day": day.day,
         "checks": day.checks,
         "failures": day.failures,
+        "unmeasured": day.unmeasured,
         "availability": day.availability,
         "p50_ms": day.p50_ms,
         "p95_ms": day.p95_ms,

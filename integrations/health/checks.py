@@ -14,7 +14,7 @@ from integrations.checking import CheckReport, run_check
 from integrations.health.record import SCHEDULE, postpone, record_check
 from integrations.models import Integration
 
-_NOT_ASKED = frozenset({"circuit_open", "unreadable_secret"})
+_NOT_ASKED = frozenset({"circuit_open"})
 
 
 def check_and_record(integration: Integration, token: uuid.UUID) -> CheckReport | None:
@@ -24,9 +24,9 @@ def check_and_record(integration: Integration, token: uuid.UUID) -> CheckReport 
         # it says nothing about the other side, so it is neither a success nor a failure
         postpone(integration, token, report.retry_after or 0.0)
         return None
-    response_ms = None if report.error_class in _NOT_ASKED else report.duration_ms
+    response_ms = None if report.error_class in _NOT_ASKED or report.measured is None else report.duration_ms
     error = "" if report.ok else report.message
-    if record_check(integration, report.ok, response_ms, report.error_class, error, SCHEDULE, token=token):
+    if record_check(integration, report.measured, response_ms, report.error_class, error, SCHEDULE, token=token):
         learn_expiry(integration, report.credentials_expire_at)
     return report
 
@@ -40,7 +40,7 @@ def learn_expiry(integration: Integration, expires_at: datetime | None) -> None:
 
 
 def _report(integration: Integration) -> CheckReport:
-    """Return the report of the check; that it can't even be made is a failure of the integration, too."""
+    """Return the report of the check; that it can't even be made is one, too."""
     try:
         return run_check(integration)
     except DecryptError as error:

@@ -18,6 +18,8 @@ class Day:
     p50_ms: float | None = None
     p95_ms: float | None = None
     p99_ms: float | None = None
+    unmeasured: int = 0
+    """Not among the checks: the portal itself was at fault."""
 
     @property
     def availability(self) -> float | None:
@@ -59,12 +61,13 @@ def availability(checks: int, failures: int) -> float | None:
     return math.floor((checks - failures) / checks * 100_000) / 1000 if checks else None
 
 
-def day_of(day: date, checks: Iterable[tuple[bool, float | None]]) -> Day:
-    """Return the summary of (ok, milliseconds) pairs."""
-    pairs = list(checks)
+def day_of(day: date, checks: Iterable[tuple[bool | None, float | None]]) -> Day:
+    """Return the summary of (ok, milliseconds) pairs; ok is None for what was not measured."""
+    given = list(checks)
+    pairs = [(ok, ms) for ok, ms in given if ok is not None]
     times = sorted(ms for ok, ms in pairs if ok and ms is not None)
     failures = sum(not ok for ok, _ in pairs)
-    return Day(day, len(pairs), failures, percentile(times, 50), percentile(times, 95), percentile(times, 99))
+    return Day(day, len(pairs), failures, percentile(times, 50), percentile(times, 95), percentile(times, 99), len(given) - len(pairs))
 
 
 def percentile(ordered: Sequence[float], share: int) -> float | None:

@@ -43,7 +43,7 @@ def summaries(ids: list[uuid.UUID], day: date) -> list[HealthDay]:
     """Return the unsaved summaries of these integrations that had scheduled checks on a day; one statement."""
     samples = HealthSample.objects.filter(integration_id__in=ids, trigger=SCHEDULE)
     samples = samples.filter(id__gte=first_id_at(start_of(day)), id__lt=first_id_at(start_of(day + timedelta(days=1))))
-    found: dict[uuid.UUID, list[tuple[bool, float | None]]] = defaultdict(list)
+    found: dict[uuid.UUID, list[tuple[bool | None, float | None]]] = defaultdict(list)
     for integration_id, ok, response_ms in samples.order_by().values_list("integration_id", "ok", "response_ms"):
         found[integration_id].append((ok, response_ms))
     made = {integration_id: day_of(day, checks) for integration_id, checks in found.items()}
@@ -53,6 +53,7 @@ def summaries(ids: list[uuid.UUID], day: date) -> list[HealthDay]:
             day=day,
             checks=summary.checks,
             failures=summary.failures,
+            unmeasured=summary.unmeasured,
             p50_ms=summary.p50_ms,
             p95_ms=summary.p95_ms,
             p99_ms=summary.p99_ms,

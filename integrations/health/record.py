@@ -20,14 +20,15 @@ from integrations.models import HealthSample, Integration, IntegrationHealth
 
 SCHEDULE, MANUAL = "schedule", "manual"
 _LONGEST_ERROR = 500
-_CHANGED = ("state", "since", "consecutive_failures", "failing_since", "last_success_at", "last_error")
+_CHANGED = ("state", "since", "consecutive_failures", "failing_since", "last_success_at", "last_error", "not_measured")
+_SAMPLES_READ = 50
 # up to this share of the interval earlier: checks that began together drift apart, and none comes later than it should
 _SPREAD = 0.15
 
 
 def record_check(
     integration: Integration,
-    ok: bool,
+    ok: bool | None,
     response_ms: float | None,
     error_class: str = "",
     error: str = "",
@@ -37,18 +38,20 @@ def record_check(
 ) -> HealthState | None:
     """Store a check of an integration, change its state and publish what follows; return the state.
 
-    `error` is a sentence, "" for success. With a `token` it is recorded only while the lease of that token stands, and then the
-    lease ends and the next check is set; None says that it does not, or that the integration is gone: nothing was recorded. A
-    check of an inactive integration (a person tries it out) is stored, but changes no state.
+    `ok` is None for what was not measured, by a fault of the portal's own: it is kept and shown, counts neither as a check nor as a
+    failure, and leaves the state. `error` is a sentence, "" for success. With a `token` it is recorded only while the lease of that
+    token stands, and then the lease ends and the next check is set; None says that it does not, or that the integration is gone:
+    nothing was recorded. A check of an inactive integration (a person tries it out) is stored, but changes no state.
     """
     with transaction.atomic():
         health = _locked(integration, token)
         if health is None:
             return None
         now = timezone.now()
-        seen, sentence = Seen(ok, response_ms), redact.text(error)[:_LONGEST_ERROR]
-        if integration.status == Status.ACTIVE:
-            _change(health, integration, seen, sentence, now)
+        sentence = redact.text(error)[:_LONGEST_ERROR]
+        health.not_measured = sentence if ok is None else ""
+        if ok is not None and integration.status == Status.ACTIVE:
+            _change(health, integration, Seen(ok, response_ms), sentence, now)
         HealthSample.objects.create(
             integration=integration,
             checked_at=now,
@@ -103,10 +106,15 @@ def _locked(integration: Integration, token: uuid.UUID | None) -> IntegrationHea
     return (rows.filter(lease_token=token) if token else rows).first()
 
 
+def _before(integration: Integration) -> list[Seen]:
+    """Return the checks before this one that measured something, newest first, of the newest few: a long fault is no reason to search."""
+    newest = HealthSample.objects.filter(integration=integration).order_by("-id").values_list("ok", "response_ms")[:_SAMPLES_READ]
+    return [Seen(ok, response_ms) for ok, response_ms in newest if ok is not None][: MOST_LOOKED_AT - 1]
+
+
 def _change(health: IntegrationHealth, integration: Integration, seen: Seen, error: str, now: datetime) -> None:
     """Put the new state into `health`, and publish an event where it became or ceased to be unhealthy."""
-    before = HealthSample.objects.filter(integration=integration).order_by("-id").values_list("ok", "response_ms")[: MOST_LOOKED_AT - 1]
-    history = [seen, *(Seen(*row) for row in before)]
+    history = [seen, *_before(integration)]
     broken = not seen.ok and Circuit.objects.filter(integration_id=integration.id).exclude(state=CircuitState.CLOSED).exists()
     old, new = health.state, next_state(health.state, history, breaker_open=broken, target_ms=integration.sla_response_ms)
     if seen.ok:

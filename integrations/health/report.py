@@ -53,7 +53,12 @@ class Report:
     @property
     def total(self) -> Day:
         """Return the checks of all days together, without percentiles."""
-        return Day(self.today.day, sum(day.checks for day in self.days), sum(day.failures for day in self.days))
+        return Day(
+            self.today.day,
+            sum(day.checks for day in self.days),
+            sum(day.failures for day in self.days),
+            unmeasured=sum(day.unmeasured for day in self.days),
+        )
 
     @property
     def budget(self) -> Budget | None:
@@ -78,12 +83,13 @@ def report_of(integration: Integration, days: int = DEFAULT_DAYS, now: datetime 
     health = with_circuit(IntegrationHealth.objects.filter(pk=integration.pk)).first() or IntegrationHealth(integration=integration)
     since = today - timedelta(days=days - 1)
     rows = HealthDay.objects.filter(integration=integration, day__gte=since, day__lt=today).order_by("-day")
-    past = [Day(row.day, row.checks, row.failures, row.p50_ms, row.p95_ms, row.p99_ms) for row in rows]
+    past = [Day(row.day, row.checks, row.failures, row.p50_ms, row.p95_ms, row.p99_ms, row.unmeasured) for row in rows]
     yesterday = today - timedelta(days=1)
     waits = days > 1 and not (past and past[0].day == yesterday)  # its summary comes within the hour
     pairs = list(_samples(integration.id, yesterday if waits else today).values_list("id", "ok", "response_ms"))
     first = first_id_at(start_of(today))
-    if waits and (summary := day_of(yesterday, ((ok, ms) for id, ok, ms in pairs if id < first))).checks:
+    summary = day_of(yesterday, ((ok, ms) for id, ok, ms in pairs if id < first))
+    if waits and (summary.checks or summary.unmeasured):
         past = [summary, *past]
     return Report(integration, health, day_of(today, ((ok, ms) for id, ok, ms in pairs if id >= first)), past)
 
@@ -102,7 +108,7 @@ def is_checked(integration: Integration) -> bool:
 def recent_failures(integration_id: uuid.UUID, most: int = 20) -> list[HealthSample]:
     """Return the newest failed checks, of the newest thousand."""
     newest = HealthSample.objects.filter(integration_id=integration_id).order_by("-id")[:1000]
-    return [sample for sample in newest if not sample.ok][:most]
+    return [sample for sample in newest if sample.ok is False][:most]
 
 
 def conditions(who: Principal) -> Counter[Condition]:
@@ -117,12 +123,12 @@ def conditions(who: Principal) -> Counter[Condition]:
 
 
 def troubled(who: Principal, most: int) -> QuerySet[Any]:
-    """Return the active integrations that are unhealthy, degraded, or whose breaker is not closed; the critical ones first.
+    """Return the active integrations that are unhealthy, degraded or not measured, or whose breaker is open; the critical ones first.
 
     Rows have what with_circuit() adds.
     """
     rows = with_circuit(IntegrationHealth.objects.filter(integration__status=Status.ACTIVE))
-    rows = rows.filter(shown_state__in=[HealthState.UNHEALTHY, HealthState.DEGRADED])
+    rows = rows.filter(Q(shown_state__in=[HealthState.UNHEALTHY, HealthState.DEGRADED]) | ~Q(not_measured=""))
     weight = Case(*(When(integration__criticality=value, then=Value(place)) for place, value in enumerate(Criticality.values)))
     shown = visible(rows, who, path="integration__owner_id").select_related("integration").annotate(weight=weight)
     shown = shown.defer("integration__credentials", "integration__previous_credentials")

@@ -20,6 +20,9 @@ class IntegrationHealth(models.Model):
     last_checked_at = models.DateTimeField(null=True, blank=True)
     last_success_at = models.DateTimeField(null=True, blank=True)
     last_error = models.CharField(max_length=500, blank=True)
+    not_measured = models.CharField(
+        max_length=500, blank=True, help_text="Why the last check said nothing about the service: a fault of the portal's own."
+    )
     next_check_at = models.DateTimeField(null=True, blank=True, db_index=True)
     lease_token = models.UUIDField(null=True, blank=True, help_text="The check under way.")
     lease_until = models.DateTimeField(null=True, blank=True)
@@ -41,7 +44,7 @@ class HealthSample(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     integration = models.ForeignKey(Integration, on_delete=models.CASCADE, related_name="samples", db_index=False)
     checked_at = models.DateTimeField()
-    ok = models.BooleanField()
+    ok = models.BooleanField(null=True, help_text="Empty: not measured, by a fault of the portal's own.")
     response_ms = models.FloatField(null=True, blank=True)
     error_class = models.CharField(max_length=30, blank=True)
     error = models.CharField(max_length=500, blank=True)
@@ -51,7 +54,7 @@ class HealthSample(models.Model):
         indexes = [models.Index(fields=["integration", "-id"], name="healthsample_integration_idx")]
 
     def __str__(self) -> str:
-        return f"{self.checked_at:%Y-%m-%d %H:%M} {'ok' if self.ok else 'failed'}"
+        return f"{self.checked_at:%Y-%m-%d %H:%M} {'not measured' if self.ok is None else 'ok' if self.ok else 'failed'}"
 
 
 class HealthDay(models.Model):
@@ -62,6 +65,7 @@ class HealthDay(models.Model):
     day = models.DateField()
     checks = models.PositiveIntegerField(default=0)
     failures = models.PositiveIntegerField(default=0)
+    unmeasured = models.PositiveIntegerField(default=0, help_text="Not among the checks: faults of the portal's own.")
     p50_ms = models.FloatField(null=True, blank=True)
     p95_ms = models.FloatField(null=True, blank=True)
     p99_ms = models.FloatField(null=True, blank=True)

@@ -126,7 +126,8 @@ def test_integration(integration: Integration | None, values: IntegrationValues 
     if values:
         return run_check(candidate(changed_draft(integration, values, replace=replace), integration), trial=True)
     report = run_check(integration, trial=True)
-    record_check(integration, report.ok, report.duration_ms, report.error_class, "" if report.ok else report.message, MANUAL)
+    response_ms = None if report.measured is None else report.duration_ms
+    record_check(integration, report.measured, response_ms, report.error_class, "" if report.ok else report.message, MANUAL)
     learn_expiry(integration, report.credentials_expire_at)
     return report
 

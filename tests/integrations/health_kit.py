@@ -78,7 +78,7 @@ def make_due() -> None:
     IntegrationHealth.objects.update(next_check_at=timezone.now() - timedelta(seconds=1))
 
 
-def sample_at(row: Integration, at: datetime, ok: bool = True, ms: float | None = 100.0, trigger: str = "schedule") -> HealthSample:
+def sample_at(row: Integration, at: datetime, ok: bool | None = True, ms: float | None = 100.0, trigger: str = "schedule") -> HealthSample:
     key = uuid.UUID(int=first_id_at(at).int + uuid.uuid4().int % (1 << 60))
     return HealthSample.objects.create(id=key, integration=row, checked_at=at, ok=ok, response_ms=ms, trigger=trigger)
 

@@ -39,6 +39,16 @@ def test_it_says_how_an_integration_stands_and_how_its_days_were(alice):
     assert body["next_check_at"]
 
 
+def test_a_fault_of_the_portal_counts_for_nothing_and_is_named(alice):
+    row = make_integration(owner=owner_of(alice), sla_availability=99.0)
+    record_check(row, True, 120.0)
+    record_check(row, None, None, "unreadable_secret", "A stored secret can't be read.")
+    body = client_of(alice, "integrations:read").get(_url(row)).json()
+    assert (body["state"], body["checks"], body["failures"], body["availability"], body["unmeasured"]) == ("healthy", 1, 0, 100.0, 1)
+    assert (body["not_measured"], body["last_error"]) == ("A stored secret can't be read.", "")
+    assert (body["days"][0]["unmeasured"], body["error_budget"]["used"]) == (1, 0)
+
+
 def test_before_the_first_check_everything_is_open(alice):
     row = make_integration(owner=owner_of(alice), status="inactive")
     IntegrationHealth.objects.all().delete()

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from core import queue, runtime, schedules
 from core.errors import OutboundError
-from core.http.door import QuotaUsedUp
+from core.http.door import CallFailed, QuotaUsedUp
 from core.models import Event, RuntimeSettings, Slot, Worker
 from integrations.contract.connector import CheckResult
 from integrations.health import claims, tasks
@@ -136,7 +136,7 @@ def test_a_connector_that_breaks_fails_its_own_integration_only(monkeypatch):
     answers(monkeypatch, raising(ZeroDivisionError("secret-in-a-fault")))
     _run_one()
     sample = HealthSample.objects.get()
-    assert (sample.ok, sample.error_class) == (False, "internal")
+    assert (sample.ok, sample.error_class) == (None, "internal")
     assert "secret-in-a-fault" not in sample.error
 
 
@@ -149,13 +149,23 @@ def test_a_used_up_quota_says_nothing_about_the_other_side(monkeypatch):
     assert health_of(row).next_check_at > timezone.now()
 
 
-def test_credentials_that_cannot_be_read_are_a_failure_and_spoil_no_other(settings):
+def test_an_internal_error_of_the_door_is_not_the_services(monkeypatch):
+    row = make_integration()
+    answers(monkeypatch, raising(CallFailed("The portal failed to make this call (KeyError); its log has the details.", code="internal")))
+    _run_one()
+    assert HealthSample.objects.get().ok is None
+    assert health_of(row).consecutive_failures == 0
+
+
+def test_credentials_that_cannot_be_read_are_not_measured_and_spoil_no_other(settings):
     broken = make_integration("broken", credentials={"token": "x"})
     settings.FERNET_KEYS = ["another key that is long enough to be one"]
     fine = make_integration("fine", credentials={"token": "y"})
     for claim in claims.claim(5):
         check_and_record(claim.integration, claim.token)
-    assert HealthSample.objects.get(integration=broken).ok is False
+    sample = HealthSample.objects.get(integration=broken)
+    assert (sample.ok, sample.error_class, sample.response_ms) == (None, "unreadable_secret", None)
+    assert "FERNET_KEYS" in health_of(broken).not_measured
     assert HealthSample.objects.get(integration=fine).ok is True
 
 

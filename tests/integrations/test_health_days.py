@@ -47,6 +47,12 @@ def test_a_day_counts_all_checks_and_times_the_good_ones():
     assert (day.p50_ms, day.p95_ms, day.p99_ms) == (100.0, 300.0, 300.0)
 
 
+def test_what_was_not_measured_is_no_check_and_no_failure():
+    day = day_of(TODAY, [(True, 100.0), (None, None), (None, None), (False, 5.0)])
+    assert (day.checks, day.failures, day.unmeasured, day.availability) == (2, 1, 2, 50.0)
+    assert day_of(TODAY, [(None, None)]).availability is None
+
+
 def test_availability_is_never_rounded_up_to_its_target():
     assert availability(100_000, 1) == 99.999
     assert availability(1_000_000, 1) == 99.999
@@ -96,6 +102,22 @@ def test_a_finished_day_is_summarized_once():
     HealthSample.objects.all().delete()
     assert _summarize() == 0
     assert HealthDay.objects.get().checks == 10
+
+
+@pytest.mark.django_db
+def test_faults_of_the_portal_are_summarized_beside_the_checks():
+    row = make_integration(sla_availability=99.0)
+    for hour in range(4):
+        sample_at(row, NOON - DAY + hour * HOUR, ok=None if hour else True)
+    sample_at(row, NOON, ok=None)
+    assert [day.unmeasured for day in report_of(row, 2, NOON).days] == [1, 3]
+    _summarize()
+    day = HealthDay.objects.get()
+    assert (day.checks, day.failures, day.unmeasured) == (1, 0, 3)
+    report = report_of(row, 2, NOON)
+    assert (report.total.checks, report.total.unmeasured, report.total.availability) == (1, 4, 100.0)
+    assert report.budget.failures == 0
+    assert recent_failures(row.id) == []
 
 
 @pytest.mark.django_db

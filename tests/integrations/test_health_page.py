@@ -131,6 +131,21 @@ def test_first_failures_are_shown_before_the_state_changes():
     assert found.sentence == "The last check failed. Nothing listens there."
 
 
+def test_a_fault_of_the_portal_is_shown_as_what_it_is(browser):
+    row = make_integration(sla_availability=99.0)
+    record_check(row, True, 100.0)
+    record_check(row, None, None, "unreadable_secret", "A stored secret can't be read.")
+    found = standing(IntegrationHealth.objects.select_related("integration").get(pk=row.pk))
+    assert (found.word, found.tone) == ("not measured", "warn")
+    assert found.sentence.startswith("A stored secret can't be read.")
+    assert "not the service" in found.sentence
+    text = browser.get(reverse("admin:integrations_integrationhealth_change", args=[row.pk])).content.decode()
+    assert "not measured" in text
+    assert "None of the latest 1,000 checks failed." in text
+    assert [kind for kind, _, _ in latest_bars(list(HealthSample.objects.order_by("-id")))] == ["success", "pending"]
+    assert "Stub" in browser.get("/admin/").content.decode(), "the dashboard names it among those that need a look"
+
+
 def test_those_in_trouble_are_listed_first(browser):
     for name, state in (("a", "healthy"), ("b", "unknown"), ("c", "unhealthy"), ("d", "degraded")):
         IntegrationHealth.objects.filter(pk=make_integration(name).pk).update(state=state)

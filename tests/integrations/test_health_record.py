@@ -172,3 +172,46 @@ def test_recording_costs_the_same_however_many_checks_there_were():
             _ok(row)
         counts.append(len(queries))
     assert counts[0] == counts[1]
+
+
+# --- Faults of the portal's own ---------------------------------------------------------------------------------------
+
+
+def _unmeasured(row: Integration, **more) -> HealthState | None:
+    return record_check(row, None, None, "unreadable_secret", "A stored secret can't be read.", **more)
+
+
+def test_a_fault_of_the_portal_is_kept_and_changes_no_state():
+    row = make_integration()
+    _ok(row)
+    before = health_of(row).last_success_at
+    assert [_unmeasured(row) for _ in range(5)] == ["healthy"] * 5
+    health = health_of(row)
+    assert (health.consecutive_failures, health.failing_since, health.last_success_at, health.last_error) == (0, None, before, "")
+    assert health.not_measured == "A stored secret can't be read."
+    assert health.last_checked_at
+    assert not Event.objects.exists()
+
+
+def test_it_stands_between_failures_as_if_it_were_not_there():
+    row = make_integration()
+    _fail(row)
+    _fail(row)
+    for _ in range(3):
+        _unmeasured(row)
+    assert _fail(row) == "unhealthy"
+
+
+def test_it_is_over_with_the_next_check_that_measures():
+    row = make_integration()
+    _unmeasured(row)
+    _ok(row)
+    assert health_of(row).not_measured == ""
+
+
+def test_it_ends_its_lease():
+    row, token = make_integration(), uuid.uuid4()
+    IntegrationHealth.objects.update(lease_token=token, lease_until=timezone.now() + timedelta(minutes=1))
+    assert _unmeasured(row, token=token) == "unknown"
+    assert health_of(row).lease_token is None
+    assert health_of(row).next_check_at > timezone.now()

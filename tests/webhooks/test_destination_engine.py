@@ -13,6 +13,7 @@ from standardwebhooks import Webhook as Verifier
 from core import runtime
 from core.bus import Announcement, publish, publish_all
 from core.http.door import CircuitOpen
+from integrations.contract.connector import Connector
 from integrations.contract.outbound import FollowUpStart, Outcome
 from tests.webhooks.destination_kit import TOKEN, Gate, Told, connectors, integration, routed
 from tests.webhooks.engine_kit import assert_truth, hook, state_of
@@ -171,6 +172,27 @@ def test_credentials_that_cant_be_read_fail_their_webhook_only(start: Start) -> 
     attempt = DeliveryAttempt.objects.get(webhook_id=lost.id)
     assert attempt.error_class == ErrorClass.UNREADABLE_SECRET
     assert "broken" in attempt.error
+
+
+@pytest.mark.parametrize("type", ["poster", "caller"])
+@pytest.mark.parametrize("broken", ["credentials", "webhook", "connector"])
+def test_a_fault_of_the_portal_waits_by_the_webhooks_own_schedule(start: Start, type: str, broken: str, monkeypatch: Any) -> None:
+    Told.send = lambda *_: Outcome(ok=True)
+    made = routed(integration(type), retry_config={"schedule": [1234, 5678]})
+    if broken == "connector":
+        monkeypatch.setattr(Connector, "auth", classmethod(lambda *_: {}["token"]))
+    else:
+        table, column = ("integrations_integration", "credentials") if broken == "credentials" else ("webhooks_webhook", "secrets")
+        with connection.cursor() as cursor:
+            cursor.execute(f"UPDATE {table} SET {column} = %s", [b"nokey:rubbish"])
+    start()
+    publish("custom.a", {})
+    wait_for(DeliveryAttempt.objects.exists)
+    attempt, delivery, state = DeliveryAttempt.objects.get(), WebhookDelivery.objects.get(), state_of(made)
+    assert attempt.error_class == (ErrorClass.INTERNAL if broken == "connector" else ErrorClass.UNREADABLE_SECRET)
+    waits = (delivery.next_attempt_at - attempt.started_at).total_seconds()
+    assert 1234 * 0.9 - 5 <= waits <= 1234 * 1.1 + 5
+    assert (state.hold_until, state.breaker_failures) == (None, 0), "it says nothing about the service"
 
 
 # --- calls in threads -------------------------------------------------------------------------------------------------

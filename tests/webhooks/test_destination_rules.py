@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from core import leases, work
 from core.errors import AddressRefused, InvalidInput, OutboundError, Unavailable
+from core.fields import DecryptError
 from core.housekeeping import Batch
 from core.http import client as door_client
 from core.http.door import BadAnswer, CallFailed, CircuitOpen, Outgoing, QuotaUsedUp, Reply, SignInFailed, Throttled
@@ -28,7 +29,7 @@ from core.models.work import WorkState
 from integrations.calls import build_connector
 from integrations.contract.outbound import FollowUpStart, Progress
 from integrations.contract.outbound import Outcome as Told_
-from tests.webhooks.destination_kit import TOKEN, Told, connectors, integration, routed
+from tests.webhooks.destination_kit import TOKEN, Poster, Told, connectors, integration, routed
 from tests.webhooks.engine_kit import due, state_of
 from webhooks.choices import ErrorClass, HoldReason, Outcome
 from webhooks.destinations import deadline, follow
@@ -54,6 +55,8 @@ ERRORS: dict[str, tuple[Exception, Outcome, ErrorClass, bool]] = {
     "QuotaUsedUp": (QuotaUsedUp("x"), Outcome.RETRY, ErrorClass.QUOTA_USED_UP, True),
     "Throttled": (Throttled("x", retry_after=90), Outcome.RETRY, ErrorClass.RATE_LIMITED, True),
     "CallFailed": (CallFailed("x", code="dns"), Outcome.RETRY, ErrorClass.DNS, False),
+    "DecryptError": (DecryptError("x"), Outcome.RETRY, ErrorClass.UNREADABLE_SECRET, False),
+    "CallFailed, internal": (CallFailed("x", code="internal"), Outcome.RETRY, ErrorClass.INTERNAL, False),
     "SignInFailed": (SignInFailed("x"), Outcome.FAILED, ErrorClass.SIGN_IN, False),
     "AddressRefused": (AddressRefused("x"), Outcome.FAILED, ErrorClass.ADDRESS_REFUSED, False),
     "InvalidInput": (InvalidInput("x"), Outcome.FAILED, ErrorClass.UNSUITABLE, False),
@@ -101,6 +104,13 @@ def test_only_what_speaks_against_the_service_counts_for_the_breaker() -> None:
     assert unhealthy == {"CallFailed", "BadAnswer 500", "BadAnswer"}
     assert of_error(OutboundError("x"), RETRY).unhealthy
     assert of_error(Unavailable("x"), RETRY).outcome is Outcome.RETRY
+
+
+def test_a_fault_of_the_portal_waits_by_the_webhooks_own_schedule() -> None:
+    for error in (DecryptError("x"), ValueError("x"), CallFailed("x", code="internal", retry_after=300)):
+        verdict = of_error(error, RETRY)
+        assert (verdict.delay, verdict.hold, verdict.unhealthy) == (10, None, False)
+    assert of_error(DecryptError("why it can't be read"), RETRY).error == "why it can't be read"
 
 
 def outcome(status: int | None = None, **told: Any) -> Verdict:
@@ -265,6 +275,15 @@ def test_each_problem_is_named(db: None) -> None:
     for words, id in wanted.items():
         (one,) = [one for one in bound.values() if one.integration_id == id]
         assert words in one.problem
+
+
+def test_a_fault_while_binding_is_the_portals(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken, unreadable = integration(), integration(name="lost")
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE integrations_integration SET credentials = %s WHERE name = 'lost'", [b"nokey:rubbish"])
+    monkeypatch.setattr(Poster, "auth", classmethod(lambda *_: {}["token"]))
+    bound = {one.integration_id: one for one in bind({uuid.uuid4(): Route(row.id, {}) for row in (broken, unreadable)}).values()}
+    assert (bound[broken.id].fault, bound[unreadable.id].fault) == (ErrorClass.INTERNAL, ErrorClass.UNREADABLE_SECRET)
 
 
 def test_the_link_of_an_event_leads_to_its_page(settings: Any) -> None:

@@ -20,6 +20,7 @@ from integrations.contract.connector import Connector
 from integrations.contract.outbound import CallDestination, Destination, DestinationKind, HttpDestination
 from integrations.models import Integration
 from integrations.registry import find
+from webhooks.choices import ErrorClass
 
 logger = logging.getLogger(__name__)
 _SHORTEST_SECRET = 5
@@ -36,8 +37,8 @@ class Route(NamedTuple):
 class Bound:
     """The destination of a webhook as one batch sees it. Not for logs: `repr` shows names only.
 
-    `problem` says why nothing can be sent; `unreadable` that it is stored credentials which can't be decrypted. `mask`
-    hides its credentials in whatever is logged.
+    `problem` says why nothing can be sent; `fault` its class where it is the portal's own, which says nothing about the
+    service: credentials that can't be decrypted, an internal error. `mask` hides its credentials in whatever is logged.
     """
 
     integration_id: uuid.UUID
@@ -50,7 +51,7 @@ class Bound:
     calls: bool = False
     """It makes calls in a thread, rather than one request on the engine's event loop."""
     problem: str = ""
-    unreadable: bool = False
+    fault: ErrorClass = ErrorClass.NONE
 
 
 def integration_calls(integration: Integration) -> bool:
@@ -94,19 +95,20 @@ def _bound(ids: Collection[uuid.UUID]) -> Iterator[Bound]:
 
 
 def _bound_one(integration: Integration) -> Bound:
-    problem, unreadable = "", False
+    problem, fault = "", ErrorClass.NONE
     try:
         return _usable(integration)
     except DatabaseError:
         raise
     except DecryptError as error:
-        problem, unreadable = f"The credentials of the integration {integration.name} can't be read: {error}", True
+        problem, fault = f"The credentials of the integration {integration.name} can't be read: {error}", ErrorClass.UNREADABLE_SECRET
     except RepoGuardError as error:
         problem = error.message
     except Exception as error:  # the text of a connector's fault may hold what is stored
         logger.error("destination_unusable", extra={"integration": str(integration.id), "fault": type(error).__name__})
         problem = f"The integration {integration.name} can't be used ({type(error).__name__}): save its configuration anew."
-    return Bound(integration.id, integration.name, problem=problem, unreadable=unreadable)
+        fault = ErrorClass.INTERNAL
+    return Bound(integration.id, integration.name, problem=problem, fault=fault)
 
 
 def _usable(integration: Integration) -> Bound:

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from core import redact
 from core.errors import InvalidInput, RepoGuardError
+from core.fields import DecryptError
 from core.http.door import BadAnswer
 from core.http.masking import Mask
 from core.http.sender import Answer, OutboundRequest, Sender
@@ -36,7 +37,7 @@ from webhooks.destinations.event import outgoing
 from webhooks.destinations.memory import RowMemory
 from webhooks.engine.calls import Abandoned, CallPool
 from webhooks.engine.judge import judge
-from webhooks.engine.outcomes import Retry, of_error, of_outcome, unusable
+from webhooks.engine.outcomes import Retry, of_error, of_fault, of_outcome, unusable
 from webhooks.engine.request import build, facts, no_answer
 from webhooks.engine.types import Claimed, Result, Verdict
 from webhooks.texts import storable
@@ -80,10 +81,10 @@ async def attempt_destination(sender: Sender, pool: CallPool, claimed: Claimed, 
 
 async def _attempt(sender: Sender, pool: CallPool, claimed: Claimed, limits: Runtime, retry: Retry) -> Sent:
     bound, problem = claimed.target.bound, claimed.target.problem
-    if bound is None or problem or bound.unreadable:
-        answer = no_answer()
-        answer.error_class, answer.error = ErrorClass.UNREADABLE_SECRET.value, problem or (bound.problem if bound else "")
-        return Sent(answer, replace(judge(answer, **retry._asdict()), unhealthy=False), {}, _where(claimed))
+    if bound is None or problem:
+        return Sent(no_answer(), of_fault(ErrorClass.UNREADABLE_SECRET, problem, retry), {}, _where(claimed))
+    if bound.fault:
+        return Sent(no_answer(), of_fault(bound.fault, bound.problem, retry), {}, _where(claimed))
     if bound.problem:
         return Sent(no_answer(), unusable(bound.problem, retry), {}, _where(claimed))
     if bound.calls:
@@ -190,7 +191,7 @@ def _describe(error: Exception, answer: Answer, claimed: Claimed) -> None:
     if isinstance(error, BadAnswer):
         answer.status = error.status_code
         answer.body = error.body
-    elif not isinstance(error, RepoGuardError):
+    elif not isinstance(error, RepoGuardError | DecryptError):
         _log_fault(claimed, error)
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from core.errors import AddressRefused, InvalidInput, RepoGuardError
+from core.errors import AddressRefused, InvalidInput, RepoGuardError, Unavailable
+from core.fields import DecryptError
 from core.http.door import BadAnswer, CallFailed, CircuitOpen, QuotaUsedUp, SignInFailed, Throttled
 from integrations.contract.outbound import Outcome as Told
 from webhooks.choices import ErrorClass, HoldReason, Outcome
@@ -47,8 +48,10 @@ def of_outcome(told: Told, status: int | None, retry: Retry) -> Verdict:
 
 def of_error(error: Exception, retry: Retry) -> Verdict:
     """Return what an error of a connector means; anything but RepoGuardError is a fault of the portal's own."""
+    if isinstance(error, DecryptError):
+        return of_fault(ErrorClass.UNREADABLE_SECRET, str(error), retry)
     if not isinstance(error, RepoGuardError):
-        return _again(ErrorClass.INTERNAL, "The connector failed by itself; the portal's log says why.", retry)
+        return of_fault(ErrorClass.INTERNAL, "The connector failed by itself; the portal's log says why.", retry)
     sentence = error.message
     if isinstance(error, CircuitOpen | QuotaUsedUp):
         error_class = ErrorClass.CIRCUIT_OPEN if isinstance(error, CircuitOpen) else ErrorClass.QUOTA_USED_UP
@@ -57,11 +60,18 @@ def of_error(error: Exception, retry: Retry) -> Verdict:
         return _again(ErrorClass.RATE_LIMITED, sentence, retry, hold=_wait(error), reason=HoldReason.RETRY_AFTER)
     if isinstance(error, BadAnswer):
         return _of_bad_answer(error, retry)
+    if _class_of(error) is ErrorClass.INTERNAL or isinstance(error, Unavailable):
+        return of_fault(ErrorClass.INTERNAL, sentence, retry)
     if isinstance(error, CallFailed) and not error.permanent:
         return _again(_class_of(error), sentence, retry, unhealthy=True)
     if error.permanent:
         return Verdict(Outcome.FAILED, _class_of(error), sentence)
     return _again(_class_of(error), sentence, retry, unhealthy=True)
+
+
+def of_fault(error_class: ErrorClass, sentence: str, retry: Retry) -> Verdict:
+    """Return the verdict on a fault of the portal's own: tried again by the webhook's schedule, and nothing speaks against the service."""
+    return _again(error_class, sentence, retry)
 
 
 def unusable(sentence: str, retry: Retry) -> Verdict:

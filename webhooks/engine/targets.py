@@ -98,7 +98,17 @@ def _readable(hook: Webhook) -> Target:
 
 def _unusable(hook: Webhook, problem: str) -> Target:
     logger.error("webhook_unreadable", extra={"webhook": str(hook.id), "reason": problem})
-    return Target(hook.id, hook.url, (), {}, DEFAULT_SCHEDULE, problem=problem, route=_route(hook))
+    return Target(hook.id, hook.url, (), {}, _schedule(hook), problem=problem, route=_route(hook))
+
+
+def _schedule(hook: Webhook) -> tuple[float, ...]:
+    """Return its own schedule also of a webhook that can't be used otherwise; the default one where that can't be read, too."""
+    try:
+        return tuple(float(delay) for delay in schedule_of(hook.retry_config))
+    except DatabaseError:
+        raise
+    except Exception:  # whatever is stored; it is named where the webhook is loaded
+        return DEFAULT_SCHEDULE
 
 
 def _target(hook: Webhook) -> Target:
