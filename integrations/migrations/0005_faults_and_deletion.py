@@ -10,6 +10,10 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.RemoveField(
+            model_name='oauthgrant',
+            name='token_type',
+        ),
         migrations.AddField(
             model_name='healthday',
             name='unmeasured',
@@ -19,6 +23,11 @@ class Migration(migrations.Migration):
             model_name='integrationhealth',
             name='not_measured',
             field=models.CharField(blank=True, help_text="Why the last check said nothing about the service: a fault of the portal's own.", max_length=500),
+        ),
+        migrations.AddField(
+            model_name='oauthrequest',
+            name='app_mark',
+            field=models.CharField(default='', help_text='Keyed hash of the client that the person was sent as.', max_length=64),
         ),
         migrations.AlterField(
             model_name='healthsample',

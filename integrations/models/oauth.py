@@ -19,7 +19,6 @@ class OAuthGrant(models.Model):
     status = models.CharField(max_length=15, choices=GrantStatus.choices, default=GrantStatus.NOT_CONNECTED)
     access_token = EncryptedTextField(null=True, editable=False)
     refresh_token = EncryptedTextField(null=True, editable=False)
-    token_type = models.CharField(max_length=30, default="Bearer")
     scope = models.CharField(max_length=1000, blank=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     version = models.PositiveIntegerField(default=0, help_text="Counts renewals; a renewal is stored only over the version it began with.")
@@ -45,6 +44,7 @@ class OAuthRequest(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     code_verifier = EncryptedTextField(editable=False)
     redirect_uri = models.CharField(max_length=2000)
+    app_mark = models.CharField(max_length=64, default="", help_text="Keyed hash of the client that the person was sent as.")
     created_at = models.DateTimeField(db_default=Now())
     expires_at = models.DateTimeField(db_index=True)
 

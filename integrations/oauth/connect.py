@@ -13,6 +13,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
+from django.utils.crypto import constant_time_compare
 
 from access import audit
 from access.choices import AuditVerb
@@ -66,6 +67,7 @@ def start(integration: Integration, user: User) -> Started:
         user=user,
         code_verifier=verifier,
         redirect_uri=uri,
+        app_mark=grants.flow_mark_of(app),
         expires_at=timezone.now() + timedelta(minutes=MINUTES),
     )
     return Started(request.id, authorize_address(app, uri, state, verifier))
@@ -74,7 +76,8 @@ def start(integration: Integration, user: User) -> Started:
 def claim(state: str, user: User, session_ids: Collection[str]) -> OAuthRequest:
     """Take the sign-in that a state belongs to, once. Raises SignInRefusedError; the sentence is the same for whatever is not theirs."""
     unknown = SignInRefusedError(f"This sign-in is not known here: it was used already, or began in another browser. {_AGAIN}")
-    row = OAuthRequest.objects.select_related("integration").filter(state_hash=hash_of(state)).first()
+    rows = OAuthRequest.objects.select_related("integration").defer("integration__credentials", "integration__previous_credentials")
+    row = rows.filter(state_hash=hash_of(state)).first()
     if row is None or row.user_id != user.pk or str(row.id) not in session_ids:
         raise unknown
     if not OAuthRequest.objects.filter(pk=row.pk).delete()[0]:
@@ -87,10 +90,14 @@ def claim(state: str, user: User, session_ids: Collection[str]) -> OAuthRequest:
 def finish(request: OAuthRequest, parameters: Mapping[str, str], user: User) -> OAuthGrant:
     """Change the code that came back into tokens, and keep them; no transaction may be open.
 
-    Raises SignInRefusedError with what the provider said, in words.
+    Raises SignInRefusedError with what the provider said, in words, and where the client was changed since the person was sent:
+    the code is another client's, and belongs to nobody else.
     """
     integration = request.integration
     app = _app(integration)
+    if not constant_time_compare(request.app_mark, grants.flow_mark_of(app)):
+        sentence = f"The client of {integration.name} (its id or one of its addresses) was changed after you pressed Connect. {_AGAIN}"
+        raise SignInRefusedError(sentence, integration.id)
     holder = holder_of(integration, app)
     if "error" in parameters:
         refusal = Refusal(parameters["error"][:60], parameters.get("error_description", "")[:300])

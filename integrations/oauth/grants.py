@@ -57,6 +57,12 @@ def mark_of(app: OAuthApp) -> str:
     return str(salted_hmac("integrations.oauth", json.dumps(parts), algorithm="sha256").hexdigest())
 
 
+def flow_mark_of(app: OAuthApp) -> str:
+    """Return a keyed hash of the client that a person is sent to the provider as: of mark_of() and where they sign in."""
+    parts = json.dumps([mark_of(app), app.authorize_url])
+    return str(salted_hmac("integrations.oauth.flow", parts, algorithm="sha256").hexdigest())
+
+
 def current_token(holder: Holder, *, note_failures: bool = True) -> Token:
     """Return a token that is still good, renewing it if nobody else does; waits for whoever does.
 

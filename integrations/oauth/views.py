@@ -13,6 +13,7 @@ from django.views.decorators.http import require_http_methods
 
 from access.principals import principal
 from core.errors import RepoGuardError
+from core.fields import DecryptError
 from integrations.models import Integration, OAuthRequest
 from integrations.oauth import connect
 from integrations.oauth.grants import text_of
@@ -35,6 +36,9 @@ def callback(request: HttpRequest) -> HttpResponseBase:
     except connect.SignInRefusedError as refusal:
         messages.error(request, refusal.message)
         return _page_of(request, refusal.integration_id)
+    except DecryptError as error:
+        messages.error(request, str(error))
+        return _page_of(request, None)
     forget(request, claimed.id)
     return _finish(request, claimed, parameters, user)
 
@@ -47,8 +51,8 @@ def _finish(request: HttpRequest, claimed: OAuthRequest, parameters: dict[str, s
         return _page_of(request, None)
     try:
         grant = connect.finish(claimed, parameters, user)
-    except RepoGuardError as error:
-        messages.error(request, error.message)
+    except (RepoGuardError, DecryptError) as error:
+        messages.error(request, str(error))
     else:
         until = (
             f" It is renewed by itself; the present token is good until {grant.expires_at:%Y-%m-%d %H:%M} UTC." if grant.expires_at else ""

@@ -137,6 +137,50 @@ def test_parameters_that_the_provider_wants_go_along(client: Client, alice: User
     assert asked["audience"] == "https://api.example.com"
 
 
+# --- what was changed meanwhile ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["oauth_client_id", "oauth_authorize_url", "oauth_token_url"])
+def test_a_client_that_was_changed_meanwhile_gets_no_token(name: str, client: Client, integration: Integration, provider: Provider) -> None:
+    back = provider.sign_in(begin(client, integration))
+    other = "another" if name == "oauth_client_id" else f"{provider.url}/other/{name}"
+    Integration.objects.filter(pk=integration.pk).update(config={**integration.config, name: other})
+    location, said = come_back(client, back)
+    assert location == page_of(integration)
+    assert "was changed after you pressed Connect" in said
+    assert "Press Connect" in said
+    assert not provider.grants, "the code goes to nobody"
+    assert not OAuthGrant.objects.filter(status=GrantStatus.CONNECTED).exists()
+    assert not OAuthRequest.objects.exists()
+
+
+def test_what_is_not_the_clients_may_change_meanwhile(client: Client, integration: Integration, provider: Provider) -> None:
+    back = provider.sign_in(begin(client, integration))
+    Integration.objects.filter(pk=integration.pk).update(name="renamed", timeout_seconds=7)
+    assert "is connected" in come_back(client, back)[1]
+
+
+def test_the_mark_of_a_sign_in_is_keyed(client: Client, integration: Integration, settings: Any) -> None:
+    begin(client, integration)
+    app = app_of(integration)
+    assert app is not None
+    assert OAuthRequest.objects.get().app_mark == grants.flow_mark_of(app)
+    before = grants.flow_mark_of(app)
+    settings.SECRET_KEY = "another key of the portal, of a good length"
+    assert grants.flow_mark_of(app) != before
+
+
+def test_a_secret_that_cant_be_decrypted_is_said_on_the_way_back(client: Client, integration: Integration, provider: Provider) -> None:
+    from django.db import connection
+
+    back = provider.sign_in(begin(client, integration))
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE integrations_integration SET credentials = %s", [b"nokey:rubbish"])
+    location, said = come_back(client, back)
+    assert location == page_of(integration)
+    assert "FERNET_KEYS" in said
+
+
 # --- the wrong ways ---------------------------------------------------------------------------------------------------
 
 
