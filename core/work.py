@@ -27,6 +27,7 @@ from core.errors import RepoGuardError
 from core.ids import uuid7
 from core.models import Worker, WorkRow
 from core.models.work import WorkState
+from core.texts import storable, storable_json
 
 logger = logging.getLogger(__name__)
 WORKER_KIND = "work"
@@ -105,7 +106,7 @@ def claim(model: type[WorkRow], worker_id: uuid.UUID, limit: int = 1) -> list[Wo
 
 def finish(row: WorkRow, token: uuid.UUID, note: str = "") -> bool:
     """Record that the row is done; False when the lease was lost, and then nothing is recorded."""
-    changes: dict[str, Any] = {"state": WorkState.DONE, "error": note[:_LONGEST_ERROR], "finished_at": timezone.now()}
+    changes: dict[str, Any] = {"state": WorkState.DONE, "error": _shown(note), "finished_at": timezone.now()}
     return _held(row, token).update(lease_owner=None, lease_token=None, **changes) == 1
 
 
@@ -116,19 +117,19 @@ def fail(row: WorkRow, token: uuid.UUID, error: str, retry_in: float | None = No
         changes: dict[str, Any] = {"state": WorkState.QUEUED, "run_after": again}
     else:
         changes = {"state": WorkState.FAILED, "finished_at": timezone.now()}
-    return _held(row, token).update(error=error[:_LONGEST_ERROR], lease_owner=None, lease_token=None, **changes) == 1
+    return _held(row, token).update(error=_shown(error), lease_owner=None, lease_token=None, **changes) == 1
 
 
 def put_back(row: WorkRow, token: uuid.UUID, seconds: float = 0.0, note: str = "") -> bool:
     """Queue the row again because it got somewhere but is not finished: its attempts start anew. False when the lease was lost."""
     again = timezone.now() + timedelta(seconds=seconds)
-    changes: dict[str, Any] = {"state": WorkState.QUEUED, "run_after": again, "attempts": 0, "error": note[:_LONGEST_ERROR]}
+    changes: dict[str, Any] = {"state": WorkState.QUEUED, "run_after": again, "attempts": 0, "error": _shown(note)}
     return _held(row, token).update(lease_owner=None, lease_token=None, **changes) == 1
 
 
 def progress(row: WorkRow, token: uuid.UUID, value: dict[str, Any]) -> bool:
     """Store how far the run is; False when the lease was lost: the run must stop."""
-    return _held(row, token).update(progress=value) == 1
+    return _held(row, token).update(progress=storable_json(value)) == 1
 
 
 def sweep(model: type[WorkRow]) -> int:
@@ -240,6 +241,10 @@ def _beat_once(worker_id: uuid.UUID) -> bool:
         logger.warning("heartbeat_failed", extra={"worker": str(worker_id)})
         connection.close()
         return True
+
+
+def _shown(text: str) -> str:
+    return storable(text)[:_LONGEST_ERROR]
 
 
 def _rows(model: type[WorkRow]) -> QuerySet[WorkRow]:

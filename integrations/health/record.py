@@ -13,6 +13,7 @@ from django.utils import timezone
 from core import bus, redact, runtime
 from core.models import Circuit
 from core.models.outbound import CircuitState
+from core.texts import storable
 from integrations.choices import Criticality, HealthState, Status
 from integrations.health import announce
 from integrations.health.states import MOST_LOOKED_AT, Seen, next_state
@@ -48,7 +49,7 @@ def record_check(
         if health is None:
             return None
         now = timezone.now()
-        sentence = redact.text(error)[:_LONGEST_ERROR]
+        sentence = storable(redact.text(error))[:_LONGEST_ERROR]
         health.not_measured = sentence if ok is None else ""
         if ok is not None and integration.status == Status.ACTIVE:
             _change(health, integration, Seen(ok, response_ms), sentence, now)

@@ -111,6 +111,24 @@ def test_a_row_put_back_starts_its_attempts_anew():
     assert (row.state, row.attempts, row.lease_owner) == (WorkState.QUEUED, 0, None)
 
 
+def test_what_no_database_stores_is_taken_out_of_what_is_recorded():
+    ended = {
+        "fail": lambda row: work.fail(row, row.lease_token, "the service said \0 and \ud800", 5),
+        "finish": lambda row: work.finish(row, row.lease_token, "the service said \0 and \ud800"),
+        "put_back": lambda row: work.put_back(row, row.lease_token, 5, "the service said \0 and \ud800"),
+    }
+    for name, end in ended.items():
+        row = _claimed()
+        assert end(row), name
+        row.refresh_from_db()
+        assert row.error == "the service said \N{SYMBOL FOR NULL} and ?"
+        row.delete()
+    row = _claimed()
+    assert work.progress(row, row.lease_token, {"said\0": ["\0"]})
+    row.refresh_from_db()
+    assert row.progress == {"said\N{SYMBOL FOR NULL}": ["\N{SYMBOL FOR NULL}"]}
+
+
 def test_a_lost_lease_records_nothing():
     row = _claimed()
     old = row.lease_token

@@ -156,6 +156,12 @@ def test_errors_lose_their_secrets_and_their_length():
     assert health_of(row).last_error == sample.error
 
 
+def test_errors_can_be_stored_whatever_the_service_said():
+    row = make_integration()
+    _fail(row, "It said \0 and \ud800.")
+    assert HealthSample.objects.get().error == health_of(row).last_error == "It said \N{SYMBOL FOR NULL} and ?."
+
+
 def test_enrolling_keeps_what_is_there():
     row = make_integration()
     IntegrationHealth.objects.update(state="healthy")

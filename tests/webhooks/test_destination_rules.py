@@ -301,6 +301,8 @@ def test_housekeeping_notes_what_an_integrations_configuration_changed(db: None)
     assert (state_of(caller).calls, state_of(poster).calls) == (True, False)
 
 
+NUL = "\N{SYMBOL FOR NULL}"
+
 # --- memory -----------------------------------------------------------------------------------------------------------
 
 
@@ -334,13 +336,26 @@ def test_the_first_stays_also_when_threads_set_it_at_once() -> None:
     assert len(set(found)) == DestinationMemory.objects.count() == 1
 
 
+def test_what_no_database_stores_can_be_remembered(db: None) -> None:
+    memory = RowMemory(routed(integration()).id)
+    memory.put("k\0\ud800", "T\0-1", {"a\0": ["b\0", ("\ud800",)], 1: "one"})
+    assert memory.get("k\0\ud800") == f"T{NUL}-1"
+    assert DestinationMemory.objects.get().data == {f"a{NUL}": [f"b{NUL}", ["?"]], "1": "one"}
+    assert memory.get(f"k{NUL}?") is None, "another key"
+    memory.put("x" * 300 + "\ud800", "T-2")
+    assert memory.get("x" * 300 + "\ud800") == "T-2"
+    for bad in ({"n": float("nan")}, {"n": object()}):
+        with pytest.raises(InvalidInput, match="data"):
+            memory.put("other", "T-3", bad)
+
+
 def test_long_keys_differ_where_they_differ(db: None) -> None:
     memory = RowMemory(routed(integration()).id)
     memory.put("x" * 300 + "1", "ONE")
     memory.put("x" * 300 + "2", "TWO")
     assert (memory.get("x" * 300 + "1"), memory.get("x" * 300 + "2")) == ("ONE", "TWO")
     assert len(stored_key("x" * 300)) <= 200
-    for bad in ("", "x" * 501):
+    for bad in ("", "\0" * 501, "x" * 501):
         with pytest.raises(InvalidInput):
             memory.put("k", bad)
 
@@ -438,9 +453,6 @@ def test_what_was_started_anew_takes_no_answer_of_the_old_run(db: None) -> None:
     Told.poll = poll
     row = polled()
     assert (row.label, row.result, row.state) == ("second", "", "queued")
-
-
-NUL = "\N{SYMBOL FOR NULL}"
 
 
 def test_what_no_database_stores_is_taken_out_of_a_start(db: None) -> None:

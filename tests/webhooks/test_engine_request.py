@@ -17,6 +17,7 @@ from core.fields import RawJSONField
 from core.http.messages import OutboundRequest
 from core.models import RuntimeSettings
 from core.runtime import NAMES, Runtime
+from core.texts import storable
 from integrations.contract.outbound import FollowUpStart
 from tests.webhooks.engine_kit import NOW, SECRET, claimed, reply, row
 from webhooks.choices import ErrorClass, Outcome
@@ -24,7 +25,6 @@ from webhooks.engine.request import USER_AGENT, attempt, build, shown_headers, w
 from webhooks.engine.targets import body
 from webhooks.engine.types import Claimed, Result
 from webhooks.secrets import initial, new_secret, rotated, signing_secrets
-from webhooks.texts import storable
 
 pytestmark = pytest.mark.once
 _DEFAULTS = RuntimeSettings()

@@ -15,6 +15,7 @@ from core import redact
 from core.errors import Conflict, OutboundError, RepoGuardError
 from core.models.outbound import CallPurpose
 from core.models.work import WorkState
+from core.texts import storable, storable_json
 from core.work import Later, LeaseLost, Run
 from core.work_registry import Kind
 from integrations.calls import connector_for
@@ -22,7 +23,6 @@ from integrations.choices import Status
 from integrations.contract.outbound import Followed, FollowUpStart, Progress
 from integrations.models import Integration
 from webhooks.models import FollowUp, Webhook
-from webhooks.texts import storable, storable_json
 
 MAX_URL = 2000
 MAX_LABEL = 200

@@ -21,6 +21,7 @@ from core.http.sender import Answer, OutboundRequest, Sender
 from core.logs import fault_place
 from core.models.outbound import CallPurpose
 from core.runtime import Runtime
+from core.texts import storable
 from integrations.calls import build_connector
 from integrations.contract.outbound import (
     CallDestination,
@@ -40,7 +41,6 @@ from webhooks.engine.judge import judge
 from webhooks.engine.outcomes import Retry, of_error, of_fault, of_outcome, unusable
 from webhooks.engine.request import build, facts, no_answer
 from webhooks.engine.types import Claimed, Result, Verdict
-from webhooks.texts import storable
 
 logger = logging.getLogger(__name__)
 JUDGED_BYTES = 65_536

@@ -13,10 +13,10 @@ from django.utils import timezone
 from core import redact, signing
 from core.http.sender import Answer, OutboundRequest, Sender, Timings
 from core.runtime import Runtime
+from core.texts import storable
 from webhooks.choices import ErrorClass, Outcome, Trigger
 from webhooks.engine.judge import judge
 from webhooks.engine.types import Claimed, Result, Verdict
-from webhooks.texts import storable
 
 logger = logging.getLogger(__name__)
 USER_AGENT = "RepoGuard-Webhooks/1"

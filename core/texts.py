@@ -1,4 +1,4 @@
-"""Texts of other systems, as databases take them."""
+"""Texts of other systems, as databases take them. The one place for it: whatever a service said may hold any character."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def storable_json(value: Any) -> Any:
     if isinstance(value, str):
         return storable(value)
     if isinstance(value, dict):
-        return {storable(name): storable_json(item) for name, item in value.items()}
-    if isinstance(value, list):
+        return {storable(name) if isinstance(name, str) else name: storable_json(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
         return [storable_json(item) for item in value]
     return value
