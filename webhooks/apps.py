@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.apps import AppConfig
 
 from core.event_types import catalogue
+from integrations.signals import configured
 from webhooks.events import EVENT_TYPES
 
 
@@ -20,7 +21,9 @@ class WebhooksConfig(AppConfig):
         from webhooks import replaying  # noqa: PLC0415
         from webhooks.destinations import follow  # noqa: PLC0415
         from webhooks.housekeeping import JOBS  # noqa: PLC0415
+        from webhooks.services.marks import on_configured  # noqa: PLC0415
 
+        configured.connect(on_configured, dispatch_uid="webhooks.marks")
         catalogue.register(EVENT_TYPES)
         housekeeping.register(*JOBS)
         work_registry.register(follow.KIND)

@@ -16,11 +16,10 @@ from core.housekeeping import Batch, Job, Step, delete_rows, prune_by_age
 from core.ids import first_id_at
 from core.models import Event
 from webhooks.choices import DeliveryStatus
-from webhooks.destinations.binding import integration_calls
 from webhooks.engine.due import lock_states, recompute
 from webhooks.engine.sweep import lost_holders, sweep
 from webhooks.models import DeliveryAttempt, FollowUp, Lease, Webhook, WebhookDelivery, WebhookState
-from webhooks.services import purge_deleted_webhooks
+from webhooks.services import marks, purge_deleted_webhooks
 
 FINISHED = (DeliveryStatus.CANCELLED, DeliveryStatus.FAILED, DeliveryStatus.SUCCESS)
 _STATES_AT_ONCE = 200
@@ -92,14 +91,11 @@ def reconcile_due_times(batch: Batch) -> Step:
 
 
 def mark_calls(batch: Batch) -> Step:
-    """Note anew which webhooks need a thread for each delivery: that may follow from an integration's configuration."""
+    """Note anew which webhooks need a thread for each delivery: the net under what is noted when an integration is changed."""
     routed = Webhook.objects.filter(integration__isnull=False, deleted_at__isnull=True).select_related("integration")
     page = routed.defer("secrets", "headers", "integration__credentials", "integration__previous_credentials").order_by("id")
     hooks = list((page.filter(id__gt=batch.cursor) if batch.cursor else page)[:_STATES_AT_ONCE])
-    changed = 0
-    for calls in (True, False) if not batch.dry_run else ():
-        ids = [hook.id for hook in hooks if hook.integration is not None and integration_calls(hook.integration) == calls]
-        changed += WebhookState.objects.filter(webhook_id__in=ids, calls=not calls).update(calls=calls)
+    changed = 0 if batch.dry_run else marks.mark_calls(hooks)
     return Step(changed, str(hooks[-1].id) if len(hooks) == _STATES_AT_ONCE else "")
 
 

@@ -31,6 +31,7 @@ from integrations.services.credentials import (
 )
 from integrations.services.drafts import Draft, candidate, changed_draft, new_draft
 from integrations.services.values import IntegrationValues
+from integrations.signals import configured
 
 __all__ = [
     "IntegrationValues",
@@ -78,6 +79,8 @@ def update_integration(integration: Integration, values: IntegrationValues, *, r
                 columns |= {"previous_credentials": None, "previous_until": None}
             store(row, columns)
             audit.record(AuditVerb.CHANGED, row, changes=changes)
+            if draft.config is not None:
+                configured.send(Integration, integration=row)
     return row
 
 

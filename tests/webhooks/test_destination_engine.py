@@ -22,7 +22,7 @@ from webhooks.choices import ErrorClass
 from webhooks.destinations import follow
 from webhooks.engine import calls, pump
 from webhooks.engine.pump import Engine
-from webhooks.models import DeliveryAttempt, DestinationMemory, FollowUp, Lease, WebhookDelivery
+from webhooks.models import DeliveryAttempt, DestinationMemory, FollowUp, Lease, WebhookDelivery, WebhookState
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Start = Callable[..., Engine]
@@ -265,6 +265,31 @@ def test_only_as_many_calls_are_leased_as_threads_are_free(start: Start) -> None
     wait_for(lambda: not pending(), 40)
     assert 0 < most <= 4
     assert gate.came == 30
+    assert_truth()
+
+
+@pytest.mark.parametrize("type", ["poster", "caller"])
+def test_a_mark_that_lags_sends_nothing_wrongly(start: Start, type: str) -> None:
+    going, most = [], []
+
+    def send(*_: Any) -> Outcome:
+        going.append(1)
+        most.append(len(going))
+        time.sleep(0.02)
+        going.pop()
+        return Outcome(ok=True)
+
+    Told.send = send
+    with receiving() as receiver:
+        made = routed(integration(type, base=receiver.url("")))
+        WebhookState.objects.filter(webhook=made).update(calls=type == "poster")  # as before the integration was changed
+        start()
+        publish_all([Announcement("custom.a", {"n": number}) for number in range(20)])
+        wait_for(lambda: not pending())
+        assert len(receiver.received) == (20 if type == "poster" else 0)
+    assert len(most) == (0 if type == "poster" else 20)
+    assert max(most, default=0) <= 4, "no more threads than there are"
+    assert set(DeliveryAttempt.objects.values_list("outcome", flat=True)) == {"success"}
     assert_truth()
 
 

@@ -29,8 +29,12 @@ from core.models.work import WorkState
 from integrations.calls import build_connector
 from integrations.contract.outbound import FollowUpStart, Progress
 from integrations.contract.outbound import Outcome as Told_
+from integrations.services import integrations as services
+from integrations.services.integrations import IntegrationValues
+from integrations.signals import configured
+from tests.integrations.oauth_provider import oauth_config
 from tests.webhooks.destination_kit import TOKEN, Poster, Told, connectors, integration, routed
-from tests.webhooks.engine_kit import due, state_of
+from tests.webhooks.engine_kit import due, hook, state_of
 from webhooks.choices import ErrorClass, HoldReason, Outcome
 from webhooks.destinations import deadline, follow
 from webhooks.destinations.binding import Route, bind
@@ -302,6 +306,41 @@ def test_housekeeping_notes_what_an_integrations_configuration_changed(db: None)
 
 
 NUL = "\N{SYMBOL FOR NULL}"
+
+HTTP = {"base_url": "https://example.com", "kind": "rest", "health_method": "GET", "expected_status": ["200-299"], "auth": "none"}
+
+
+def test_a_changed_integration_is_noted_in_the_same_transaction(db: None, django_assert_max_num_queries: Any) -> None:
+    to, other = integration("http", config=HTTP, credentials={}), integration("http", config=HTTP, credentials={})
+    hooks, elsewhere = [hook(url="", integration=to) for _ in range(3)], hook(url="", integration=other)
+    signed = oauth_config("https://login.example.com", "oauth2_client_credentials")
+    values = IntegrationValues(config=signed, credentials={"oauth_client_secret": "secret-of-tests"})
+    with django_assert_max_num_queries(14):
+        services.update_integration(to, values)
+    assert [state_of(one).calls for one in (*hooks, elsewhere)] == [True] * 3 + [False]
+    services.update_integration(to, IntegrationValues(name="renamed"))
+    assert state_of(hooks[0]).calls
+    services.update_integration(to, IntegrationValues(config=HTTP), replace=True)
+    assert [state_of(one).calls for one in hooks] == [False] * 3
+
+
+def test_what_was_noted_goes_with_the_change_that_failed(db: None) -> None:
+    to = integration("http", config=HTTP, credentials={})
+    made = hook(url="", integration=to)
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise InvalidInput("no")
+
+    signed = oauth_config("https://login.example.com", "oauth2_client_credentials")
+    values = IntegrationValues(config=signed, credentials={"oauth_client_secret": "secret-of-tests"})
+    configured.connect(fail)
+    try:
+        with pytest.raises(InvalidInput):
+            services.update_integration(to, values)
+    finally:
+        configured.disconnect(fail)
+    assert not state_of(made).calls
+
 
 # --- memory -----------------------------------------------------------------------------------------------------------
 
