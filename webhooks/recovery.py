@@ -6,7 +6,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Max, Min, Q, QuerySet
 
 from core.ids import first_id_at
 from core.models.work import WorkState
@@ -15,6 +15,7 @@ from webhooks.models import Replay, WebhookDelivery
 from webhooks.models.replay import ReplayStatus
 
 MOST_COUNTED = 100_000
+MOST_LOOKED_AT = 5_000
 RECOVERABLE = (DeliveryStatus.FAILED, DeliveryStatus.CANCELLED, DeliveryStatus.SUCCESS)
 
 
@@ -28,21 +29,47 @@ class Selection:
     statuses: tuple[str, ...] = (DeliveryStatus.FAILED.value,)
     event_types: tuple[str, ...] = ()
 
-    def rows(self) -> QuerySet[WebhookDelivery]:
-        """Return the deliveries, as a range of an index."""
-        within = WebhookDelivery.objects.filter(id__gte=first_id_at(self.since), id__lt=first_id_at(self.until))
-        return within.filter(_of_types(self.event_types), webhook_id=self.webhook_id, status__in=self.statuses)
+    @property
+    def types(self) -> Q:
+        """Return the condition for the event types."""
+        return _of_types(self.event_types)
+
+    def wants(self, event_type: str) -> bool:
+        """Say whether it is about this type."""
+        patterns = self.event_types or ("*",)
+        return any(event_type.startswith(name[:-1]) if name.endswith(".*") else name in ("*", event_type) for name in patterns)
+
+    def ranges(self, after: uuid.UUID | None = None) -> list[QuerySet[WebhookDelivery]]:
+        """Return the deliveries of each status, whatever their type, oldest first: each a range of the index on webhook, status and id.
+
+        One by one, since no index gives several statuses in the order of their ids. With `after`, those behind that delivery.
+        """
+        within = WebhookDelivery.objects.filter(webhook_id=self.webhook_id, id__gte=first_id_at(self.since), id__lt=first_id_at(self.until))
+        rows = within.filter(id__gt=after) if after else within
+        return [rows.filter(status=status).order_by("id") for status in self.statuses]
 
 
 @dataclass(frozen=True)
 class Preview:
-    """What a recovery would send. `count` is exact, unless there are `more` than that; `seconds` is how long it takes at its rate."""
+    """What a recovery would send. `count` is exact, unless there may be `more`; `seconds` is how long it takes at its rate.
+
+    With `more` the count is of the oldest deliveries that were looked at, and so are `oldest` and `newest`: it sends at least so many.
+    """
 
     count: int
     more: bool
     oldest: datetime | None
     newest: datetime | None
     seconds: float
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Deliveries to be requeued next; `cursor` is how far was looked, `last` that nothing is behind it."""
+
+    rows: list[WebhookDelivery]
+    cursor: uuid.UUID | None
+    last: bool
 
 
 @dataclass(frozen=True)
@@ -60,12 +87,37 @@ def selection_of(replay: Replay) -> Selection:
 
 
 def preview(selection: Selection, rate_per_second: float) -> Preview:
-    """Count what a recovery would send now; never more than MOST_COUNTED rows."""
-    rows = selection.rows()
-    count = rows.order_by()[: MOST_COUNTED + 1].count()
-    shown = min(count, MOST_COUNTED)
-    ends = [rows.order_by(order).values_list("created_at", flat=True).first() if count else None for order in ("id", "-id")]
-    return Preview(shown, count > MOST_COUNTED, ends[0], ends[1], shown / rate_per_second)
+    """Count what a recovery would send now; of each status no more than MOST_COUNTED rows are looked at, however rare a type is."""
+    numbers = {"seen": Count("pk"), "count": Count("pk", filter=selection.types)}
+    ends = {"oldest": Min("created_at", filter=selection.types), "newest": Max("created_at", filter=selection.types)}
+    parts = [rows[:MOST_COUNTED].aggregate(**numbers, **ends) for rows in selection.ranges()]
+    count = sum(part["count"] for part in parts)
+    more = any(part["seen"] == MOST_COUNTED for part in parts)
+    oldest = min((part["oldest"] for part in parts if part["oldest"]), default=None)
+    newest = max((part["newest"] for part in parts if part["newest"]), default=None)
+    return Preview(count, more, oldest, newest, count / rate_per_second)
+
+
+def next_batch(selection: Selection, after: uuid.UUID | None, limit: int) -> Batch:
+    """Return the next deliveries in the order of their ids, locked; call it inside a transaction, with the webhook's state locked.
+
+    Of each status no more than MOST_LOOKED_AT rows are looked at: a rare type is found over several batches, some of them empty.
+    Types are told apart here, since a database that expects few of a type may look for it in every webhook's deliveries.
+    """
+    size = max(limit, MOST_LOOKED_AT) if selection.event_types else limit
+    found: list[uuid.UUID] = []
+    horizon: uuid.UUID | None = None  # how far every status was looked through
+    for rows in selection.ranges(after):
+        page = list(rows.values_list("id", "event_type")[:size])
+        found += [id for id, event_type in page if selection.wants(event_type)]
+        if len(page) == size:
+            horizon = min(horizon or page[-1][0], page[-1][0])
+    chosen = sorted(id for id in found if horizon is None or id <= horizon)[:limit]
+    # locked, so that none is pruned meanwhile; their changes are fenced by the webhook's state row
+    rows_chosen = list(WebhookDelivery.objects.filter(id__in=chosen).order_by("id").select_for_update(of=("self",)))
+    if len(chosen) == limit:
+        return Batch(rows_chosen, chosen[-1], last=False)
+    return Batch(rows_chosen, horizon or (chosen[-1] if chosen else after), last=horizon is None)
 
 
 def shown_status(replay: Replay) -> str:

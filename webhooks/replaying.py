@@ -25,7 +25,7 @@ from webhooks.choices import DeliveryStatus, HoldReason, Lane, Trigger
 from webhooks.engine.due import lock_states, recompute
 from webhooks.models import Replay, Webhook, WebhookDelivery, WebhookState
 from webhooks.models.replay import ReplayStatus
-from webhooks.recovery import selection_of
+from webhooks.recovery import next_batch, selection_of
 
 KIND_NAME = "webhook replays"
 STEP_SECONDS = 2.0
@@ -106,25 +106,21 @@ def _reason(replay: Replay) -> str:
 
 def _requeue_next(replay: Replay, now: datetime) -> Stepped:
     limit = max(1, min(MOST_IN_STEP, int(replay.rate_per_second * STEP_SECONDS)))
-    rows = selection_of(replay).rows()
-    if replay.cursor is not None:
-        rows = rows.filter(id__gt=replay.cursor)
-    # locked, so that none is pruned meanwhile; their changes are fenced by the webhook's state row
-    batch = list(rows.order_by("id").select_for_update(of=("self",))[:limit])
+    found = next_batch(selection_of(replay), replay.cursor, limit)
+    batch = found.rows
     chosen = _worth_sending(replay, batch)
     spread = len(chosen) / replay.rate_per_second
     _requeue(replay, chosen, now)
     values: dict[str, Any] = {
         "requeued": replay.requeued + len(chosen),
         "skipped": replay.skipped + len(batch) - len(chosen),
-        "cursor": batch[-1].id if batch else replay.cursor,
+        "cursor": found.cursor,
         "error": "",
     }
     steps = [*replay.progress.get("steps", []), [round(now.timestamp(), 2), values["requeued"]]][-_STEPS_KEPT:]
     values["progress"] = {"spread_until": now.timestamp() + spread, "steps": steps}
-    ended = len(batch) < limit
-    _save(replay, **values, **({"status": ReplayStatus.DONE} if ended else {}))
-    return Stepped(wait=spread, ended=ended)
+    _save(replay, **values, **({"status": ReplayStatus.DONE} if found.last else {}))
+    return Stepped(wait=spread, ended=found.last)
 
 
 def _worth_sending(replay: Replay, batch: Sequence[WebhookDelivery]) -> list[WebhookDelivery]:

@@ -88,6 +88,16 @@ def test_nothing_to_send_says_what_to_change(client: Client, mine: Webhook) -> N
     assert "Start</button>" not in page
 
 
+def test_a_range_too_large_to_be_searched_says_at_least(client: Client, mine: Webhook, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("webhooks.recovery.MOST_COUNTED", 2)
+    page = client.post(url("webhook_recover", mine), filled(preview="")).content.decode()
+    assert "At least 2 deliveries" in page
+    assert "Start</button>" in page
+    page = client.post(url("webhook_recover", mine), filled(event_types="scan.*", preview="")).content.decode()
+    assert "None of the oldest deliveries matches." in page
+    assert "Start</button>" in page, "later ones may match"
+
+
 def test_a_disabled_webhook_or_a_running_recovery_is_told_before(client: Client, mine: Webhook) -> None:
     services.start_recovery(mine, {"since": timezone.now() - timedelta(hours=1)})
     services.disable(mine)

@@ -363,6 +363,31 @@ def test_counting_ends_at_a_cap(client: APIClient, mine: Webhook, monkeypatch: p
     assert (body["count"], body["more"]) == (3, True)
 
 
+def test_a_rare_type_is_counted_among_the_oldest_only(client: APIClient, mine: Webhook, monkeypatch: pytest.MonkeyPatch) -> None:
+    failed(mine, 2, event_type="custom.rare", minutes_ago=30)
+    failed(mine, 5)
+    failed(mine, 1, event_type="custom.rare", minutes_ago=5)
+    monkeypatch.setattr("webhooks.recovery.MOST_COUNTED", 4)
+    body = recover(client, mine, dry_run=True, event_types=["custom.rare"]).json()
+    assert (body["count"], body["more"]) == (2, True)
+    monkeypatch.setattr("webhooks.recovery.MOST_COUNTED", 9)
+    body = recover(client, mine, dry_run=True, event_types=["custom.rare"]).json()
+    assert (body["count"], body["more"]) == (3, False)
+
+
+@pytest.mark.parametrize("looked_at", [1, 2, 3, 50])
+def test_a_rare_type_is_found_over_several_steps(mine: Webhook, monkeypatch: pytest.MonkeyPatch, looked_at: int) -> None:
+    monkeypatch.setattr("webhooks.recovery.MOST_LOOKED_AT", looked_at)
+    rare = [*failed(mine, 2, event_type="custom.rare", minutes_ago=30), *failed(mine, 1, event_type="custom.rare", minutes_ago=5)]
+    failed(mine, 7)
+    rare += failed(mine, 1, event_type="custom.rare", minutes_ago=4, status="cancelled")
+    failed(mine, 3, minutes_ago=3, status="success")
+    replay = run_all(start(mine, event_types=["custom.rare"], statuses=["failed", "cancelled", "success"]))
+    assert (replay.status, replay.requeued, replay.skipped) == ("done", 4, 0)
+    assert {row.id for row in WebhookDelivery.objects.filter(status="pending")} == {row.id for row in rare}
+    assert_truth()
+
+
 def test_a_recovery_is_started_looked_at_and_listed(client: APIClient, mine: Webhook) -> None:
     failed(mine, 5)
     answer = recover(client, mine, rate_per_second=2)

@@ -72,8 +72,8 @@ class RecoverSerializer(StrictSerializer):
 class PreviewSerializer(serializers.Serializer[Preview]):
     """What a recovery would send."""
 
-    count = serializers.IntegerField(help_text="Deliveries that match; at most 100000 are counted.")
-    more = serializers.BooleanField(help_text="There are more than that.")
+    count = serializers.IntegerField(help_text="Deliveries that match; at least so many where there may be more.")
+    more = serializers.BooleanField(help_text="There may be more: of each status the oldest 100000 of the range were looked at.")
     oldest = serializers.DateTimeField(allow_null=True)
     newest = serializers.DateTimeField(allow_null=True)
     seconds = serializers.FloatField(help_text="How long it would take at the capped rate.")

@@ -21,7 +21,7 @@ class ReplayStatus(models.TextChoices):
 class Replay(WorkRow):
     """Redelivers the deliveries of a webhook that were created in [since, until), by status and event type.
 
-    `cursor` is the last delivery that was dealt with, so that a killed step is repeated without doubling anything: a delivery
+    `cursor` is the last delivery that was looked at, so that a killed step is repeated without doubling anything: a delivery
     that is pending again, or that succeeded since the replay began, is skipped.
     """
 
