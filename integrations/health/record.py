@@ -102,6 +102,8 @@ def next_check(integration: Integration, now: datetime) -> datetime:
 
 def _locked(integration: Integration, token: uuid.UUID | None) -> IntegrationHealth | None:
     if token is None:
+        if not Integration.objects.filter(pk=integration.pk).exists():
+            return None
         enroll(integration)
     rows = IntegrationHealth.objects.select_for_update().filter(pk=integration.pk)
     return (rows.filter(lease_token=token) if token else rows).first()

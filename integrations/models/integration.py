@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models.functions import Now
@@ -12,6 +14,14 @@ from core.models import Owned
 from integrations.choices import Category, Criticality, Environment, Status
 
 HOUR = 3600
+
+
+class _Live(models.Manager["Integration"]):
+    """Hides deleted integrations."""
+
+    def get_queryset(self) -> models.QuerySet[Integration]:
+        """Return those that were not deleted."""
+        return super().get_queryset().filter(deleted_at__isnull=True)
 
 
 class Integration(Owned):
@@ -53,6 +63,13 @@ class Integration(Owned):
     )
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(auto_now=True)
+    deleted_at = models.DateTimeField(
+        null=True, editable=False, help_text="Hidden since; housekeeping removes the row and its history in batches."
+    )
+
+    objects = _Live()
+    stored: ClassVar[models.Manager[Integration]] = models.Manager()
+    """Also those that were deleted."""
 
     class Meta:
         indexes = [

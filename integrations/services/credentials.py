@@ -123,9 +123,12 @@ def credential_columns(row: Integration, credentials: dict[str, Any], hours: flo
     return columns | {"credentials_changed_at": _later(row), "credentials_expire_at": None}
 
 
-def locked(integration_id: uuid.UUID) -> Integration:
-    """Return the row, locked and without its credentials loaded; raises Conflict where it is gone."""
-    rows = Integration.objects.select_for_update(no_key=True, of=("self",)).defer("credentials", "previous_credentials")
+def locked(integration_id: uuid.UUID, *, whole: bool = False) -> Integration:
+    """Return the row, locked and without its credentials loaded; raises Conflict where it is gone.
+
+    Locked as a `whole` it waits for those who begin to refer to it, and they wait for the end of the transaction.
+    """
+    rows = Integration.objects.select_for_update(no_key=not whole, of=("self",)).defer("credentials", "previous_credentials")
     row = rows.filter(id=integration_id).first()
     if row is None:
         raise Conflict(GONE, code="gone")

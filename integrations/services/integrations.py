@@ -6,7 +6,6 @@ import uuid
 from typing import Any
 
 from django.db import transaction
-from django.db.models import ProtectedError
 from django.utils import timezone
 
 from access import audit
@@ -20,6 +19,7 @@ from integrations.contract.fields import FieldKind
 from integrations.health.checks import learn_expiry
 from integrations.health.record import MANUAL, enroll, record_check
 from integrations.models import Endpoint, Integration
+from integrations.services import purge
 from integrations.services.credentials import (
     check_overlap,
     credential_columns,
@@ -85,23 +85,20 @@ def update_integration(integration: Integration, values: IntegrationValues, *, r
 
 
 def delete_integration(integration: Integration) -> None:
-    """Remove an integration with its health history; the log of its calls stays until its time.
+    """Hide an integration for good and forget its credentials; housekeeping removes its history, and the log of its calls in time.
 
     Raises Conflict (code in_use) while webhooks send through it or endpoints can be called.
     """
     with transaction.atomic():
-        row = locked(integration.id)
+        row = locked(integration.id, whole=True)
         names = list(Endpoint.objects.filter(integration=row, enabled=True).order_by("name").values_list("name", flat=True)[: _NAMED + 1])
         if names:
             few = ", ".join(names[:_NAMED]) + (" and others" if len(names) > _NAMED else "")
             raise Conflict(f"Teams may still call its endpoints ({few}); disable or delete these first.", code="in_use")
+        if kinds := purge.users_of(row.id):
+            raise Conflict(f"This integration is still used ({', '.join(kinds)}); change or delete that first.", code="in_use")
         audit.record(AuditVerb.DELETED, row)
-        try:
-            Integration.objects.filter(id=row.id).delete()
-        except ProtectedError as error:
-            kinds = ", ".join(sorted({str(found._meta.verbose_name_plural) for found in error.protected_objects}))
-            raise Conflict(f"This integration is still used ({kinds}); change or delete that first.", code="in_use") from error
-        forget_traces(row.id)
+        purge.hide(row)
 
 
 def activate(integration: Integration) -> Integration:

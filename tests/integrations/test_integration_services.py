@@ -8,19 +8,22 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from access.models import AuditEntry
 from core.errors import Conflict, InvalidInput
-from core.housekeeping import Batch
+from core.housekeeping import Batch, Step, run_now
+from core.housekeeping import find as find_job
 from core.http import breaker
 from core.http.client import CallInTransaction
-from core.models import Circuit, RequestLog
+from core.models import CachedAnswer, Circuit, RequestLog
 from core.models.outbound import CallPurpose
 from integrations.calls import connector_for, door_for, terms_of
 from integrations.checking import CheckReport, run_check
-from integrations.housekeeping import drop_old_credentials
-from integrations.models import Endpoint, HealthSample, Integration, IntegrationHealth
+from integrations.health.record import record_check
+from integrations.housekeeping import drop_old_credentials, purge_integrations
+from integrations.models import Endpoint, HealthDay, HealthSample, Integration, IntegrationHealth
 from integrations.services import integrations as services
 from integrations.services.circuits import reset_circuit
 from integrations.services.credentials import Rotation
@@ -209,6 +212,65 @@ def test_it_is_deleted_with_what_the_door_remembers(service: Service) -> None:
     assert RequestLog.objects.filter(integration_id=row.id).exists()
     with pytest.raises(Conflict):
         services.update_integration(row, services.IntegrationValues(name="x"))
+
+
+def used_for_years(row: Integration, samples: int) -> None:
+    now = timezone.now()
+    HealthSample.objects.bulk_create([HealthSample(integration=row, checked_at=now, ok=True) for _ in range(samples)])
+    HealthDay.objects.bulk_create([HealthDay(integration=row, day=now.date() - timedelta(days=back)) for back in range(30)])
+    CachedAnswer.objects.bulk_create(
+        [CachedAnswer(key=f"k{n}", integration_id=row.id, status_code=200, body="", stored_at=now, expires_at=now) for n in range(20)]
+    )
+
+
+def test_it_is_hidden_at_once_at_the_same_cost_however_much_there_is(service: Service, alice: User) -> None:
+    costs = []
+    for samples in (1, 400):
+        row = make(service, owner_id=owner_of(alice).id)
+        used_for_years(row, samples)
+        with CaptureQueriesContext(connection) as queries:
+            services.delete_integration(row)
+        costs.append(len(queries))
+        assert not [query for query in queries if "healthsample" in query["sql"] and query["sql"].startswith("DELETE")]
+        assert not Integration.objects.exists()
+        assert not IntegrationHealth.objects.exists()
+        hidden = Integration.stored.get(id=row.id)
+        assert (hidden.credentials, hidden.previous_credentials, hidden.owner, hidden.status) == ({}, None, None, "inactive")
+        assert record_check(row, True, 1.0) is None, "a test that was under way is not kept"
+        with pytest.raises(Conflict, match="deleted"):
+            services.delete_integration(row)
+        run_now(find_job("integrations.deleted"))
+    assert costs[0] == costs[1]
+
+
+def test_housekeeping_removes_it_in_batches(service: Service) -> None:
+    row, other = make(service), make(service, name="other")
+    used_for_years(row, 70)
+    HealthSample.objects.create(integration=other, checked_at=timezone.now(), ok=True)
+    services.delete_integration(row)
+    assert purge_integrations(Batch(dry_run=True)).rows == 1
+    removed, cursor, steps = [], "", 0
+    while steps == 0 or cursor:
+        step = purge_integrations(Batch(limit=25, cursor=cursor))
+        removed.append(step.rows)
+        cursor, steps = step.cursor, steps + 1
+    assert (max(removed), sum(removed)) == (25, 70 + 30 + 20 + 1)
+    assert not Integration.stored.filter(id=row.id).exists()
+    assert not CachedAnswer.objects.exists()
+    assert HealthSample.objects.get().integration_id == other.id
+    assert purge_integrations(Batch()) == Step()
+
+
+def test_one_that_a_webhook_took_at_the_last_moment_waits_and_holds_up_no_other(service: Service) -> None:
+    first, second = make(service), make(service)
+    for row in (first, second):
+        services.delete_integration(row)
+    hook = WebhookFactory(integration=Integration.stored.get(id=first.id), url="")
+    run_now(find_job("integrations.deleted"))
+    assert list(Integration.stored.values_list("id", flat=True)) == [first.id]
+    hook.delete()
+    run_now(find_job("integrations.deleted"))
+    assert not Integration.stored.exists()
 
 
 def test_it_stays_while_webhooks_or_endpoints_use_it(service: Service) -> None:
