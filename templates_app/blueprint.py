@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, cast
 
 from core import redact
 from core.errors import InvalidInput
-from core.event_types import check_pattern
-from integrations.contract.schema import validate_options
 from integrations.contract.values import Values
 from integrations.gateway import endpoints
-from integrations.registry import find
 from integrations.services.drafts import new_draft
 from integrations.services.values import IntegrationValues
 from templates_app.asked import check_asked, complete, examples, properties, secret_names
 from templates_app.models import IntegrationTemplate
+from templates_app.parts import Errors, endpoint_errors, webhook_errors
 from templates_app.placeholders import fill, leaves, leftover, names_in
 
 MAX_ENDPOINTS, MAX_WEBHOOKS = 50, 20
@@ -27,7 +24,6 @@ _ENDPOINT = frozenset(endpoints.EndpointValues.__annotations__)
 _WEBHOOK = frozenset(
     {"name", "url", "destination", "events", "filter", "headers", "retry_config", "rate_limit", "concurrency", "priority", "status"}
 )
-Errors = dict[str, list[str]]
 
 
 @dataclass(frozen=True)
@@ -125,34 +121,4 @@ def _trial_errors(template: IntegrationTemplate) -> Errors:
         config = draft.config or {}
     except InvalidInput as error:
         errors |= {field if field == "type" else f"config.integration.{field}": sentences for field, sentences in error.fields.items()}
-    for index, endpoint in enumerate(made.endpoints):
-        missing = [name for name in ("name", "path") if name not in endpoint]
-        _collect(errors, f"endpoints.{index}", partial(_check_endpoint, endpoint, missing))
-    for index, webhook in enumerate(made.webhooks):
-        _collect(errors, f"webhooks.{index}", partial(_check_webhook, template.type, webhook, config))
-    return errors
-
-
-def _collect(errors: Errors, place: str, check: Callable[[], None]) -> None:
-    try:
-        check()
-    except InvalidInput as error:
-        errors |= {f"{place}.{field}": sentences for field, sentences in error.fields.items()}
-
-
-def _check_endpoint(row: Values, missing: list[str]) -> None:
-    if missing:
-        raise InvalidInput("", fields={name: ["must be given."] for name in missing})
-    endpoints.check({**endpoints.DEFAULTS, **row})
-
-
-def _check_webhook(connector: str, row: Values, config: Values) -> None:
-    if not isinstance(row.get("name"), str) or not row["name"].strip():
-        raise InvalidInput.of("name", "must be given.")
-    events = row.get("events")
-    if not isinstance(events, list) or not events:
-        raise InvalidInput.of("events", 'must be a list of event types, such as ["finding.opened"].')
-    for pattern in events:
-        check_pattern(str(pattern))
-    if not row.get("url"):
-        validate_options(find(connector), row.get("destination") or {}, config=config)
+    return errors | endpoint_errors(template, made.endpoints) | webhook_errors(template, made.webhooks, config)

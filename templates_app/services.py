@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import uuid
+from collections.abc import Iterator, Mapping
 from typing import Any, TypedDict
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import QuerySet
 
 from access import audit
@@ -14,12 +16,14 @@ from access.choices import AuditVerb
 from core.errors import Conflict, InvalidInput, NotAllowed
 from core.fields import JSONValue
 from core.ids import is_uuid
+from core.texts import storable
 from templates_app.blueprint import check_template
 from templates_app.models import IntegrationTemplate
 
 FORMAT = "repoguard.integration-template"
 FORMAT_VERSION = 1
 MAX_BYTES = 256 * 1024
+_MOST_NAMED = 20
 MAX_NAME, MAX_DESCRIPTION = 100, 2000
 _CONTENT = ("name", "type", "description", "config", "endpoints", "webhooks")
 _DEFAULTS: dict[str, Any] = {"description": "", "config": {}, "endpoints": [], "webhooks": [], "is_public": False}
@@ -98,11 +102,13 @@ def export_template(template: IntegrationTemplate) -> dict[str, JSONValue]:
 def import_template(document: object, owner_id: uuid.UUID | None) -> tuple[IntegrationTemplate, bool]:
     """Store an exported template for an owner; returns it, and whether anything was written.
 
-    The same key and version is imported once; a newer version replaces the owner's own import of that key. Nothing of anybody
+    The same key and version is imported once, also by two at the same moment: they take turns, and the second finds what the first
+    stored. A newer version replaces the owner's own import of that key. Nothing of anybody
     else is touched, nor a built-in one: its import becomes a template of the owner. Raises InvalidInput and Conflict.
     """
     key, version, values = _read(document)
     with transaction.atomic():
+        _take_turns(key, owner_id)
         own = _own(owner_id).filter(origin=key).first() or _own_by_id(key, owner_id)
         if own is None:
             template = create_template({**values, "owner_id": owner_id})
@@ -119,6 +125,14 @@ def import_template(document: object, owner_id: uuid.UUID | None) -> tuple[Integ
     return template, True
 
 
+def _take_turns(key: str, owner_id: uuid.UUID | None) -> None:
+    """Wait until no other import of this key for this owner is under way; SQLite has one writer anyway."""
+    if connection.vendor == "postgresql":
+        digest = hashlib.sha256(f"templates_app.import:{owner_id}:{key}".encode()).digest()
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [int.from_bytes(digest[:8], signed=True)])
+
+
 def _require_same(template: IntegrationTemplate, values: TemplateValues) -> None:
     if any(getattr(template, name) != value for name, value in values.items()):
         raise Conflict(
@@ -128,7 +142,7 @@ def _require_same(template: IntegrationTemplate, values: TemplateValues) -> None
 
 
 def _check(template: IntegrationTemplate) -> None:
-    errors: dict[str, list[str]] = {}
+    errors = _unstorable(template)
     name, description, connector = _as_given(template)
     if not isinstance(name, str) or not name.strip() or len(name) > MAX_NAME or not name.isprintable():
         errors["name"] = [f"must be a text of 1 to {MAX_NAME} printable characters."]
@@ -146,6 +160,30 @@ def _check(template: IntegrationTemplate) -> None:
     if errors:
         raise InvalidInput(" ".join(f"{field}: {sentences[0]}" for field, sentences in errors.items()), fields=errors)
     check_template(template)
+
+
+def _unstorable(template: IntegrationTemplate) -> dict[str, list[str]]:
+    """Return each text and name that not every database stores, by its path: NUL and lone surrogates."""
+    content = {name: getattr(template, name) for name in _CONTENT}
+    try:
+        found = [storable(path) for path, text in _texts(content, "") if storable(text) != text]
+    except RecursionError:
+        return {}  # named with the size
+    return {path: ["must not hold NUL characters or lone surrogates."] for path in found[:_MOST_NAMED]}
+
+
+def _texts(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    """Yield (dotted path, text) of every text and every name in a JSON value."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            below = f"{path}.{name}" if path else str(name)
+            yield below, str(name)
+            yield from _texts(item, below)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _texts(item, f"{path}.{index}")
 
 
 def _as_given(template: IntegrationTemplate) -> tuple[object, object, object]:

@@ -18,11 +18,14 @@ class WebhooksConfig(AppConfig):
     def ready(self) -> None:
         """Declare the app's event types, housekeeping and schedule."""
         from core import housekeeping, queue, schedules, work_registry  # noqa: PLC0415 - they need the models, which are loaded by now
+        from templates_app.parts import register_webhook_rules  # noqa: PLC0415
         from webhooks import replaying  # noqa: PLC0415
         from webhooks.destinations import follow  # noqa: PLC0415
         from webhooks.housekeeping import JOBS  # noqa: PLC0415
         from webhooks.services.marks import on_configured  # noqa: PLC0415
+        from webhooks.services.values import field_errors  # noqa: PLC0415
 
+        register_webhook_rules(field_errors)
         configured.connect(on_configured, dispatch_uid="webhooks.marks")
         catalogue.register(EVENT_TYPES)
         housekeeping.register(*JOBS)

@@ -133,6 +133,8 @@ def _found(fields: dict[str, Any]) -> list[tuple[str, str]]:
         errors.append(("cache_seconds", f"must be a whole number from 0 to {MAX_CACHE_SECONDS}."))
     elif seconds and method != Method.GET:
         errors.append(("cache_seconds", "is for GET only: other calls change something."))
+    if not isinstance(fields["enabled"], bool):
+        errors.append(("enabled", "must be true or false."))
     if fields["body_schema"] is not None and method == Method.GET:
         errors.append(("body_schema", "is not for GET, which has no body."))
     path = fields["path"]

@@ -3,10 +3,12 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
+import threading
 from typing import Any
 
 import jsonschema_rs
 import pytest
+from django.db import connection
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -83,6 +85,35 @@ def test_a_good_template_is_stored_and_audited(alice):
         ("webhooks.0.secrets", "x", "webhooks.0.secrets"),
         ("webhooks.0.destination.nothing", "x", "webhooks.0.destination.nothing"),
         ("webhooks.0", 5, "webhooks"),
+        ("webhooks.1.url", 5, "webhooks.1.url"),
+        ("webhooks.1.url", None, "webhooks.1.url"),
+        ("webhooks.1.url", "ftp://receiver.example.com/", "webhooks.1.url"),
+        ("webhooks.1.url", "{{ target }}", "webhooks.1.url"),
+        ("webhooks.1.destination", {"path": "/x"}, "webhooks.1.destination"),
+        ("webhooks.1.headers", 5, "webhooks.1.headers"),
+        ("webhooks.1.headers", {"Host": "{{ token }}"}, "webhooks.1.headers"),
+        ("webhooks.0.events", "{{ path }}", "webhooks.0.events"),
+        ("webhooks.0.filter", {"severity": {"$in": []}}, "webhooks.0.filter"),
+        ("webhooks.0.filter", "x", "webhooks.0.filter"),
+        ("webhooks.0.retry_config", {"schedule": ["soon"]}, "webhooks.0.retry_config"),
+        ("webhooks.0.retry_config", "{{ events }}", "webhooks.0.retry_config"),
+        ("webhooks.0.rate_limit", "fast", "webhooks.0.rate_limit"),
+        ("webhooks.0.rate_limit", "{{ path }}", "webhooks.0.rate_limit"),
+        ("webhooks.0.concurrency", 0, "webhooks.0.concurrency"),
+        ("webhooks.0.priority", "high", "webhooks.0.priority"),
+        ("webhooks.0.status", "sleeping", "webhooks.0.status"),
+        ("webhooks.0.name", 5, "webhooks.0.name"),
+        ("endpoints.0.enabled", 5, "endpoints.0.enabled"),
+        ("endpoints.0.enabled", "{{ path }}", "endpoints.0.enabled"),
+        ("endpoints.0.cache_seconds", "{{ events }}", "endpoints.0.cache_seconds"),
+        ("endpoints", [ENDPOINTS[0]] * 2, "endpoints.1.name"),
+        *(
+            (path, text, path)
+            for path in ("config.integration.purpose", "config.defaults.path", "endpoints.0.description", "webhooks.0.filter.a")
+            for text in ("a\0b", "a\ud800b")
+        ),
+        ("config.schema.properties.path.title", "a\0b", "config.schema.properties.path.title"),
+        ("webhooks.0.filter", {"a\0b": 1}, "webhooks.0.filter.a\N{SYMBOL FOR NULL}b"),
     ],
 )
 def test_what_is_wrong_is_named(path, value, field):
@@ -108,6 +139,44 @@ def test_a_template_never_holds_or_shows_a_secret(path, value):
     errors = _errors(**changed(path, value))
     assert any(name.startswith(path) for name in errors)
     assert SECRET not in json.dumps(errors)
+
+
+@pytest.mark.parametrize("name", ["name", "description", "type"])
+def test_no_text_holds_what_only_one_database_stores(name, alice):
+    assert name in _errors(**{name: "a\0b"})
+    document = services.export_template(make_template())
+    document["template"][name] = "a\0b"
+    with pytest.raises(InvalidInput) as caught:
+        services.import_template(document, owner_of(alice).id)
+    assert name in caught.value.fields
+    with pytest.raises(InvalidInput):
+        services.update_template(IntegrationTemplate.objects.get(), {name: "a\0b"})
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("webhooks.1.url", "{{ address }}"),
+        ("webhooks.1.url", "https://{{ address }}/in"),
+        ("webhooks.0.events", "{{ kinds }}"),
+        ("webhooks.0.rate_limit", "{{ target }}"),
+        ("webhooks.0.concurrency", "{{ number }}"),
+        ("webhooks.0.filter", "{{ condition }}"),
+        ("webhooks.0.retry_config", {"schedule": "{{ kinds }}"}),
+        ("endpoints.0.path", "{{ address }}"),
+        ("endpoints.0.name", "{{ address }}"),
+        ("endpoints.0.cache_seconds", "{{ number }}"),
+    ],
+)
+def test_a_placeholder_stands_for_any_value_of_its_type(path, value):
+    whole = changed(path, value)
+    whole["config"]["schema"]["properties"] |= {
+        "address": {"type": "string"},
+        "kinds": {"type": "array", "items": {"type": "string"}},
+        "number": {"type": "integer"},
+        "condition": {"type": "object"},
+    }
+    assert make_template(**whole).pk
 
 
 _ANYTHING = st.recursive(
@@ -263,6 +332,37 @@ def test_what_was_exported_is_imported_once(alice, charlie):
     assert services.import_template(document, owner_id) == (first, False)
     assert services.export_template(first) == document
     assert IntegrationTemplate.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("teams", [True, False])
+def test_two_imports_at_once_are_one_template(alice, teams):
+    document = services.export_template(make_template())
+    owner_id = owner_of(alice).id if teams else None
+    document["template"]["key"] = "shared-by-all"
+    barrier, found = threading.Barrier(4, timeout=20), []
+
+    def take(number):
+        mine = copy.deepcopy(document)
+        mine["template"]["version"] = 1 + number % 2  # two of each version
+        barrier.wait()
+        try:
+            found.append(services.import_template(mine, owner_id)[1])
+        except Conflict as error:
+            found.append(error.code)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=take, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    (stored,) = IntegrationTemplate.objects.filter(origin="shared-by-all")
+    assert stored.version == 2, "the newer one wins, whoever came first"
+    assert len(found) == 4
+    assert set(found) <= {True, False, "older_version"}
+    assert 1 <= found.count(True) <= 2
 
 
 def test_ones_own_export_is_no_second_template(alice):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypedDict, cast
 
 from core.errors import InvalidInput
@@ -49,19 +49,7 @@ def checked(values: WebhookValues, stored: Webhook | None = None) -> WebhookValu
 
     `stored` is the webhook they are for: header values that are masked stand for its own.
     """
-    result, errors = dict(values), dict[str, list[str]]()
-    for field, check in _CHECKS.items():
-        if field not in values:
-            continue
-        try:
-            result[field] = check(values[field])  # type: ignore[literal-required]
-        except InvalidInput as error:
-            _collect(errors, error)
-    if "headers" in values:
-        try:
-            result["headers"] = check_headers(values["headers"], stored_headers(stored))
-        except InvalidInput as error:
-            _collect(errors, error)
+    result, errors = _each_checked(values, stored)
     if not {"url", "integration", "destination"} & errors.keys():
         try:
             result |= checked_route(result, route_of(stored), _owner_id(values, stored))
@@ -70,6 +58,28 @@ def checked(values: WebhookValues, stored: Webhook | None = None) -> WebhookValu
     if errors:
         raise InvalidInput(" ".join(f"{field}: {sentences[0]}" for field, sentences in errors.items()), fields=errors)
     return cast("WebhookValues", result)
+
+
+def field_errors(values: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return what is wrong with each of these fields by itself; where the webhook sends to through an integration is not asked."""
+    return _each_checked(values, None)[1]
+
+
+def _each_checked(values: Mapping[str, Any], stored: Webhook | None) -> tuple[dict[str, Any], dict[str, list[str]]]:
+    result, errors = dict(values), dict[str, list[str]]()
+    for field, check in _CHECKS.items():
+        if field not in values:
+            continue
+        try:
+            result[field] = check(values[field])
+        except InvalidInput as error:
+            _collect(errors, error)
+    if "headers" in values:
+        try:
+            result["headers"] = check_headers(values["headers"], stored_headers(stored))
+        except InvalidInput as error:
+            _collect(errors, error)
+    return result, errors
 
 
 def route_of(webhook: Webhook | None) -> Route | None:
