@@ -6,9 +6,11 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from integrations.contract.connector import Connector
+from integrations.contract.fields import Field
+from integrations.contract.reports import ReportedRun
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,10 @@ class InboundEvent:
     type: str
     data: Mapping[str, Any]
     repository: str = ""
+    """Full name (owner/name) at the provider, where the event is about one."""
     occurred_at: datetime | None = None
+    runs: tuple[ReportedRun, ...] = ()
+    """CI runs that it tells of: they become builds of `repository`, whether or not that is known here."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +46,27 @@ class Verified:
 
 
 class Receiver(Connector):
-    """Takes in the platform's webhooks. Both methods are pure: no network, no database."""
+    """Takes in the platform's webhooks. Its methods are pure: no network, no database."""
+
+    source_fields: ClassVar[tuple[Field, ...]] = ()
+    """What a source of this provider has to say beside its secret, such as the header that holds a signature."""
+    needs_secret: ClassVar[bool] = True
+    overload_status: ClassVar[int] = 429
+    """What the platform is told when the portal has no room: some give up for ever at a 4xx and want 503."""
 
     @classmethod
     @abstractmethod
     def verify(cls, request: InboundRequest, secrets: Sequence[str], config: Mapping[str, Any], now: datetime) -> Verified:
-        """Check the platform's signature against each secret. Raises core.errors.NotAllowed with the reason; never anything else."""
+        """Check the platform's signature against each secret, by the bytes of the body.
+
+        `secrets` are the current one and, during a rotation, the previous; `config` holds the source's fields. Raises
+        core.errors.NotAllowed with the reason, whatever the headers and the body hold; never anything else.
+        """
+
+    @classmethod
+    def answer(cls, request: InboundRequest, verified: Verified) -> Mapping[str, Any] | None:
+        """Return the JSON that the platform waits for in the answer to this request, such as Slack's challenge; mostly nothing."""
+        return None
 
     @classmethod
     @abstractmethod

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from core import housekeeping, runtime
 from core.housekeeping import Batch
 from core.models import RuntimeSettings
+from integrations.choices import Condition
 from integrations.health import housekeeping as jobs
 from integrations.health.days import Budget, Day, availability, day_of, percentile, start_of
-from integrations.health.report import recent_failures, report_of, states
+from integrations.health.report import conditions, recent_failures, report_of
 from integrations.models import HealthDay, HealthSample, IntegrationHealth
 from tests.integrations.health_kit import make_integration, sample_at, stub  # noqa: F401
 
@@ -237,9 +238,9 @@ def test_states_are_counted_for_those_who_see_them(alice, charlie, admin):
     make_integration(owner=owner_of(alice))
     make_integration("off", owner=owner_of(alice), status="inactive")
     IntegrationHealth.objects.update(state="unhealthy")
-    assert states(of_user(alice)) == {"unknown": 0, "healthy": 0, "degraded": 0, "unhealthy": 1}
-    assert states(of_user(admin))["unhealthy"] == 1
-    assert sum(states(of_user(charlie)).values()) == 0
+    assert conditions(of_user(alice)) == {Condition.UNHEALTHY: 1}
+    assert conditions(of_user(admin))[Condition.UNHEALTHY] == 1
+    assert not conditions(of_user(charlie))
 
 
 def test_a_day_knows_when_it_starts():

@@ -7,7 +7,7 @@ from django.db import migrations
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('core', '0005_requestlog_filters'),
+        ('core', '0006_requestlog_filters_of_one_integration'),
     ]
 
     operations = [
