@@ -63,6 +63,7 @@ INSTALLED_APPS = [
     "integrations",
     "templates_app",
     "webhooks",
+    "builds",
     "repoguard",
     "django_q",
 ]
