@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 import uuid
 from contextlib import ExitStack
 from datetime import timedelta
@@ -15,11 +14,13 @@ from django.utils import timezone
 from core.models import Circuit, QuotaUsage, RequestLog
 from core.models.outbound import CircuitState
 from tests.core.door_stub import http, serving
+from tests.core.portal import wait_for
 from tests.core.processes import line_of, python, say
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.processes]
 HERE = uuid.UUID(int=7)
 PROCESSES = 4
+BREAKER = {"breaker_failures": 1, "breaker_hold_seconds": 600}
 
 _CALLER = """
 import json, uuid
@@ -82,7 +83,7 @@ def hold_is_over():
 
 
 def test_the_quota_is_exact(callers, service):
-    outcomes = callers(quota_limit=50, quota_window_seconds=86_400)(25)
+    outcomes = callers(quota_limit=50, quota_window_seconds=7 * 86_400)(25)
     assert (outcomes.count("200"), outcomes.count("quota_used_up")) == (50, 50)
     assert len(service.requests) == 50
     assert QuotaUsage.objects.get().used == 50
@@ -108,7 +109,7 @@ def test_failures_are_counted_exactly(callers, service):
 
 def test_an_open_breaker_lets_exactly_one_probe_through(callers, service):
     service.says(http(500))
-    call = callers(breaker_failures=1, breaker_hold_seconds=600)
+    call = callers(**BREAKER)
     call(1)
     for round_ in range(1, 6):
         before = len(service.requests)
@@ -119,21 +120,25 @@ def test_an_open_breaker_lets_exactly_one_probe_through(callers, service):
         assert Circuit.objects.get().trips == 1 + round_
 
 
-def test_a_probe_that_succeeds_lets_all_through(callers, service):
+def test_a_probe_that_succeeds_lets_all_through(processes, callers, service):
     go_on = threading.Event()
 
     def slow(sock, request):
-        go_on.wait(10)
+        go_on.wait(60)
         sock.sendall(http(200))
 
     service.says(http(500))
-    call = callers(breaker_failures=1, breaker_hold_seconds=600)
+    call = callers(**BREAKER)
     call(1)
+    RequestLog.objects.all().delete()
     failed = len(service.requests)
     service.says(*[http(500)] * failed, slow, http(200))
     hold_is_over()
-    threading.Timer(1.0, go_on.set).start()
-    outcomes = call(1)
+    for process in processes:
+        order(process, service, 1, BREAKER)
+    wait_for(lambda: RequestLog.objects.filter(error_class="circuit_open").count() == 3, "the other three to be refused")
+    go_on.set()
+    outcomes = [line_of(process) for process in processes]
     assert sorted(outcomes) == ["200"] + ["circuit_open"] * 3
     assert call(2) == ["200"] * 8
 
@@ -145,8 +150,7 @@ def test_a_probe_whose_process_is_killed_is_replaced(callers, service):
     with python(_CALLER) as doomed:
         line_of(doomed)
         order(doomed, service, 1, {})
-        while not hanging:
-            time.sleep(0.02)
+        wait_for(lambda: hanging, "the probe")
     assert Circuit.objects.get().state == CircuitState.HALF_OPEN
     service.says(http(200))
     call = callers()

@@ -53,7 +53,7 @@ def test_a_killed_supervisor_takes_everything_with_it(tmp_path: Path) -> None:
         assert portal.process is not None
         portal.process.kill()
         portal.process.wait()
-        wait_for(lambda: not portal.processes(), "the end of all its processes", 10)
+        wait_for(lambda: not portal.processes(), "the end of all its processes", HEALED_SECONDS)
         portal.start()
         healthy(portal)
 
@@ -62,7 +62,7 @@ def test_a_second_supervisor_says_that_one_runs(tmp_path: Path) -> None:
     with running(tmp_path / "var", **QUICK) as portal:
         healthy(portal)
         second = Portal(portal.folder, "default")
-        assert second.start().wait(30) == 2
+        assert second.start().wait(60) == 2
         assert "already runs" in portal.log.read_text()
         assert healthy(portal)
 
@@ -86,7 +86,7 @@ def test_the_web_server_dies_with_its_supervisor_and_frees_the_port(tmp_path: Pa
             assert portal.process is not None
             portal.process.kill()
             portal.process.wait()
-            wait_for(lambda: not portal.processes(), "the end of all its processes", 10)
+            wait_for(lambda: not portal.processes(), "the end of all its processes", HEALED_SECONDS)
             portal.start()
         wait_for(lambda: alive.web_answers(port, "localhost"), "an answer of the web server", HEALED_SECONDS)
         assert portal.stop() == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import timedelta
@@ -15,6 +14,7 @@ from integrations.models import Integration, OAuthGrant
 from integrations.oauth import grants
 from integrations.oauth.apps import app_of, holder_of
 from integrations.oauth.protocol import TokenAnswer
+from tests.core.portal import wait_for
 from tests.core.processes import line_of, python, say
 from tests.integrations.oauth_provider import SECRET, Provider, oauth_config, providing
 from tests.integrations.services_kit import make_integration
@@ -80,10 +80,7 @@ def test_a_refresher_that_is_killed_is_followed_by_another(
     with python(CALL.format(pk=integration.pk)) as victim:
         assert line_of(victim) == "ready"
         say(victim, "go")
-        for _ in range(400):
-            if OAuthGrant.objects.get().lease_token is not None:
-                break
-            time.sleep(0.05)
+        wait_for(lambda: OAuthGrant.objects.get().lease_token is not None, "the lease")
         victim.kill()
         victim.wait(10)
     grant = OAuthGrant.objects.get()

@@ -28,12 +28,13 @@ class Received:
 
 @dataclass
 class Reply:
-    """What to answer, and after how long; `hang` answers never."""
+    """What to answer, and after how long or when a test says so; `hang` answers never."""
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b"ok"
     delay: float = 0.0
+    after: threading.Event | None = None
     hang: bool = False
 
 
@@ -89,6 +90,8 @@ class Receiver:
                 self.received.append(request)
                 if reply.hang:
                     await asyncio.sleep(3600)
+                while reply.after is not None and not reply.after.is_set():
+                    await asyncio.sleep(0.01)
                 await asyncio.sleep(reply.delay)
                 lines = "".join(f"{name}: {value}\r\n" for name, value in reply.headers.items())
                 head_out = f"HTTP/1.1 {reply.status} X\r\nContent-Length: {len(reply.body)}\r\n{lines}\r\n"
@@ -109,7 +112,7 @@ def receiving(rule: Rule | Reply | None = None) -> Iterator[Receiver]:
         receiver.stop()
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
+def wait_for(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
     """Wait until the condition holds, and return what it returned; fails the test when it never does."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
-import time
 import uuid
 from datetime import timedelta
 from pathlib import Path
@@ -139,14 +138,14 @@ def test_what_an_outcome_means() -> None:
 
 async def test_the_pool_runs_at_most_so_many_at_once_and_hands_errors_on() -> None:
     pool, running, most = CallPool(2), 0, 0
-    lock = threading.Lock()
+    lock, both = threading.Lock(), threading.Barrier(2)
 
     def work_() -> int:
         nonlocal running, most
         with lock:
             running += 1
             most = max(most, running)
-        time.sleep(0.02)
+        both.wait(60)
         with lock:
             running -= 1
         return 7
@@ -169,7 +168,7 @@ async def test_what_hangs_is_abandoned_and_takes_places_only_beyond_the_pools_si
             await pool.run(release.wait)
         assert pool.room(0) == (2 if hanging <= 2 else 4 - hanging)
     release.set()
-    for _ in range(100):
+    for _ in range(3000):
         if pool.room(0) == 2:
             break
         await asyncio.sleep(0.01)
@@ -184,20 +183,37 @@ async def test_a_timeout_of_the_calls_own_is_no_abandonment() -> None:
         await CallPool(1).run(fails)
 
 
-def test_calls_share_one_time_limit(monkeypatch: pytest.MonkeyPatch, db: None) -> None:
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(deadline, "time", made)
+    return made
+
+
+class Clock:
+    """Goes on when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+def test_calls_share_one_time_limit(monkeypatch: pytest.MonkeyPatch, clock: Clock, db: None) -> None:
     seen: list[float] = []
 
     def request(self: Any, *_: Any, **__: Any) -> Reply:
         seen.append(self.terms.timeout)
-        time.sleep(0.05)
+        clock.now += 0.05
         return Reply(200, {}, b"", "")
 
     monkeypatch.setattr(door_client.Door, "request", request)
     connector = deadline.limited(build_connector(integration("caller", timeout_seconds=30), deadline_purpose()), 0.2)
     connector.door.request("GET", "https://example.com")
     connector.door.request("GET", "https://example.com")
-    assert 0.1 < seen[1] < seen[0] <= 0.2
-    time.sleep(0.1)
+    assert seen == pytest.approx([0.2, 0.15])
+    clock.now += 0.1
     with pytest.raises(CallFailed) as caught:
         connector.door.request("GET", "https://example.com")
     assert caught.value.code == "timeout"
@@ -207,11 +223,12 @@ def test_calls_share_one_time_limit(monkeypatch: pytest.MonkeyPatch, db: None) -
 class SlowToken:
     """Waits for a token."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, clock: Clock) -> None:
         self.seconds = seconds
+        self.clock = clock
 
     def apply(self, request: Outgoing) -> None:
-        time.sleep(self.seconds)
+        self.clock.now += self.seconds
         request.headers["Authorization"] = "Bearer x"
 
     def fingerprint(self) -> str:
@@ -225,7 +242,9 @@ class SlowToken:
 
 
 @pytest.mark.parametrize(("seconds", "leaves"), [(0.4, True), (1.0, False)])
-def test_waiting_for_a_token_counts_against_the_time_limit(seconds: float, leaves: bool, monkeypatch: pytest.MonkeyPatch, db: None) -> None:
+def test_waiting_for_a_token_counts_against_the_time_limit(
+    seconds: float, leaves: bool, monkeypatch: pytest.MonkeyPatch, clock: Clock, db: None
+) -> None:
     sent: list[float] = []
 
     def exchange(method: str, url: str, headers: Any, body: Any, limits: Any, **_: Any) -> Answered:
@@ -234,10 +253,10 @@ def test_waiting_for_a_token_counts_against_the_time_limit(seconds: float, leave
 
     monkeypatch.setattr(door_client, "exchange", exchange)
     door = build_connector(integration("caller", timeout_seconds=30), deadline_purpose()).door
-    slow = deadline.LimitedDoor(door_client.Door(door.terms, SlowToken(seconds)), 1)
+    slow = deadline.LimitedDoor(door_client.Door(door.terms, SlowToken(seconds, clock)), 1)
     if leaves:
         slow.request("GET", "https://example.com")
-        assert sent[0] <= 1 - seconds
+        assert sent == pytest.approx([1 - seconds])
         return
     with pytest.raises(CallFailed) as caught:
         slow.request("GET", "https://example.com")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -110,7 +111,7 @@ def test_a_failed_one_is_retried_on_time_under_the_same_id(start: Start) -> None
     one, two = DeliveryAttempt.objects.order_by("number")
     assert (one.outcome, two.outcome) == (Outcome.RETRY, Outcome.SUCCESS)
     assert one.next_attempt_at is not None
-    assert timedelta(0) <= two.started_at - one.next_attempt_at < timedelta(seconds=5)
+    assert timedelta(0) <= two.started_at - one.next_attempt_at < timedelta(seconds=30)
     assert_truth()
 
 
@@ -163,12 +164,14 @@ def test_an_inner_address_is_refused_without_a_connection(start: Start, settings
 
 
 def test_without_leave_to_claim_it_only_ends_what_it_began(start: Start) -> None:
-    with receiving(Reply(delay=0.5)) as receiver:
+    answer = threading.Event()
+    with receiving(Reply(after=answer)) as receiver:
         hook(url=receiver.url(), concurrency=1)
         send_many(3)
         engine = start()
         wait_for(lambda: receiver.received)
         engine.claim_for(-1)
+        answer.set()
         wait_for(lambda: DeliveryAttempt.objects.count() == 1)
         time.sleep(0.3)
         assert (len(receiver.received), Lease.objects.count(), pending()) == (1, 0, 2)
@@ -259,7 +262,7 @@ def test_an_error_before_or_after_a_turns_commit_loses_and_doubles_nothing(
         made = hook(url=receiver.url(), concurrency=5)
         send_many(40)
         start(slots=10)
-        wait_for(lambda: not pending(), 40)
+        wait_for(lambda: not pending())
         assert sorted(set(numbers(receiver))) == list(range(40))
     assert state_of(made).success_count == 40
     assert set(WebhookDelivery.objects.values_list("attempts", flat=True)) == {1}
@@ -368,7 +371,8 @@ def test_an_unreadable_webhook_is_tried_later_and_says_so(start: Start, settings
 
 
 def test_a_worker_buried_midway_registers_anew_and_goes_on(start: Start) -> None:
-    with receiving(Reply(delay=0.6)) as receiver:
+    answer = threading.Event()
+    with receiving(Reply(after=answer)) as receiver:
         made = hook(url=receiver.url(), concurrency=2)
         send_many(4)
         engine = start()
@@ -376,7 +380,8 @@ def test_a_worker_buried_midway_registers_anew_and_goes_on(start: Start) -> None
         first = engine.worker_id
         Worker.objects.filter(id=first).update(heartbeat_at=timezone.now() - timedelta(minutes=1))
         assert sweep() == 2
-        wait_for(lambda: not pending(), 30)
+        answer.set()
+        wait_for(lambda: not pending())
         assert engine.worker_id != first
         assert sorted(set(numbers(receiver))) == [0, 1, 2, 3]
     assert DeliveryAttempt.objects.filter(outcome=Outcome.WORKER_LOST).count() == 2
@@ -421,7 +426,7 @@ def test_stopping_waits_for_what_is_under_way(start: Start) -> None:
         send_many(5)
         engine = start()
         wait_for(lambda: len(receiver.received) == 2)
-        engine.stop(10)
+        engine.stop(60)
         assert (len(receiver.received), pending()) == (2, 3)
     assert DeliveryAttempt.objects.filter(outcome=Outcome.SUCCESS).count() == 2
     assert not Lease.objects.exists()
@@ -448,13 +453,14 @@ def test_stopping_hands_back_what_does_not_end(start: Start) -> None:
 
 
 def test_requests_go_on_while_nobody_claims(start: Start) -> None:
-    with receiving(Reply(delay=0.8)) as receiver:
+    answer = threading.Event()
+    with receiving(Reply(after=answer)) as receiver:
         hook(url=receiver.url())
         send_many(3)
-        engine = start(seconds=0.4)
+        engine = start()
         wait_for(lambda: len(receiver.received) == 3)
-        time.sleep(0.4)
-        engine.claim_for(0.1)
+        engine.claim_for(-1)
+        answer.set()
         wait_for(lambda: not pending())
     assert DeliveryAttempt.objects.count() == 3
 

@@ -157,7 +157,7 @@ def test_the_stop_flag_ends_a_drain_its_engine_and_its_leases(asked: list[str], 
         thread = in_thread()
         wait_for(lambda: receiver.received)
         runfiles.ask_to_stop("deliveries")
-        thread.join(20)
+        thread.join(60)
     assert not thread.is_alive()
     assert asked == []
     assert (Lease.objects.count(), DeliveryAttempt.objects.count()) == (0, 0)
@@ -191,7 +191,7 @@ def test_a_stopping_drain_waits_for_the_other_engines_of_its_machine(asked: list
     time.sleep(0.3)
     assert thread.is_alive()
     other.delete()
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()
 
 
@@ -212,7 +212,7 @@ def test_a_drain_whose_engine_dies_hands_over_at_once(asked: list[str], monkeypa
     wait_for(lambda: Slot.objects.filter(holder__isnull=False).exists())
     assert tasks._Process.engine is not None
     tasks._Process.engine.stop(0)
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()
     assert asked == [NEXT]
 
