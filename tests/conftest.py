@@ -7,15 +7,24 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from unittest import mock
 
 import pytest
 from django.contrib.auth.models import Group, User
 from django.core.cache import caches
 from django.db import connection
-from django.test import Client
+from django.test import Client, TransactionTestCase
 from rest_framework.test import APIClient
 
 from access.choices import Role
+from tests import flushing, measuring
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Measure the coverage of those tests only that add to it."""
+    runs_tests = not config.getoption("numprocesses", None) or hasattr(config, "workerinput")
+    if config.pluginmanager.hasplugin("_cov") and runs_tests:
+        config.pluginmanager.register(measuring.Measuring(config))
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -26,6 +35,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         databases = {"db", "transactional_db", "live_server"}
         if not item.get_closest_marker("django_db") and not item.get_closest_marker("processes") and not names & databases:
             item.add_marker(pytest.mark.once)
+    measuring.mark(items)
+
+
+@pytest.hookimpl(trylast=True, specname="pytest_collection_modifyitems")
+def pytest_order_tests(items: list[pytest.Item]) -> None:
+    """Put the longest first: none is left over at the end, and one worker gets them all, so that no two run at once."""
+    items.sort(key=lambda item: item.get_closest_marker("processes") is None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_flush() -> Iterator[None]:
+    with mock.patch.object(TransactionTestCase, "_fixture_teardown", flushing.flush):
+        yield
 
 
 def _user(name: str, role: Role | None, *groups: Group, **flags: bool) -> User:

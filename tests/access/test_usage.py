@@ -18,6 +18,7 @@ from access.models import ApiUsage
 from core.sidefile import SideFile
 from tests.access.keys import client_of, client_with, make_key
 
+pytestmark = pytest.mark.postgres
 PATH = "/api/v1/api-keys"
 sqlite_only = pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL has no single writer, and no file beside it")
 

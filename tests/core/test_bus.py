@@ -12,6 +12,8 @@ from core.bus import Announcement, publish, publish_all, record
 from core.errors import InvalidInput, TooLarge
 from core.models import Event
 
+pytestmark = pytest.mark.postgres
+
 
 class Listener:
     """A sink that remembers what it heard."""

@@ -14,7 +14,7 @@ from django.db import connection, connections
 from core.counters import CounterCache
 from tests.core.processes import line_of, python, say
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgres]
 
 
 @pytest.fixture

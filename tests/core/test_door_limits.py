@@ -12,7 +12,7 @@ from core.http.door import QuotaUsedUp
 from core.models import QuotaUsage, RequestLog
 from tests.core.door_stub import door, http, serving
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.postgres]
 HERE = uuid.UUID(int=7)
 NOON = datetime(2026, 3, 1, 12, 0, 20, tzinfo=UTC)
 

@@ -17,6 +17,7 @@ from tests.core.processes import line_of, python, say
 from tests.factories import WebhookFactory
 from webhooks.models import Webhook
 
+pytestmark = pytest.mark.postgres
 OLD, NEW, OTHER = "old key, long and dull", "new key, long and dull", "a key of somebody else"
 
 

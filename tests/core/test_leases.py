@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 from core import leases
 from core.models import Slot, Worker
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.postgres]
 
 
 def _silence(worker_id: uuid.UUID, seconds: float = leases.LAPSE_SECONDS + 1) -> None:

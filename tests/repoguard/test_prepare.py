@@ -27,6 +27,7 @@ from core import schedules
 from repoguard import keys, prepare
 from tests.core.portal import Portal
 
+pytestmark = pytest.mark.postgres
 KEY = "rg_live_" + "k7Xq" * 12
 
 

@@ -20,7 +20,7 @@ from webhooks.retry import DEFAULT_SCHEDULE
 from webhooks.secrets import new_secret, rotated
 from webhooks.services import rotate_secret, update_webhook
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.postgres]
 
 
 def test_a_target_has_what_a_request_needs() -> None:

@@ -16,7 +16,7 @@ from webhooks import housekeeping as jobs
 from webhooks.choices import DeliveryStatus, Outcome
 from webhooks.models import DeliveryAttempt, Lease, Webhook, WebhookDelivery, WebhookState
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.postgres]
 DAY = timedelta(days=1)
 
 

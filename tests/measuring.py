@@ -1,0 +1,79 @@
+"""Which tests are measured for coverage. Before Python 3.12 a measured test takes twice its time, and most repeat what others reached.
+
+On SQLite every test is measured, but of one with many cases only the first few. On PostgreSQL those are measured that SQLite skips, that
+run its own store, or that are marked `postgres`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+
+import coverage
+import pytest
+from django.db import connection
+
+CASES = 3
+_MEASURED = pytest.StashKey[bool]()
+_FOR_CHILDREN = "COVERAGE_PROCESS_CONFIG"
+
+
+def mark(items: Sequence[pytest.Item], vendor: str = connection.vendor) -> None:
+    """Note on each test whether it is measured."""
+    for item in items:
+        item.stash[_MEASURED] = _is_an_early_case(item) if vendor == "sqlite" else _is_about_postgres(item)
+
+
+def is_measured(item: pytest.Item) -> bool:
+    """Return whether the test is measured."""
+    return item.stash.get(_MEASURED, True)
+
+
+def _is_an_early_case(item: pytest.Item) -> bool:
+    parameters = getattr(item, "callspec", None)
+    return parameters is None or all(index < CASES for index in parameters.indices.values())
+
+
+def _is_about_postgres(item: pytest.Item) -> bool:
+    if item.get_closest_marker("postgres") or item.get_closest_marker("skipif"):
+        return True
+    parameters = getattr(item, "callspec", None)
+    return parameters is not None and any("Postgres" in getattr(value, "__name__", "") for value in parameters.params.values())
+
+
+class Measuring:
+    """Stops coverage, of this process and of those that it starts, while a test runs that is not measured."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._measures = True
+        self._for_children: str | None = None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self) -> None:
+        """Let a worker be measured once: what coverage and pytest-cov began in it before would go on wherever this stops."""
+        while hasattr(self._config, "workerinput") and (begun := coverage.Coverage.current()) is not None:
+            begun.stop()
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection(self) -> None:
+        """Measure on SQLite what importing the code runs."""
+        self._measure(connection.vendor == "sqlite")
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        self._measure(is_measured(item))
+        return (yield)
+
+    def _measure(self, wanted: bool) -> None:
+        if wanted is self._measures:
+            return
+        self._measures = wanted
+        controller = self._config.pluginmanager.getplugin("_cov").cov_controller
+        if wanted:
+            if self._for_children is not None:
+                os.environ[_FOR_CHILDREN] = self._for_children
+            controller.resume()
+        else:
+            controller.pause()
+            self._for_children = os.environ.pop(_FOR_CHILDREN, None)
