@@ -1,7 +1,7 @@
 """Which tests are measured for coverage. Before Python 3.12 a measured test takes twice its time, and most repeat what others reached.
 
 On SQLite every test is measured, but of one with many cases only the first few. On PostgreSQL those are measured that SQLite skips, that
-run its own store, or that are marked `postgres`.
+run its own store, or that are marked `postgres`. What is marked `no_cover` is never measured.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ _FOR_CHILDREN = "COVERAGE_PROCESS_CONFIG"
 def mark(items: Sequence[pytest.Item], vendor: str = connection.vendor) -> None:
     """Note on each test whether it is measured."""
     for item in items:
-        item.stash[_MEASURED] = _is_an_early_case(item) if vendor == "sqlite" else _is_about_postgres(item)
+        adds = _is_an_early_case(item) if vendor == "sqlite" else _is_about_postgres(item)
+        item.stash[_MEASURED] = adds and not item.get_closest_marker("no_cover")
 
 
 def is_measured(item: pytest.Item) -> bool:
@@ -46,7 +47,6 @@ class Measuring:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        self._measures = True
         self._for_children: str | None = None
 
     @pytest.hookimpl(tryfirst=True)
@@ -66,10 +66,9 @@ class Measuring:
         return (yield)
 
     def _measure(self, wanted: bool) -> None:
-        if wanted is self._measures:
-            return
-        self._measures = wanted
         controller = self._config.pluginmanager.getplugin("_cov").cov_controller
+        if wanted is controller.started:
+            return
         if wanted:
             if self._for_children is not None:
                 os.environ[_FOR_CHILDREN] = self._for_children

@@ -28,7 +28,7 @@ def measured(vendor: str, *items: Any) -> list[bool]:
 
 
 def test_on_sqlite_the_first_cases_are_measured() -> None:
-    assert measured("sqlite", item(), item(case=0), item(case=2), item(case=3)) == [True, True, True, False]
+    assert measured("sqlite", item(), item(case=0), item(case=2), item(case=3), item("no_cover")) == [True, True, True, False, False]
 
 
 def test_on_postgresql_is_measured_what_is_about_it() -> None:

@@ -69,6 +69,7 @@ def running_workers(db: None) -> None:
         register_worker(kind)
 
 
+@pytest.mark.no_cover  # most of the time is spent in making requests up
 @pytest.mark.usefixtures("running_workers")
 def test_every_answer_is_as_documented(api_schema: Any, bearer: dict[str, str]) -> None:
     seen, failed = [], []

@@ -250,6 +250,7 @@ def test_every_encrypted_field_is_planted() -> None:
     assert set(FIELDS) == {column.label for column in columns()}
 
 
+@pytest.mark.no_cover  # it goes everywhere, as other tests do
 def test_no_secret_is_shown_or_stored_in_clear(plant: Planted, root: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     shown, errors = surfaces.watch_dataclasses(monkeypatch), surfaces.watch_errors(monkeypatch)
     leaks: list[str] = []
