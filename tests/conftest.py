@@ -31,9 +31,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark tests that touch no database as such: on the second database they would only repeat themselves."""
     for item in items:
-        names = set(getattr(item, "fixturenames", ()))
-        databases = {"db", "transactional_db", "live_server"}
-        if not item.get_closest_marker("django_db") and not item.get_closest_marker("processes") and not names & databases:
+        if not measuring.touches_database(item):
             item.add_marker(pytest.mark.once)
     measuring.mark(items)
 

@@ -1,7 +1,7 @@
 """Which tests are measured for coverage. Before Python 3.12 a measured test takes twice its time, and most repeat what others reached.
 
-On SQLite every test is measured, but of one with many cases only the first few. On PostgreSQL those are measured that SQLite skips, that
-run its own store, or that are marked `postgres`. What is marked `no_cover` is never measured.
+On SQLite every test is measured, but of one with many cases on the database only the first few. On PostgreSQL those are measured that
+SQLite skips, that run its own store, or that are marked `postgres`. What is marked `no_cover` is never measured.
 """
 
 from __future__ import annotations
@@ -25,6 +25,12 @@ def mark(items: Sequence[pytest.Item], vendor: str = connection.vendor) -> None:
         item.stash[_MEASURED] = adds and not item.get_closest_marker("no_cover")
 
 
+def touches_database(item: pytest.Item) -> bool:
+    """Return whether the test uses the database, or starts processes that do."""
+    marked = item.get_closest_marker("django_db") or item.get_closest_marker("processes")
+    return bool(marked or {"db", "transactional_db", "live_server"} & set(getattr(item, "fixturenames", ())))
+
+
 def is_measured(item: pytest.Item) -> bool:
     """Return whether the test is measured."""
     return item.stash.get(_MEASURED, True)
@@ -32,7 +38,7 @@ def is_measured(item: pytest.Item) -> bool:
 
 def _is_an_early_case(item: pytest.Item) -> bool:
     parameters = getattr(item, "callspec", None)
-    return parameters is None or all(index < CASES for index in parameters.indices.values())
+    return parameters is None or not touches_database(item) or all(index < CASES for index in parameters.indices.values())
 
 
 def _is_about_postgres(item: pytest.Item) -> bool:

@@ -28,7 +28,8 @@ def measured(vendor: str, *items: Any) -> list[bool]:
 
 
 def test_on_sqlite_the_first_cases_are_measured() -> None:
-    assert measured("sqlite", item(), item(case=0), item(case=2), item(case=3), item("no_cover")) == [True, True, True, False, False]
+    items = item(), item("django_db", case=2), item("django_db", case=3), item(case=3), item("no_cover")
+    assert measured("sqlite", *items) == [True, True, False, True, False]
 
 
 def test_on_postgresql_is_measured_what_is_about_it() -> None:
