@@ -105,3 +105,7 @@ class ErrorClass(models.TextChoices):
     UNSUITABLE = "unsuitable", "an event that the destination can't take"
     UNREADABLE_SECRET = "unreadable_secret", "stored secret can't be decrypted"
     INTERNAL = "internal", "error of the portal itself"
+
+
+FAULTS = (ErrorClass.INTERNAL, ErrorClass.UNREADABLE_SECRET)
+"""Faults of the portal's own: nothing was sent, and nothing speaks against the endpoint."""

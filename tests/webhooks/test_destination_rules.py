@@ -499,6 +499,16 @@ def test_an_inactive_integration_only_delays_it(db: None) -> None:
     assert "inactive" in row.shown_error
 
 
+def test_credentials_that_cannot_be_read_only_delay_it(db: None) -> None:
+    row = following()
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE integrations_integration SET credentials = %s", [b"not a token"])
+    for _ in range(5):
+        row = polled()
+    assert row.state == "queued"
+    assert "decrypt" in row.shown_error or "key" in row.shown_error
+
+
 def test_what_was_started_anew_takes_no_answer_of_the_old_run(db: None) -> None:
     row = following()
 

@@ -68,6 +68,17 @@ def test_a_failure_is_remembered() -> None:
     assert "404" in row.last_error
 
 
+@pytest.mark.parametrize("fault", [ErrorClass.INTERNAL, ErrorClass.UNREADABLE_SECRET])
+def test_a_fault_of_the_portal_never_switches_a_webhook_off(fault: ErrorClass) -> None:
+    row = state(consecutive_failures=0)
+    for hours in (0, 11, 24):
+        attempt = ended(None, at=NOW + timedelta(hours=hours))
+        attempt = dataclasses.replace(attempt, verdict=Verdict(Outcome.FAILED, fault, "Its key is missing."))
+        standing = settle(row, [attempt], LIMITS, NOW + timedelta(hours=hours))
+        assert standing == Standing()
+    assert (row.consecutive_failures, row.failing_since, row.last_error, row.failed_count) == (0, None, "Its key is missing.", 3)
+
+
 def test_a_long_error_fits_the_column() -> None:
     row = state()
     run(row, Result(ONE, reply(None), Verdict(Outcome.RETRY, ErrorClass.CONNECT, "x" * 500, delay=1.0), NOW, {}))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from core.runtime import Runtime
-from webhooks.choices import BreakerState, HoldReason, InactiveReason, Outcome
+from webhooks.choices import FAULTS, BreakerState, HoldReason, InactiveReason, Outcome
 from webhooks.engine.types import Result
 from webhooks.models import WebhookState
 
@@ -60,10 +60,12 @@ def _succeed(state: WebhookState, result: Result, standing: Standing) -> None:
 
 def _fail(state: WebhookState, result: Result, standing: Standing, runtime: Runtime, now: datetime) -> None:
     verdict = result.verdict
-    state.consecutive_failures += 1
-    state.failing_since = state.failing_since or result.ended_at
     state.last_failure_at = result.ended_at
     state.last_error = verdict.error[:300]
+    if verdict.error_class in FAULTS:
+        return  # nothing was sent: no reason to switch the webhook off, however long it lasts
+    state.consecutive_failures += 1
+    state.failing_since = state.failing_since or result.ended_at
     if verdict.gone:
         standing.disable = InactiveReason.GONE
         return
