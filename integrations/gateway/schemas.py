@@ -11,6 +11,7 @@ from typing import Any
 import jsonschema_rs
 
 from core.errors import InvalidInput
+from core.texts import storable_json
 
 MAX_BYTES = 32 * 1024
 MAX_DEPTH = 20
@@ -38,6 +39,8 @@ def check_schema(schema: Any, field: str) -> dict[str, Any]:
         raise InvalidInput.of(field, "can't be stored: it is nested too deeply, or holds NaN or infinity.") from None
     if len(text) > MAX_BYTES:
         raise InvalidInput.of(field, f"has {len(text)} bytes; at most {MAX_BYTES} are allowed.")
+    if storable_json(schema) != schema:
+        raise InvalidInput.of(field, "must not hold NUL characters or lone surrogates.")
     for depth, name in _names(schema):
         if depth > MAX_DEPTH:
             raise InvalidInput.of(field, f"is nested more than {MAX_DEPTH} levels deep.")

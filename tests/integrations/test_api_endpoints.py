@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -213,3 +214,23 @@ def test_whoever_signs_in_finds_their_endpoints_in_the_schema(
     assert "`id`" in document["paths"][found[0]]["post"]["description"]
     for other in (client_of(charlie), client_of(alice, "findings:read"), APIClient()):
         assert str(integration.pk) not in other.get("/api/schema").content.decode()
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        {"description": "a\0b"},
+        {"path": "/a\0b"},
+        {"fixed_query": {"a\0": "b"}},
+        {"fixed_query": {"a": "b\0"}},
+        {"body_schema": {"type": "object", "title": "a\0b"}},
+        {"body_schema": {"type": "object", "title": "\ud800"}},
+        {"parameters": {**PARAMETERS, "title": "a\0"}},
+    ],
+    ids=str,
+)
+def test_what_no_database_stores_is_refused(client: APIClient, url: str, hostile: dict[str, Any]) -> None:
+    answer = client.post(url, json.dumps({**FULL, **hostile}), content_type="application/json")
+    assert answer.status_code == 400, answer.content
+    assert set(answer.json()["fields"]) == set(hostile)
+    assert not Endpoint.objects.exists()
