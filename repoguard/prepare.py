@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import re
 import secrets
+import string
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -122,6 +123,11 @@ def migrate(say: Say) -> None:
     call_command("migrate", interactive=False, verbosity=0)
 
 
+def _new_password() -> str:
+    """Return a password that a double click selects whole: letters and digits, 95 bits."""
+    return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(16))
+
+
 def ensure_admin(say: Say) -> bool:
     """Create the first admin, where there is none at all; a generated password is said once and stored nowhere in clear.
 
@@ -130,7 +136,7 @@ def ensure_admin(say: Say) -> bool:
     users: Any = get_user_model()
     if users.objects.filter(is_superuser=True, is_active=True).exists():
         return False
-    password = settings.ADMIN_PASSWORD or secrets.token_urlsafe(12)
+    password = settings.ADMIN_PASSWORD or _new_password()
     with transaction.atomic():
         user, _ = users.objects.get_or_create(username=settings.ADMIN_USERNAME)
         user.is_superuser = user.is_staff = user.is_active = True

@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 STARTING_SECONDS = 60.0
 _RECOVERY_SECONDS = 15.0
 _ASK_EVERY_SECONDS = 2.0
+_FROZEN_SECONDS = 5.0
 _FIRST_PAUSE, _LONGEST_PAUSE, _SETTLED_SECONDS = 0.5, 10.0, 60.0
 
 
@@ -122,12 +123,14 @@ class Cluster(Child):
         super().__init__(name, group)
         self._signs: list[Sign] = []
         self._asked_at = self._away_at = float("-inf")
+        self._looked_at = 0.0
 
     def start(self) -> None:
         """Start the cluster with a clean slate."""
         runfiles.forget_cluster(self.name)
         runfiles.allow_to_run(self.name)
         super().start()
+        self._looked_at = self.started_at
         self._signs = [
             Sign("canary", runfiles.canary_file(self.name), self.started_at),
             Sign("sentinel", runfiles.members_file(self.name), self.started_at),
@@ -137,6 +140,10 @@ class Cluster(Child):
         died = super()._complaint(now, database_answers)
         if died:
             return died
+        if now - self._looked_at > _FROZEN_SECONDS:  # a suspended machine: whoever was silent meanwhile was not to blame
+            for sign in self._signs:
+                sign.excuse(now)
+        self._looked_at = now
         for sign in self._signs:
             silent = sign.silence(now)
             if sign.what == "canary" and silent > 1 and self._all_busy():

@@ -145,13 +145,27 @@ def sing(number: int, *, canary: bool = True, sentinel: bool = True) -> None:
             os.utime(path, (number, number))
 
 
+def watched_for(seconds: int, cluster: child.Cluster, clock: Clock, answers: Any = yes) -> bool:
+    """Look every second for so long; return whether the cluster still runs."""
+    for _ in range(seconds):
+        clock.now += 1
+        cluster.look(answers)
+        if not cluster.group.pid:
+            return False
+    return True
+
+
 def test_a_cluster_has_a_minute_to_start(cluster: child.Cluster, clock: Clock) -> None:
-    clock.now += 59
+    assert watched_for(60, cluster, clock)
+    assert not watched_for(2, cluster, clock)
+
+
+def test_a_machine_that_was_suspended_is_no_silence(cluster: child.Cluster, clock: Clock) -> None:
+    sing(1)
     cluster.look(yes)
-    assert cluster.group.pid
-    clock.now += 2
-    cluster.look(yes)
-    assert not cluster.group.pid
+    clock.now += 3600
+    assert watched_for(15, cluster, clock), "it sang no less than the supervisor looked"
+    assert not watched_for(2, cluster, clock), "but from then on it should have sung"
 
 
 @pytest.mark.parametrize("silent", ["canary", "sentinel"])
@@ -179,17 +193,10 @@ def test_a_singing_cluster_is_left_alone(cluster: child.Cluster, clock: Clock) -
 def test_a_cluster_is_not_blamed_for_its_database(cluster: child.Cluster, clock: Clock) -> None:
     sing(1)
     cluster.look(no)
-    for _ in range(20):
-        clock.now += 10
-        cluster.look(no)
-        assert cluster.group.pid
+    assert watched_for(200, cluster, clock, no)
     # the database is back: the cluster has a while to notice
-    clock.now += 20
-    cluster.look(yes)
-    assert cluster.group.pid
-    clock.now += 20
-    cluster.look(yes)
-    assert not cluster.group.pid
+    assert watched_for(20, cluster, clock)
+    assert not watched_for(20, cluster, clock)
 
 
 def test_a_canary_may_wait_behind_long_tasks_but_not_behind_hung_ones(cluster: child.Cluster, clock: Clock, settings: Any) -> None:
@@ -204,9 +211,10 @@ def test_a_canary_may_wait_behind_long_tasks_but_not_behind_hung_ones(cluster: c
             assert cluster.group.pid
     hung = dict.fromkeys(busy, time.time() - settings.Q_CLUSTER["timeout"] - 100)
     with mock.patch.object(runfiles, "busy_workers", return_value=hung):
-        clock.now += 16
-        sing(99, canary=False)
-        cluster.look(yes)
+        for number in range(99, 115):
+            clock.now += 1
+            sing(number, canary=False)
+            cluster.look(yes)
     assert not cluster.group.pid
 
 
