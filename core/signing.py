@@ -97,5 +97,7 @@ def _keyed(secret: str) -> tuple[hashlib._Hash, hashlib._Hash]:
 
     Decoding and keying cost more than signing a short body, and hmac's own objects twice what their hashes do.
     """
-    key = _decode(secret).ljust(hashlib.sha256().block_size, b"\0")  # never longer than a block: see MAX_BYTES
+    block = hashlib.sha256().block_size
+    key = _decode(secret)
+    key = (hashlib.sha256(key).digest() if len(key) > block else key).ljust(block, b"\0")
     return hashlib.sha256(bytes(byte ^ 0x36 for byte in key)), hashlib.sha256(bytes(byte ^ 0x5C for byte in key))

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -46,6 +47,16 @@ def pytest_order_tests(items: list[pytest.Item]) -> None:
 def _quick_flush() -> Iterator[None]:
     with mock.patch.object(TransactionTestCase, "_fixture_teardown", flushing.flush):
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nobody_left(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """End what still talks to the test database on PostgreSQL, or it could not be dropped: a killed process's session ends late."""
+    yield
+    if connection.vendor == "postgresql":
+        with django_db_blocker.unblock(), connection.cursor() as cursor:
+            others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            cursor.execute(f"SELECT pg_terminate_backend(pid, 5000) {others}")
 
 
 def _user(name: str, role: Role | None, *groups: Group, **flags: bool) -> User:

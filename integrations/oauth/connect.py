@@ -111,6 +111,9 @@ def finish(request: OAuthRequest, parameters: Mapping[str, str], user: User) -> 
         raise SignInRefusedError(error.message, integration.id) from None
     with transaction.atomic():
         grant = grants.store_connection(holder, answer, user.get_username())
+        # after the grant's lock, as everywhere: whoever deletes the integration holds this row, and its tokens must not outlive it
+        if not Integration.objects.select_for_update(no_key=True, of=("self",)).filter(pk=integration.pk).values("pk"):
+            raise SignInRefusedError(f"{integration.name} was deleted while you signed in.", integration.id)
         audit.record(AuditVerb.ACTED, integration, action="connect", changes={"scope": ["", grant.scope]})
     return grant
 

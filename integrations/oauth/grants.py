@@ -24,7 +24,7 @@ from core.errors import OutboundError
 from core.http.door import SignInFailed
 from integrations.choices import GrantStatus
 from integrations.contract.signin import OAuthApp, OAuthFlow
-from integrations.models import OAuthGrant
+from integrations.models import Integration, OAuthGrant
 from integrations.oauth.exchange import TIMEOUT, GrantGoneError, Holder, ask, temporary
 from integrations.oauth.protocol import TokenAnswer, renewal_request
 
@@ -132,6 +132,8 @@ _FREE: dict[str, Any] = {"lease_token": None, "lease_until": None}
 
 def _grant(holder: Holder, mark: str) -> OAuthGrant:
     grant = OAuthGrant.objects.filter(pk=holder.id).first()
+    if grant is None and not Integration.objects.filter(pk=holder.id).exists():
+        raise SignInFailed("The integration was deleted.")
     return grant or OAuthGrant.objects.get_or_create(integration_id=holder.id, defaults={"app_mark": mark})[0]
 
 

@@ -90,6 +90,7 @@ def delete_integration(integration: Integration) -> None:
     Raises Conflict (code in_use) while webhooks send through it or endpoints can be called.
     """
     with transaction.atomic():
+        purge.lock_parts(integration.id)
         row = locked(integration.id, whole=True)
         names = list(Endpoint.objects.filter(integration=row, enabled=True).order_by("name").values_list("name", flat=True)[: _NAMED + 1])
         if names:

@@ -24,6 +24,12 @@ def users_of(integration_id: uuid.UUID) -> list[str]:
     return sorted({str(one.related_model._meta.verbose_name_plural) for one in used})
 
 
+def lock_parts(integration_id: uuid.UUID) -> None:
+    """Lock what checks and sign-ins lock before they come to the integration's own row; the other way round would be a deadlock."""
+    for model in (IntegrationHealth, OAuthGrant):
+        list(model._base_manager.select_for_update().filter(integration_id=integration_id).values_list("pk"))
+
+
 def hide(row: Integration) -> None:
     """Hide a locked row: its credentials and tokens go at once, as does all that is seen beside it; its history follows."""
     Integration.stored.filter(id=row.id).update(

@@ -25,6 +25,7 @@ from integrations.models import Integration, OAuthGrant, OAuthRequest
 from integrations.oauth import connect, grants
 from integrations.oauth.apps import app_of, holder_of
 from integrations.oauth.protocol import TokenAnswer
+from integrations.services.integrations import delete_integration
 from tests.integrations.oauth_provider import SECRET, Provider, oauth_config, providing
 from tests.integrations.services_kit import make_integration
 
@@ -135,6 +136,23 @@ def test_the_state_is_stored_hashed_and_the_verifier_encrypted(client: Client, i
 def test_parameters_that_the_provider_wants_go_along(client: Client, alice: User, provider: Provider) -> None:
     asked = dict(parse_qsl(urlsplit(begin(client, make(alice, provider.url, oauth_audience="https://api.example.com"))).query))
     assert asked["audience"] == "https://api.example.com"
+
+
+def test_an_integration_that_was_deleted_meanwhile_keeps_no_token(
+    client: Client, integration: Integration, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    back, ask = provider.sign_in(begin(client, integration)), connect.ask
+
+    def slow(*given: Any, **more: Any) -> Any:
+        answer = ask(*given, **more)
+        delete_integration(integration)
+        return answer
+
+    monkeypatch.setattr(connect, "ask", slow)
+    _location, said = come_back(client, back)
+    assert "was deleted while you signed in" in said
+    assert not OAuthGrant._base_manager.exists()
+    assert not AuditEntry.objects.filter(action="connect").exists()
 
 
 # --- what was changed meanwhile ---------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from core.runtime import NAMES, Runtime
 from tests.webhooks.engine_kit import NOW, claimed, reply
 from webhooks.choices import BreakerState, ErrorClass, HoldReason, InactiveReason, Outcome
 from webhooks.engine.judge import judge
+from webhooks.engine.request import without_answer
 from webhooks.engine.standing import UNLIMITED, Standing, refill, settle, spend
 from webhooks.engine.types import Claimed, Result, Verdict
 from webhooks.models import WebhookState
@@ -77,6 +78,15 @@ def test_a_fault_of_the_portal_never_switches_a_webhook_off(fault: ErrorClass) -
         standing = settle(row, [attempt], LIMITS, NOW + timedelta(hours=hours))
         assert standing == Standing()
     assert (row.consecutive_failures, row.failing_since, row.last_error, row.failed_count) == (0, None, "Its key is missing.", 3)
+
+
+@pytest.mark.parametrize(
+    ("status", "disable", "failures"), [(410, InactiveReason.GONE, 0), (503, InactiveReason.NONE, 1), (500, InactiveReason.NONE, 1)]
+)
+def test_an_answer_that_could_not_be_stored_still_counts(status: int, disable: InactiveReason, failures: int) -> None:
+    row = state()
+    standing = settle(row, [without_answer(ended(status))], LIMITS, NOW)
+    assert (standing.disable, row.breaker_failures, row.consecutive_failures) == (disable, failures, 1)
 
 
 def test_a_long_error_fits_the_column() -> None:

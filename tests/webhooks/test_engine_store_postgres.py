@@ -50,10 +50,45 @@ def test_a_webhook_that_another_holds_is_hinted_at_anew() -> None:
         publish("custom.other", {})
         batch = store.turn([], 10)
         assert [one.target.webhook_id for one in batch.claimed] == [other.id], "it neither waits for the other worker nor for its webhook"
-        assert batch.due_in == 0.0, "the next turn comes at once"
+        assert batch.due_in == 0.05, "the next turn comes soon, but not at once: the other may hold it for long"
         assert [(hint.webhook_id, hint.count) for hint in DueHint.objects.all()] == [(made.id, 2)]
     assert len(store.turn([], 10).claimed) == 2
     assert state_of(made).pending_count == 2
+    assert_truth()
+
+
+def test_two_workers_together_keep_to_the_cap_of_a_webhook(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One's first look comes while the other claims; the other commits before the one locks what was hinted at."""
+    made = hook(concurrency=2)
+    first, second = worker(STORES[-1]), worker(STORES[-1])
+    due(made, 10)
+    held, go_on = threading.Event(), threading.Event()
+    finish, lock_hinted = STORES[-1].finish, STORES[-1]._lock_hinted  # type: ignore[attr-defined]
+
+    def slow_finish(self: Any, *given: Any) -> Any:
+        if self is first:
+            held.set()
+            assert go_on.wait(30)
+        return finish(self, *given)
+
+    def claim_first() -> None:
+        first.turn([], 10)
+        connection.close()
+
+    thread = threading.Thread(target=claim_first)
+
+    def late(self: Any, *given: Any) -> None:
+        go_on.set()
+        thread.join()
+        lock_hinted(self, *given)
+
+    monkeypatch.setattr(STORES[-1], "finish", slow_finish)
+    monkeypatch.setattr(STORES[-1], "_lock_hinted", late)
+    thread.start()
+    assert held.wait(30)
+    publish("custom.a", {})
+    assert second.turn([], 10).claimed == []
+    assert Lease.objects.count() == 2
     assert_truth()
 
 

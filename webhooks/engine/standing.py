@@ -62,7 +62,7 @@ def _fail(state: WebhookState, result: Result, standing: Standing, runtime: Runt
     verdict = result.verdict
     state.last_failure_at = result.ended_at
     state.last_error = verdict.error[:300]
-    if verdict.error_class in FAULTS:
+    if verdict.error_class in FAULTS and not (verdict.gone or verdict.hold or verdict.unhealthy):
         return  # nothing was sent: no reason to switch the webhook off, however long it lasts
     state.consecutive_failures += 1
     state.failing_since = state.failing_since or result.ended_at

@@ -79,6 +79,7 @@ class Store:
         self.threads = 0
         """How many deliveries may be leased whose destinations need a thread; set before each turn."""
         self._hints_left = False
+        self._retry_in: float | None = None
         self._targets = TargetCache()
 
     def now(self) -> datetime:
@@ -103,7 +104,8 @@ class Store:
             raise WorkerBuried
         claimed = self._prepare(leased, token, {webhook_id: limits.version for webhook_id, limits in written.limits.items()})
         more = self._hints_left or len(claimed) < len(leased)
-        return Batch(claimed, due_in=0.0 if more else self._seconds_until(upcoming))
+        due = [seconds for seconds in (self._seconds_until(upcoming), self._retry_in) if seconds is not None]
+        return Batch(claimed, due_in=0.0 if more else min(due, default=None))
 
     # --- the stages of a turn; on PostgreSQL each is one round trip -----------------------------------------------
 
@@ -212,7 +214,7 @@ class Store:
         return Q() if self.threads > 0 else Q(calls=False)
 
     def _added(self, hints: Sequence[tuple[uuid.UUID, int]]) -> dict[uuid.UUID, int]:
-        self._hints_left = len(hints) >= HINTS_AT_ONCE
+        self._hints_left, self._retry_in = len(hints) >= HINTS_AT_ONCE, None
         added: dict[uuid.UUID, int] = defaultdict(int)
         for webhook_id, count in hints:
             added[webhook_id] += count

@@ -109,6 +109,8 @@ INSERT INTO core_metriccount (name, labels, shard, value) SELECT * FROM unnest(%
 ON CONFLICT (name, labels, shard) DO UPDATE SET value = core_metriccount.value + excluded.value
 """
 SMALL_PAYLOAD_BYTES = 65_536
+# when a webhook that another worker or a service holds is asked for again
+_HELD_SECONDS = 0.05
 # Planning costs as much as running, and can't know better than the statements say: indexes serve each look-up, whatever the
 # statistics of a table that fills and empties all the time
 _SETTINGS = ("SET enable_seqscan = off", "SET plan_cache_mode = force_generic_plan")
@@ -149,9 +151,10 @@ class PostgresStore(Store):
         states = _states(locked)
         added = self._added(hints.fetchall())
         written = Written(set(ended.fetchall()) if ended else set(), _limits(limits), dict(live.fetchall()) if live else {})
+        first = set(states)  # those locked before the look: what was read of others may be from before their lock
         if added.keys() - states.keys():
             self._lock_hinted(added, states)
-        if claiming and (unseen := states.keys() - written.limits.keys()):
+        if claiming and (unseen := states.keys() - (written.limits.keys() & first)):
             written = self._look_again(written, list(unseen))
         return Opened(not claiming or alive is not None, alive[0] if alive else now, added, states, written)
 
@@ -180,10 +183,10 @@ class PostgresStore(Store):
         if held:
             with _together():
                 _send(_HINT_AGAIN, [held, [added[hook] for hook in held]])
-            self._hints_left = True
+            self._retry_in = _HELD_SECONDS
 
     def _look_again(self, written: Written, unseen: list[uuid.UUID]) -> Written:
-        """Read the limits of those that were due beyond the first look, or hinted at; deleted webhooks have none."""
+        """Read the limits of those that were due beyond the first look, or hinted at and locked since; deleted webhooks have none."""
         with _together():
             limits, live = _look(unseen, None)
         return Written(written.accepted, written.limits | _limits(limits), written.live | dict(live.fetchall()))
