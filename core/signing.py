@@ -1,4 +1,8 @@
-"""Signatures of webhooks: Standard Webhooks (https://www.standardwebhooks.com) and X-Hub-Signature-256. The only user of hmac."""
+"""Signatures of webhooks, made and checked: Standard Webhooks (https://www.standardwebhooks.com), and those of other platforms.
+
+The only user of hmac. A check works on bytes, tries every secret, and raises BadSignatureError whatever it is given: never
+anything else, and never with a part of a secret or of the expected signature. Header names are in lower case.
+"""
 
 from __future__ import annotations
 
@@ -6,20 +10,43 @@ import base64
 import binascii
 import hashlib
 import hmac  # noqa: TID251 - this is the place
+import re
 import secrets as random
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
-from core.errors import InvalidInput
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-PREFIX = "whsec_"
+from core.errors import InvalidInput, NotAllowed
+
+PREFIX, PUBLIC_PREFIX = "whsec_", "whpk_"
 TOLERANCE_SECONDS = 300
 MIN_BYTES, MAX_BYTES = 24, 64
+MAX_HEADER = 8192
 ID_HEADER, TIMESTAMP_HEADER, SIGNATURE_HEADER = "webhook-id", "webhook-timestamp", "webhook-signature"
 
 
-class BadSignatureError(Exception):
+_NO_MATCH = "No signature fits: another secret, or the body was changed on the way."
+
+
+class BadSignatureError(NotAllowed):
     """A message can't be trusted; the text says why, without any part of the secret or the expected signature."""
+
+    code = "bad_signature"
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """How a platform writes an HMAC: in `header`, after `prefix`, the digest of `algorithm` (sha1, sha256, sha512) as hex or base64."""
+
+    header: str
+    prefix: str = ""
+    algorithm: str = "sha256"
+    encoding: str = "hex"
+    listed: bool = False
+    """Several may stand there, separated by commas; those with another prefix are looked past."""
 
 
 def new_secret() -> str:
@@ -56,31 +83,141 @@ def signature_header(secrets: Sequence[str], message_id: str, timestamp: int, bo
     return " ".join([sign(secret, message_id, timestamp, body) for secret in secrets])
 
 
-def verify(secrets: Sequence[str], headers: Mapping[str, str], body: bytes, now: float, tolerance: int = TOLERANCE_SECONDS) -> None:
-    """Raise BadSignatureError unless a signature by one of `secrets` fits and the timestamp lies within `tolerance` of `now`."""
-    values = {name.lower(): value for name, value in headers.items()}
-    message_id, stamp, given = (values.get(name, "") for name in (ID_HEADER, TIMESTAMP_HEADER, SIGNATURE_HEADER))
-    missing = [name for name in (ID_HEADER, TIMESTAMP_HEADER, SIGNATURE_HEADER) if not values.get(name)]
-    if missing:
-        raise BadSignatureError(f"The header {missing[0]} is missing.")
-    if not (stamp.isascii() and stamp.isdigit() and len(stamp) <= 12):
-        raise BadSignatureError(f"{TIMESTAMP_HEADER} is not a number of seconds.")
-    timestamp = int(stamp)
-    if timestamp < now - tolerance:
-        raise BadSignatureError(f"The message is older than {tolerance} seconds; check the clocks, or it is a replay.")
-    if timestamp > now + tolerance:
-        raise BadSignatureError("The message is from the future; check the clocks.")
-    candidates = [item.encode() for item in given.split(" ")[:50] if item.startswith("v1,")]
-    expected = [sign(secret, message_id, timestamp, body).encode() for secret in secrets]
-    # all pairs are compared, so that the time says nothing about which one fits
-    matches = [hmac.compare_digest(one, other) for one in expected for other in candidates]
+def verify(
+    secrets: Sequence[str],
+    headers: Mapping[str, str],
+    body: bytes,
+    now: float,
+    tolerance: int = TOLERANCE_SECONDS,
+    names: tuple[str, str, str] = (ID_HEADER, TIMESTAMP_HEADER, SIGNATURE_HEADER),
+) -> None:
+    """Check a Standard Webhooks message: an HMAC (`v1`) for secrets with whsec_ or no prefix, Ed25519 (`v1a`) for whpk_ keys.
+
+    `names` are the headers of id, timestamp and signatures. The timestamp must lie within `tolerance` seconds of `now`.
+    """
+    headers = {name.lower(): value for name, value in headers.items()}
+    message_id, stamp, given = (header_value(headers, name) for name in names)
+    check_time(stamp, now, tolerance, names[1])
+    items = [item.partition(",")[::2] for item in given.split(" ")]
+    signed = [f"{message_id}.{stamp}.".encode(), body]
+    found, readable = [], False
+    for secret in _configured(secrets):
+        key = _key(secret)
+        readable = readable or bool(key)
+        if key and secret.startswith(PUBLIC_PREFIX):
+            found += [_is_signed(key, value, signed) for version, value in items if version == "v1a"]
+        elif key:
+            expected = base64.b64encode(_digest(key, "sha256", signed))
+            # all pairs are compared, so that the time says nothing about which one fits
+            found += [hmac.compare_digest(expected, value.encode()) for version, value in items if version == "v1"]
+    if not readable:
+        raise BadSignatureError(f"The secret is unreadable: it must be {PREFIX} or {PUBLIC_PREFIX} and base64. Enter it again.")
+    if not any(found):
+        raise BadSignatureError(_NO_MATCH)
+
+
+def check_mac(scheme: Scheme, secrets: Sequence[str], headers: Mapping[str, str], message: Sequence[bytes]) -> None:
+    """Check the signature that a scheme's header holds over the joined parts of a message; the secret's text is the key."""
+    value = header_value(headers, scheme.header)
+    items = [item.strip() for item in value.split(",")] if scheme.listed else [value]
+    given = [item.removeprefix(scheme.prefix).lstrip() for item in items if item.startswith(scheme.prefix)]
+    if not given:
+        raise BadSignatureError(f"{scheme.header} does not begin with {scheme.prefix}: it is no signature of this kind.")
+    check_macs(scheme, secrets, given, message)
+
+
+def check_macs(scheme: Scheme, secrets: Sequence[str], given: Sequence[str], message: Sequence[bytes]) -> None:
+    """Check that one of the signatures, without their prefix, is one of `message` by one of the secrets."""
+    expected = [_encoded(scheme, _digest(secret.encode(errors="replace"), scheme.algorithm, message)) for secret in _configured(secrets)]
+    length = len(expected[0])
+    fitting = [item.lower() if scheme.encoding == "hex" else item for item in given if len(item) == length]
+    if not fitting:
+        raise BadSignatureError(f"{scheme.header} has no signature of {length} characters: it was cut, doubled, or is of another kind.")
+    matches = [hmac.compare_digest(one, other.encode(errors="replace")) for one in expected for other in fitting]
     if not any(matches):
-        raise BadSignatureError("No signature fits: another secret, or the body was changed on the way.")
+        raise BadSignatureError(_NO_MATCH)
+
+
+def check_token(secrets: Sequence[str], given: Sequence[str]) -> None:
+    """Check that one of the texts is one of the secrets: for platforms that send the secret itself."""
+    # digests are compared, so that the time says nothing about the length either
+    expected = [hashlib.sha256(secret.encode(errors="replace")).digest() for secret in _configured(secrets)]
+    found = [hashlib.sha256(text.encode(errors="replace")).digest() for text in given]
+    matches = [hmac.compare_digest(one, other) for one in expected for other in found]
+    if not any(matches):
+        raise BadSignatureError("The request carries another secret than this source has.")
+
+
+def basic_password(value: str) -> str | None:
+    """Return the password of an Authorization header of the scheme Basic, None for any other."""
+    scheme, _, encoded = value.partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        return base64.b64decode(encoded.strip(), validate=True).decode().partition(":")[2]
+    except ValueError:
+        return None
+
+
+def header_value(headers: Mapping[str, str], name: str) -> str:
+    """Return a header that is there, of a sane length, and made of printable ASCII characters."""
+    value = headers.get(name, "")
+    if not value:
+        raise BadSignatureError(f"The header {name} is missing.")
+    if len(value) > MAX_HEADER:
+        raise BadSignatureError(f"{name} is longer than {MAX_HEADER} characters.")
+    if not (value.isascii() and value.isprintable()):
+        raise BadSignatureError(f"{name} holds other characters than printable ASCII, as no signature does.")
+    return value
+
+
+def check_time(stamp: str, now: float, tolerance: float, name: str) -> None:
+    """Check that a timestamp in Unix seconds lies within `tolerance` seconds of `now`, before or after; `name` is the header's."""
+    if not re.fullmatch(r"[0-9]{1,12}", stamp):
+        raise BadSignatureError(f"{name} is not a number of seconds.")
+    if int(stamp) < now - tolerance:
+        raise BadSignatureError(f"The message is older than {tolerance:g} seconds; check the clocks, or it is a replay.")
+    if int(stamp) > now + tolerance:
+        raise BadSignatureError("The message is from the future; check the clocks.")
 
 
 def hub_signature_256(secret: str, body: bytes) -> str:
     """Return the value of X-Hub-Signature-256 (GitHub's scheme) over the body; the secret's text is the key."""
     return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+
+
+def _configured(secrets: Sequence[str]) -> list[str]:
+    found = [secret for secret in secrets if secret.strip()]
+    if not found:  # an HMAC with an empty key is one that everybody can make
+        raise BadSignatureError("No secret is set here, so no request can be trusted. Set one.")
+    return found
+
+
+def _digest(key: bytes, algorithm: str, message: Sequence[bytes]) -> bytes:
+    mac = hmac.new(key, digestmod=algorithm)
+    for part in message:
+        mac.update(part)
+    return mac.digest()
+
+
+def _encoded(scheme: Scheme, digest: bytes) -> bytes:
+    return base64.b64encode(digest) if scheme.encoding == "base64" else digest.hex().encode()
+
+
+def _key(secret: str) -> bytes:
+    """Return the key in a Standard Webhooks secret, b"" where it is unreadable."""
+    try:
+        return _decode(secret.removeprefix(PUBLIC_PREFIX))
+    except ValueError:
+        return b""
+
+
+def _is_signed(key: bytes, signature: str, message: Sequence[bytes]) -> bool:
+    try:
+        Ed25519PublicKey.from_public_bytes(key).verify(base64.b64decode(signature, validate=True), b"".join(message))
+    except (ValueError, InvalidSignature):
+        return False
+    return True
 
 
 def _decode(secret: str) -> bytes:
