@@ -3,11 +3,33 @@
 from __future__ import annotations
 
 from core.errors import InvalidInput
+from integrations.connectors.alertmanager.connector import Alertmanager
+from integrations.connectors.bitbucket.connector import Bitbucket
+from integrations.connectors.circleci.connector import CircleCI
+from integrations.connectors.generic.connector import Generic
+from integrations.connectors.gitlab.connector import GitLab
 from integrations.connectors.http.connector import HttpConnector
+from integrations.connectors.jenkins.connector import Jenkins
+from integrations.connectors.pagerduty.connector import PagerDuty
+from integrations.connectors.slack.connector import Slack
+from integrations.connectors.snyk.connector import Snyk
+from integrations.connectors.standard_webhooks.connector import StandardWebhooks
+from integrations.connectors.stripe.connector import Stripe
 from integrations.contract.connector import Connector
 
 CONNECTORS: tuple[type[Connector], ...] = (
     HttpConnector,
+    Alertmanager,
+    Bitbucket,
+    CircleCI,
+    Generic,
+    GitLab,
+    Jenkins,
+    PagerDuty,
+    Slack,
+    Snyk,
+    StandardWebhooks,
+    Stripe,
 )  # fmt: skip
 _BY_KEY = {connector.key: connector for connector in CONNECTORS}
 

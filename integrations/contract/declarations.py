@@ -9,6 +9,7 @@ from core.errors import InvalidInput
 from integrations.choices import Category
 from integrations.contract.connector import Connector
 from integrations.contract.fields import Field, FieldKind
+from integrations.contract.inbound import Receiver
 from integrations.contract.kinds import MISSING, checked_value
 from integrations.contract.outbound import Destination
 
@@ -37,6 +38,11 @@ def _problems(connector: type[Connector]) -> Iterator[str]:
         secret = [field.name for field in connector.destination_fields if field.secret]
         if secret:  # a webhook's options are shown
             yield f"its destination field {secret[0]} is secret; secrets belong to the integration."
+    if issubclass(connector, Receiver):
+        yield from _of_fields(connector.source_fields, ())
+        secret = [field.name for field in connector.source_fields if field.secret]
+        if secret:  # a source's fields are shown; its one secret is kept apart
+            yield f"its source field {secret[0]} is secret; a source has one secret, beside its fields."
 
 
 def _of_fields(fields: Sequence[Field], outer: Sequence[Field]) -> Iterator[str]:

@@ -1,0 +1,44 @@
+"""Bitbucket's webhooks. Cloud: https://support.atlassian.com/bitbucket-cloud/docs/event-payloads/."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from core import signing
+from core.signing import Scheme
+from integrations.choices import Category
+from integrations.connectors.bitbucket import cloud, data_center
+from integrations.contract.inbound import InboundEvent, InboundRequest, Receiver, Verified
+from integrations.contract.payloads import json_object, other, text
+
+# the header that GitHub uses for SHA-1; here it is SHA-256, in Cloud and in Data Center
+_SCHEME = Scheme("x-hub-signature", prefix="sha256=")
+
+
+class Bitbucket(Receiver):
+    """Repositories at Bitbucket, which tell of pushes, pull requests and build statuses."""
+
+    key = "bitbucket"
+    title = "Bitbucket"
+    description = "Tells of pushes, pull requests and build statuses, in Bitbucket Cloud and Data Center."
+    categories = (Category.DEVELOPMENT,)
+    docs = "https://support.atlassian.com/bitbucket-cloud/docs/manage-webhooks/"
+
+    @classmethod
+    def verify(cls, request: InboundRequest, secrets: Sequence[str], config: Mapping[str, Any], now: datetime) -> Verified:
+        """Check the signature over the body; without a secret at Bitbucket there is none, and the request is refused."""
+        headers = request.headers
+        signing.check_mac(_SCHEME, secrets, headers, [request.body])
+        return Verified(text(headers.get("x-request-uuid") or headers.get("x-request-id")), text(headers.get("x-event-key")))
+
+    @classmethod
+    def parse(cls, request: InboundRequest, verified: Verified) -> list[InboundEvent]:
+        """Return one event for each changed branch or tag of a push, else one."""
+        if verified.event == "diagnostics:ping":  # Data Center's test, whose body is no event
+            return [other("bitbucket", verified.event, {})]
+        payload = json_object(request.body)
+        if verified.event.startswith("pr:") or verified.event == "repo:refs_changed":
+            return data_center.events(verified.event, payload)
+        return cloud.events(verified.event, payload)

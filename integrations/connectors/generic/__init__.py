@@ -1,0 +1,1 @@
+"""Any sender with an HMAC or a fixed token."""

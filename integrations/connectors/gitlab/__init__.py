@@ -1,0 +1,1 @@
+"""GitLab, on gitlab.com or self-managed."""

@@ -1,0 +1,53 @@
+"""GitLab's webhooks: https://docs.gitlab.com/user/project/integrations/webhook_events/."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from core import signing
+from integrations.choices import Category
+from integrations.connectors.gitlab.events import events
+from integrations.contract.fields import Field, FieldKind
+from integrations.contract.inbound import InboundEvent, InboundRequest, Receiver, Verified
+from integrations.contract.payloads import json_object, peek, text
+
+TOKEN, SIGNING = "token", "signing"
+
+
+class GitLab(Receiver):
+    """Projects and groups at GitLab, which tell of pushes, merge requests and pipelines."""
+
+    key = "gitlab"
+    title = "GitLab"
+    description = "Tells of pushes, merge requests, pipelines and jobs, on gitlab.com or self-managed."
+    categories = (Category.DEVELOPMENT,)
+    docs = "https://docs.gitlab.com/user/project/integrations/webhooks/"
+    source_fields = (
+        Field("mode", "How GitLab proves itself", FieldKind.CHOICE, required=True, default=TOKEN,
+              choices=((TOKEN, "Secret token"), (SIGNING, "Signing token")),
+              help="Secret token: GitLab sends the secret itself. Signing token: it signs each request. With signing, a request that "
+                   "only carries the secret token is refused."),
+    )  # fmt: skip
+
+    @classmethod
+    def verify(cls, request: InboundRequest, secrets: Sequence[str], config: Mapping[str, Any], now: datetime) -> Verified:
+        """Check the signature or the token, as the source says: a header's presence never chooses."""
+        headers = request.headers
+        if config.get("mode", TOKEN) == TOKEN:
+            signing.check_token(secrets, [signing.header_value(headers, "x-gitlab-token")])
+            delivery = headers.get("idempotency-key") or "+".join(
+                filter(None, (headers.get("x-gitlab-event-uuid"), headers.get("x-gitlab-webhook-uuid")))
+            )
+        else:
+            signing.verify(secrets, headers, request.body, now.timestamp())
+            delivery = headers["webhook-id"]
+        payload = peek(request.body)
+        event = text(payload.get("object_kind") or payload.get("event_name") or headers.get("x-gitlab-event"))
+        return Verified(text(delivery), event)
+
+    @classmethod
+    def parse(cls, request: InboundRequest, verified: Verified) -> list[InboundEvent]:
+        """Return what happened to the project."""
+        return [events(verified.event, json_object(request.body))]

@@ -1,0 +1,1 @@
+"""Jenkins, with its Notification plugin."""

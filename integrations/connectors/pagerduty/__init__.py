@@ -1,0 +1,1 @@
+"""PagerDuty: pages the people on call."""

@@ -1,0 +1,59 @@
+"""PagerDuty's webhooks, version 3: https://developer.pagerduty.com/docs/webhooks-overview."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from core import signing
+from core.signing import Scheme
+from integrations.choices import Category
+from integrations.contract import payloads
+from integrations.contract.inbound import InboundEvent, InboundRequest, Receiver, Verified
+from integrations.contract.payloads import at, json_object, moment, peek, text, whole
+
+_SCHEME = Scheme("x-pagerduty-signature", prefix="v1=", listed=True)
+_INCIDENT = "incident."
+
+
+class PagerDuty(Receiver):
+    """An account at PagerDuty, which tells of incidents."""
+
+    key = "pagerduty"
+    title = "PagerDuty"
+    description = "Tells of incidents that were triggered, acknowledged or resolved."
+    categories = (Category.MONITORING,)
+    docs = "https://developer.pagerduty.com/docs/webhooks-overview"
+
+    @classmethod
+    def verify(cls, request: InboundRequest, secrets: Sequence[str], config: Mapping[str, Any], now: datetime) -> Verified:
+        """Check the signatures of version 1 over the body."""
+        signing.check_mac(_SCHEME, secrets, request.headers, [request.body])
+        event = peek(request.body).get("event")
+        return Verified(text(request.headers.get("x-webhook-id")) or text(at(event, "id")), text(at(event, "event_type")))
+
+    @classmethod
+    def parse(cls, request: InboundRequest, verified: Verified) -> list[InboundEvent]:
+        """Return an incident as an alert, anything else under PagerDuty's own name."""
+        payload = json_object(request.body)
+        happened = moment(at(payload, "event", "occurred_at"))
+        if not verified.event.startswith(_INCIDENT):
+            return [payloads.other("pagerduty", verified.event, payload, occurred_at=happened)]
+        action, incident = verified.event.removeprefix(_INCIDENT), at(payload, "event", "data")
+        return [payloads.alert_changed("pagerduty", action, _alert(incident), occurred_at=happened)]
+
+
+def _alert(incident: Any) -> dict[str, Any]:
+    number = whole(at(incident, "number"))
+    return {
+        "id": text(at(incident, "id")),
+        **({} if number is None else {"number": number}),
+        "key": text(at(incident, "incident_key")),
+        "title": text(at(incident, "title"), 1000),
+        "state": text(at(incident, "status")),
+        "urgency": text(at(incident, "urgency")),
+        "priority": text(at(incident, "priority", "summary")),
+        "service": {"id": text(at(incident, "service", "id")), "name": text(at(incident, "service", "summary"))},
+        "url": text(at(incident, "html_url"), 2000),
+    }

@@ -1,0 +1,1 @@
+"""Snyk: finds vulnerabilities in dependencies and code."""

@@ -1,0 +1,76 @@
+"""Snyk's webhooks: https://docs.snyk.io/snyk-api/using-specific-snyk-apis/webhooks-apis/snyk-webhooks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from core import signing
+from core.signing import Scheme
+from integrations.choices import Category
+from integrations.contract import payloads
+from integrations.contract.inbound import InboundEvent, InboundRequest, Receiver, Verified
+from integrations.contract.payloads import at, json_object, moment, objects, text
+
+# the header that GitHub uses for SHA-1; the bytes are signed as they were sent, unlike Snyk's own sample says
+_SCHEME = Scheme("x-hub-signature", prefix="sha256=")
+_SNAPSHOT = "project_snapshot"
+
+
+class Snyk(Receiver):
+    """Organisations at Snyk, which tell of issues that came and went."""
+
+    key = "snyk"
+    title = "Snyk"
+    description = "Tells of issues that came up or went away with a project's latest test."
+    categories = (Category.SECURITY,)
+    docs = "https://docs.snyk.io/snyk-api/using-specific-snyk-apis/webhooks-apis"
+
+    @classmethod
+    def verify(cls, request: InboundRequest, secrets: Sequence[str], config: Mapping[str, Any], now: datetime) -> Verified:
+        """Check the signature over the body; X-Snyk-Timestamp is not signed, and says nothing."""
+        signing.check_mac(_SCHEME, secrets, request.headers, [request.body])
+        event, _, _ = text(request.headers.get("x-snyk-event")).partition("/")
+        return Verified(text(request.headers.get("x-snyk-transport-id")), event)
+
+    @classmethod
+    def parse(cls, request: InboundRequest, verified: Verified) -> list[InboundEvent]:
+        """Return an event for each issue that is new or gone; a test that changed nothing is one event without an alert."""
+        payload = json_object(request.body)
+        project = payload.get("project")
+        repository = _repository(project)
+        happened = moment(at(project, "lastTestedDate"))
+        changes = [
+            payloads.alert_changed("snyk", action, _alert(issue, project), repository=repository, occurred_at=happened)
+            for action, name in (("created", "newIssues"), ("fixed", "removedIssues"))
+            for issue in objects(payload.get(name))
+            if verified.event == _SNAPSHOT
+        ]
+        return changes or [payloads.other("snyk", verified.event, payload, repository=repository, occurred_at=happened)]
+
+
+def _repository(project: Any) -> str:
+    """Return the repository in a project's name, which is owner/name(branch):path for what Snyk reads from a platform."""
+    if text(at(project, "origin")) in ("cli", "docker-hub", "ecr", "gcr", "acr"):
+        return ""
+    name = text(at(project, "name"), 1000).partition(":")[0].partition("(")[0].strip()
+    return name[:255] if "/" in name else ""
+
+
+def _alert(issue: dict[str, Any], project: Any) -> dict[str, Any]:
+    about = issue.get("issueData")
+    versions = issue.get("pkgVersions")
+    identifiers = at(about, "identifiers")
+    return {
+        "id": text(issue.get("id")) or text(at(about, "id")),
+        "title": text(at(about, "title"), 1000),
+        "severity": text(at(about, "severity")),
+        "type": text(issue.get("issueType")),
+        "package": text(issue.get("pkgName")),
+        "versions": [text(version) for version in versions] if isinstance(versions, list) else [],
+        "identifiers": identifiers if isinstance(identifiers, dict) else {},
+        "fixable": at(issue, "fixInfo", "isFixable") is True,
+        "url": text(at(about, "url"), 2000),
+        "project": {"id": text(at(project, "id")), "name": text(at(project, "name")), "url": text(at(project, "browseUrl"), 2000)},
+    }

@@ -1,0 +1,1 @@
+"""Any sender that follows Standard Webhooks, such as those that use Svix."""

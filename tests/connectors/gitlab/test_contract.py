@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.connectors.contract import ConnectorContract
+from tests.connectors.senders import BY_NAME, Sent
+
+pytestmark = pytest.mark.once
+
+
+class TestGitLabToken(Sent, ConnectorContract):
+    sender = BY_NAME["gitlab_token"]
+
+
+class TestGitLabSigning(Sent, ConnectorContract):
+    sender = BY_NAME["gitlab_signing"]

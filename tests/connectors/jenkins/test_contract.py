@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.connectors.contract import ConnectorContract
+from tests.connectors.senders import BY_NAME, Sent
+
+pytestmark = pytest.mark.once
+
+
+class TestJenkins(Sent, ConnectorContract):
+    sender = BY_NAME["jenkins_basic"]
+
+
+class TestJenkinsAddress(Sent, ConnectorContract):
+    sender = BY_NAME["jenkins_address"]
