@@ -14,7 +14,7 @@ from integrations.contract.inbound import InboundEvent, InboundRequest, Receiver
 from integrations.contract.payloads import at, json_object, moment, peek, text, whole
 
 _SCHEME = Scheme("x-pagerduty-signature", prefix="v1=", listed=True)
-_INCIDENT = "incident."
+_ALERTS = ("incident.", "alert.")
 
 
 class PagerDuty(Receiver):
@@ -35,13 +35,15 @@ class PagerDuty(Receiver):
 
     @classmethod
     def parse(cls, request: InboundRequest, verified: Verified) -> list[InboundEvent]:
-        """Return an incident as an alert, anything else under PagerDuty's own name."""
+        """Return what happened to an incident or alert as a changed alert, anything else under PagerDuty's own name."""
         payload = json_object(request.body)
         happened = moment(at(payload, "event", "occurred_at"))
-        if not verified.event.startswith(_INCIDENT):
+        if not verified.event.startswith(_ALERTS):
             return [payloads.other("pagerduty", verified.event, payload, occurred_at=happened)]
-        action, incident = verified.event.removeprefix(_INCIDENT), at(payload, "event", "data")
-        return [payloads.alert_changed("pagerduty", action, _alert(incident), occurred_at=happened)]
+        about = at(payload, "event", "data")
+        # a note, a responder or a workflow names its incident; an incident is one itself
+        about = about if isinstance(at(about, "status"), str) else at(about, "incident") or about
+        return [payloads.alert_changed("pagerduty", verified.event.partition(".")[2], _alert(about), occurred_at=happened)]
 
 
 def _alert(incident: Any) -> dict[str, Any]:
@@ -49,8 +51,8 @@ def _alert(incident: Any) -> dict[str, Any]:
     return {
         "id": text(at(incident, "id")),
         **({} if number is None else {"number": number}),
-        "key": text(at(incident, "incident_key")),
-        "title": text(at(incident, "title"), 1000),
+        "key": text(at(incident, "incident_key") or at(incident, "alert_key")),
+        "title": text(at(incident, "title") or at(incident, "summary"), 1000),
         "state": text(at(incident, "status")),
         "urgency": text(at(incident, "urgency")),
         "priority": text(at(incident, "priority", "summary")),
