@@ -186,6 +186,26 @@ def hub_signature_256(secret: str, body: bytes) -> str:
     return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
 
+def _decode(secret: str) -> bytes:
+    encoded = secret.removeprefix(PREFIX)
+    try:
+        return base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+    except binascii.Error:
+        raise ValueError("the secret is not base64") from None
+
+
+@lru_cache(maxsize=512)
+def _keyed(secret: str) -> tuple[hashlib._Hash, hashlib._Hash]:
+    """Return the two halves of HMAC-SHA256 (RFC 2104), keyed and still empty, to copy from.
+
+    Decoding and keying cost more than signing a short body, and hmac's own objects twice what their hashes do.
+    """
+    block = hashlib.sha256().block_size
+    key = _decode(secret)
+    key = (hashlib.sha256(key).digest() if len(key) > block else key).ljust(block, b"\0")
+    return hashlib.sha256(bytes(byte ^ 0x36 for byte in key)), hashlib.sha256(bytes(byte ^ 0x5C for byte in key))
+
+
 def _configured(secrets: Sequence[str]) -> list[str]:
     found = [secret for secret in secrets if secret.strip()]
     if not found:  # an HMAC with an empty key is one that everybody can make
@@ -218,23 +238,3 @@ def _is_signed(key: bytes, signature: str, message: Sequence[bytes]) -> bool:
     except (ValueError, InvalidSignature):
         return False
     return True
-
-
-def _decode(secret: str) -> bytes:
-    encoded = secret.removeprefix(PREFIX)
-    try:
-        return base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
-    except binascii.Error:
-        raise ValueError("the secret is not base64") from None
-
-
-@lru_cache(maxsize=512)
-def _keyed(secret: str) -> tuple[hashlib._Hash, hashlib._Hash]:
-    """Return the two halves of HMAC-SHA256 (RFC 2104), keyed and still empty, to copy from.
-
-    Decoding and keying cost more than signing a short body, and hmac's own objects twice what their hashes do.
-    """
-    block = hashlib.sha256().block_size
-    key = _decode(secret)
-    key = (hashlib.sha256(key).digest() if len(key) > block else key).ljust(block, b"\0")
-    return hashlib.sha256(bytes(byte ^ 0x36 for byte in key)), hashlib.sha256(bytes(byte ^ 0x5C for byte in key))

@@ -19,7 +19,7 @@ _REPOSITORY_TYPES = [
     EventType(
         name="repository.pushed",
         title="Commits pushed",
-        description="Commits were pushed to a branch or tag. Data as the provider sends it, such as GitHub's push payload.",
+        description="Commits were pushed to a branch or tag. Data as GitHub's push payload names them, whichever the provider.",
         schema={
             "type": "object",
             "properties": {"ref": _TEXT, "before": _TEXT, "after": _TEXT, "repository": _REPOSITORY, "commits": {"type": "array"}},
@@ -67,7 +67,7 @@ _REPOSITORY_TYPES = [
     EventType(
         name="pull_request.updated",
         title="Pull request updated",
-        description="A pull request was opened, changed, merged or closed. Data as the provider sends it.",
+        description="A pull request was opened, changed, merged or closed. Data as GitHub's payload names them, whichever the provider.",
         schema={
             "type": "object",
             "properties": {
