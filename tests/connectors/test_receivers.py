@@ -122,6 +122,13 @@ def test_a_strange_time_is_refused(sender: Sender, text: str) -> None:
         sender.receiver.verify(request, secrets, sender.config, NOW)
 
 
+@pytest.mark.parametrize("sender", [sender for sender in SENDERS if sender.timed not in ("", sender.proof)], ids=lambda sender: sender.name)
+def test_a_doubled_time_is_refused(sender: Sender) -> None:
+    request, secrets = with_time(f"{STAMP},{STAMP}")(sender)
+    with pytest.raises(NotAllowed, match="not a number"):
+        sender.receiver.verify(request, secrets, sender.config, NOW)
+
+
 @pytest.mark.parametrize("sender", SENDERS, ids=lambda sender: sender.name)
 def test_a_replay_has_the_id_of_the_first(sender: Sender) -> None:
     request = sender.request()
@@ -290,3 +297,11 @@ def test_a_body_that_is_no_object_is_refused_with_a_sentence(sender: Sender, bod
     verified = sender.receiver.verify(request, [sender.secrets[0]], sender.config, NOW)
     with pytest.raises(InvalidInput, match="body: "):
         sender.receiver.parse(request, verified)
+
+
+@pytest.mark.parametrize("name", ["snyk", "slack", "stripe", "generic_timed"])
+def test_a_cut_signature_is_called_so(name: str) -> None:
+    sender = next(sender for sender in SENDERS if sender.name == name)
+    request = changed(sender, lambda value: value.split(",v0=")[0][:-1])
+    with pytest.raises(NotAllowed, match=r"has no signature of \d+ characters: it was cut"):
+        sender.receiver.verify(request, [sender.secrets[0]], sender.config, NOW)

@@ -65,6 +65,13 @@ def test_the_words_of_a_pipeline(word: str, status: str) -> None:
     assert (event.runs[0].status, event.runs[0].raw["status"]) == (status, word)
 
 
+def test_a_pipeline_of_which_a_job_timed_out_timed_out() -> None:
+    job = {"status": "failed", "failure_reason": "stuck_or_timeout_failure", "allow_failure": False}
+    for jobs, status in (([job], "timed_out"), ([job | {"allow_failure": True}], "failure")):
+        (event,) = SENDER.events(fixture("gitlab", "pipeline", builds=jobs))
+        assert event.runs[0].status == status
+
+
 def test_a_job_is_a_run_of_its_own() -> None:
     (event,) = SENDER.events(fixture("gitlab", "build"))
     (run,) = event.runs

@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from core.errors import InvalidInput
 from integrations.contract.inbound import InboundRequest
 from tests.connectors.contract import NOW
 from tests.connectors.senders import BY_NAME, fixture
@@ -58,6 +59,12 @@ def test_a_clicked_button_comes_as_json_in_a_form() -> None:
     assert event.type == "inbound.slack.block_actions"
     assert event.data["payload"]["actions"][0]["value"] == "finding-1"
     assert "do-not-keep-me" not in repr(event)
+
+
+@pytest.mark.parametrize("body", [b"a=%ff", b"\xff=1", b"a&" * 200, b"", b"payload=x"])
+def test_an_unreadable_form_is_refused(body: bytes) -> None:
+    with pytest.raises(InvalidInput, match="body: is not JSON"):
+        SENDER.events(body, content_type=FORM)
 
 
 def test_the_events_id_names_the_delivery() -> None:
