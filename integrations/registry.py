@@ -16,6 +16,7 @@ from integrations.connectors.snyk.connector import Snyk
 from integrations.connectors.standard_webhooks.connector import StandardWebhooks
 from integrations.connectors.stripe.connector import Stripe
 from integrations.contract.connector import Connector
+from integrations.contract.describe import capabilities
 
 CONNECTORS: tuple[type[Connector], ...] = (
     HttpConnector,
@@ -44,3 +45,13 @@ def find(key: str) -> type[Connector]:
 def with_capability(base: type[Connector]) -> list[type[Connector]]:
     """Return the connectors that implement a base, by key."""
     return sorted((connector for connector in CONNECTORS if issubclass(connector, base)), key=lambda connector: connector.key)
+
+
+def for_integrations() -> list[type[Connector]]:
+    """Return the connectors that integrations are made of: all but those that only receive, whose secrets the sources hold."""
+    return [connector for connector in CONNECTORS if not only_receives(connector)]
+
+
+def only_receives(connector: type[Connector]) -> bool:
+    """Say whether a connector takes webhooks in, and does nothing else."""
+    return capabilities(connector) == ["inbound"]

@@ -50,7 +50,7 @@ class IntegrationAdmin(IntegrationColumns, PortalAdmin):
         "name", "shown_state", "shown_type", "shown_environment", "shown_criticality", "shown_quota", "shown_last_call", "shown_owner",
     )  # fmt: skip
     list_filter = (
-        choice_filter("type", "connector", lambda: [(connector.key, connector.title) for connector in registry.CONNECTORS]),
+        choice_filter("type", "connector", lambda: [(connector.key, connector.title) for connector in registry.for_integrations()]),
         choice_filter("status", "status", Status.choices),
         choice_filter("shown_health", "health", STATES, "health"),
         choice_filter("environment", "environment", Environment.choices),
@@ -230,7 +230,7 @@ def _choices() -> list[dict[str, Any]]:
             "categories": [category.label for category in connector.categories],
             "docs": connector.docs,
         }
-        for connector in sorted(registry.CONNECTORS, key=lambda connector: connector.title.lower())
+        for connector in sorted(registry.for_integrations(), key=lambda connector: connector.title.lower())
     ]
 
 

@@ -14,7 +14,7 @@ from integrations.contract.connector import Connector
 from integrations.contract.schema import validate_values
 from integrations.contract.values import CONFIG, CREDENTIALS
 from integrations.models import Integration
-from integrations.registry import find
+from integrations.registry import find, only_receives
 from integrations.services.binding import moved_field
 from integrations.services.values import IntegrationValues, check_plain, summary
 
@@ -48,6 +48,9 @@ def new_draft(values: IntegrationValues) -> Draft:
     if "type" in missing:
         _raise(missing)
     connector = find(_key(values["type"]))
+    if only_receives(connector):
+        sentence = f"{connector.title} only sends webhooks here; make an inbound source instead (POST /api/v1/inbound-sources)."
+        raise InvalidInput.of("type", sentence, code="only_receives")
     plain, errors = check_plain(values)
     errors |= missing
     config, credentials = _validated(connector, values.get("config", {}), _given(values.get("credentials", {})), errors)

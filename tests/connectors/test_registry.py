@@ -15,6 +15,7 @@ from integrations import registry
 from integrations.checks import check_connectors, found_in
 from integrations.choices import Category
 from integrations.connectors.http.connector import HttpConnector
+from integrations.connectors.stripe.connector import Stripe
 from integrations.contract.connector import Checker, Connector, ScanSource
 from integrations.contract.declarations import problems
 from integrations.contract.fields import Field, FieldKind
@@ -56,6 +57,12 @@ def test_a_connector_is_found_by_its_key_and_by_what_it_can_do() -> None:
     assert HttpConnector not in registry.with_capability(ScanSource)
     with pytest.raises(InvalidInput, match=r"'nothing' is no connector; there are .*http"):
         registry.find("nothing")
+
+
+def test_integrations_are_made_of_what_does_more_than_receive() -> None:
+    assert HttpConnector in registry.for_integrations()
+    assert not any(registry.only_receives(connector) for connector in registry.for_integrations())
+    assert registry.only_receives(registry.find("stripe"))
 
 
 def test_the_registered_connectors_pass_the_system_check() -> None:
@@ -111,3 +118,10 @@ def test_wrong_words_are_found(attributes: dict[str, Any], sentence: str) -> Non
 def test_a_secret_option_of_a_webhook_is_found() -> None:
     connector = type("Told", (HttpConnector,), {"destination_fields": (Field("a", "A", secret=True),)})
     assert any("its destination field a is secret" in problem for problem in problems(connector))
+
+
+def test_a_source_field_is_checked_like_any_other() -> None:
+    fields = (Field("mode", "Mode", FieldKind.CHOICE), Field("key", "Key", secret=True))
+    found = problems(type("Told", (Stripe,), {"source_fields": fields}))
+    assert any("its source field key is secret" in problem for problem in found)
+    assert any("the field mode is a choice without choices" in problem for problem in found)

@@ -50,6 +50,12 @@ def make(service: Service, **more: Any) -> Integration:
     return services.create_integration(services.IntegrationValues(**values))
 
 
+def test_none_is_made_of_a_connector_that_only_receives() -> None:
+    with pytest.raises(InvalidInput, match="make an inbound source instead") as caught:
+        services.create_integration(services.IntegrationValues(name="Shop", type="slack"))
+    assert (caught.value.code, list(caught.value.fields)) == ("only_receives", ["type"])
+
+
 def stored(integration: Integration) -> Integration:
     return Integration.objects.get(id=integration.id)
 

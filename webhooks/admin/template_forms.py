@@ -79,7 +79,7 @@ class TemplateForm(ServiceForm):
             field.offer(self.who, owner)
             field.disabled = template is not None
         if "type" in self.fields:
-            choices = [(connector.key, connector.title) for connector in registry.CONNECTORS]
+            choices = [(connector.key, connector.title) for connector in registry.for_integrations()]
             self.fields["type"].choices = choices  # type: ignore[attr-defined]
         present: dict[str, Any] = {"config": pretty(_START)}
         if template is not None:

@@ -34,7 +34,7 @@ TEST = "test"
 
 
 def _connectors() -> list[tuple[str, str]]:
-    return [(connector.key, connector.title) for connector in registry.CONNECTORS]
+    return [(connector.key, connector.title) for connector in registry.for_integrations()]
 
 
 @admin.register(IntegrationTemplate)
