@@ -1,4 +1,4 @@
-"""docs/inbound.md: every provider has its section, its commands make requests that are taken, its event types exist."""
+"""docs/inbound-providers.md: every provider has its section, its commands make requests that are taken, its event types exist."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.connectors.senders import BY_NAME, SENDERS
 from tests.everything import ROOT
 
 pytestmark = pytest.mark.once
-PAGE = (ROOT / "docs" / "inbound.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "inbound-providers.md").read_text(encoding="utf-8")
 SECTIONS = {found[1]: text for text in PAGE.split("\n## ")[1:] if (found := re.search(r"Address: `/api/v1/webhook/(\w+)/<id>`", text))}
 ONE_EACH = {sender.receiver.key: sender for sender in reversed(SENDERS)} | {"generic": BY_NAME["generic_sha1"]}
 # instead of sending, it writes down what it was given

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from urllib.parse import unquote
 
 from core import signing
 from integrations.choices import Category
@@ -51,7 +52,8 @@ class Jenkins(Receiver):
             password = signing.basic_password(signing.header_value(request.headers, "authorization"))
             if password is None:
                 raise signing.BadSignatureError("The header authorization is not of the scheme Basic.")
-            signing.check_token(secrets, [password])
+            # it stands in an address, and Jenkins sends it as it stands there
+            signing.check_token(secrets, [password, unquote(password)])
         build = peek(request.body).get("build")
         url, number, phase = text(at(build, "full_url"), 2000), text(at(build, "number")), text(at(build, "phase"))
         delivery = payloads.digest([url or text(peek(request.body).get("url"), 2000), number, phase]) if number and phase else ""

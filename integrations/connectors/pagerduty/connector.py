@@ -25,6 +25,7 @@ class PagerDuty(Receiver):
     description = "Tells of incidents that were triggered, acknowledged or resolved."
     categories = (Category.MONITORING,)
     docs = "https://developer.pagerduty.com/docs/webhooks-overview"
+    secret_is_given = True
 
     @classmethod
     def verify(cls, request: InboundRequest, secrets: Sequence[str], config: Mapping[str, Any], now: datetime) -> Verified:

@@ -30,6 +30,7 @@ class Slack(Receiver):
     description = "Passes on events, slash commands and clicked buttons of a Slack app."
     categories = (Category.COMMUNICATION,)
     docs = "https://docs.slack.dev/apis/events-api/"
+    secret_is_given = True
 
     @classmethod
     def verify(cls, request: InboundRequest, secrets: Sequence[str], config: Mapping[str, Any], now: datetime) -> Verified:

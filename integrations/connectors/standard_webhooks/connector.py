@@ -24,6 +24,7 @@ class StandardWebhooks(Receiver):
     description = "Any sender that signs as Standard Webhooks says, such as those that use Svix, or another RepoGuard."
     categories = (Category.DEVELOPMENT, Category.MONITORING, Category.SECURITY, Category.ANALYTICS)
     docs = "https://www.standardwebhooks.com"
+    secret_is_given = True
 
     @classmethod
     def verify(cls, request: InboundRequest, secrets: Sequence[str], config: Mapping[str, Any], now: datetime) -> Verified:

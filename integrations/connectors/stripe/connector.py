@@ -24,6 +24,7 @@ class Stripe(Receiver):
     description = "Tells of payments, invoices and subscriptions."
     categories = (Category.ANALYTICS,)
     docs = "https://docs.stripe.com/webhooks"
+    secret_is_given = True
 
     @classmethod
     def verify(cls, request: InboundRequest, secrets: Sequence[str], config: Mapping[str, Any], now: datetime) -> Verified:

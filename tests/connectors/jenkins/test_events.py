@@ -64,6 +64,12 @@ def test_the_password_may_hold_colons_and_the_user_is_free() -> None:
     assert sender.receiver.verify(request, ["a:b:c"], sender.config, NOW)
 
 
+def test_a_secret_with_characters_that_no_address_takes_is_written_percent_encoded() -> None:
+    """https://jenkins:a%2Fb%2Bc%3D@… is sent as it stands there."""
+    for written in ("a%2Fb%2Bc%3D", "a%2fb+c="):
+        assert SENDER.receiver.verify(SENDER.request(secret=written), ["a/b+c="], SENDER.config, NOW)
+
+
 def test_the_address_is_no_proof_where_basic_is_asked_for() -> None:
     address = BY_NAME["jenkins_address"]
     with pytest.raises(Exception, match="authorization is missing"):
