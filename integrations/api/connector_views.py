@@ -40,9 +40,11 @@ _CONNECTOR = {
     "docs": "",
     "fields": [_FIELD],
     "destination_fields": [],
+    "source_fields": [],
     "config_schema": _OBJECT | {"properties": {"base_url": {"type": "string", "format": "uri"}}, "required": ["base_url"]},
     "credentials_schema": _OBJECT | {"properties": {"token": {"type": "string", "writeOnly": True}}},
     "destination_schema": _OBJECT | {"properties": {"path": {"type": "string"}}},
+    "source_schema": None,
     "example": {"config": {"base_url": "https://api.example.com/v1", "auth": "bearer"}, "credentials": {"token": "an-access-token"}},
 }
 
@@ -82,10 +84,14 @@ class ConnectorSerializer(serializers.Serializer[Any]):
     docs = serializers.CharField(help_text="The provider's page about its API.")
     fields = _FieldSerializer(many=True)  # type: ignore[assignment]
     destination_fields = _FieldSerializer(many=True)
+    source_fields = _FieldSerializer(many=True)
     config_schema = serializers.DictField(help_text="JSON Schema (2020-12) of an integration's `config`.")
     credentials_schema = serializers.DictField(help_text="JSON Schema of its `credentials`, which are written and never shown.")
     destination_schema = serializers.DictField(
         allow_null=True, help_text="JSON Schema of a webhook's `destination`; null where it takes no events."
+    )
+    source_schema = serializers.DictField(
+        allow_null=True, help_text="JSON Schema of an inbound source's `config`; null where its webhooks are not received."
     )
     example = serializers.DictField(help_text="Values that are valid.")
 

@@ -11,7 +11,7 @@ from integrations.contract.fields import Field, FieldKind
 from integrations.contract.gateway import GatewayTarget
 from integrations.contract.inbound import Receiver
 from integrations.contract.outbound import Destination, Followed
-from integrations.contract.schema import config_schema, credentials_schema, destination_schema
+from integrations.contract.schema import config_schema, credentials_schema, destination_schema, source_schema
 
 CAPABILITIES: dict[str, tuple[type[Connector], str]] = {
     "check": (Checker, "its connection can be tested"),
@@ -46,9 +46,11 @@ class Description:
     docs: str
     fields: list[dict[str, Any]]
     destination_fields: list[dict[str, Any]]
+    source_fields: list[dict[str, Any]]
     config_schema: dict[str, Any]
     credentials_schema: dict[str, Any]
     destination_schema: dict[str, Any] | None
+    source_schema: dict[str, Any] | None
     example: dict[str, Any]
 
 
@@ -63,9 +65,11 @@ def describe(connector: type[Connector]) -> Description:
         docs=connector.docs,
         fields=[_field(field) for field in connector.fields],
         destination_fields=[_field(field) for field in destination_fields(connector)],
+        source_fields=[_field(field) for field in source_fields(connector)],
         config_schema=config_schema(connector),
         credentials_schema=credentials_schema(connector),
         destination_schema=destination_schema(connector),
+        source_schema=source_schema(connector),
         example=example(connector),
     )
 
@@ -118,6 +122,11 @@ def _example_of(field: Field) -> Any:
     if field.kind in (FieldKind.INTEGER, FieldKind.NUMBER) and field.low is not None:
         return field.low
     return _EXAMPLES[FieldKind(field.kind)]
+
+
+def source_fields(connector: type[Connector]) -> tuple[Field, ...]:
+    """Return what is asked for on inbound sources, nothing where no webhooks are received."""
+    return connector.source_fields if issubclass(connector, Receiver) else ()
 
 
 def destination_fields(connector: type[Connector]) -> tuple[Field, ...]:

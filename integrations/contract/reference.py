@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from integrations.contract.connector import Connector
-from integrations.contract.describe import CAPABILITIES, capabilities, destination_fields
+from integrations.contract.describe import CAPABILITIES, capabilities, destination_fields, source_fields
 from integrations.contract.fields import Field, FieldKind
-from integrations.contract.inbound import Receiver
 
 
 def reference(connectors: Iterable[type[Connector]]) -> str:
@@ -23,8 +22,7 @@ def _section(connector: type[Connector]) -> Iterator[str]:
     yield from _table(connector, "config", [field for field in connector.fields if not field.secret])
     yield from _table(connector, "credentials", [field for field in connector.fields if field.secret])
     yield from _table(connector, "destination", destination_fields(connector))
-    if issubclass(connector, Receiver):
-        yield from _table(connector, "inbound source", connector.source_fields)
+    yield from _table(connector, "inbound source", source_fields(connector))
     yield ""
 
 

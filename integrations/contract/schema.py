@@ -10,6 +10,7 @@ from core.http.guard import MAX_URL
 from integrations.contract.connector import Connector
 from integrations.contract.fields import Field, FieldKind
 from integrations.contract.forms import form_fields, form_values
+from integrations.contract.inbound import Receiver
 from integrations.contract.kinds import BIGGEST, MAX_ENTRIES, MAX_NAME
 from integrations.contract.outbound import Destination
 from integrations.contract.values import validate_options, validate_values
@@ -21,6 +22,7 @@ __all__ = [
     "form_fields",
     "form_values",
     "json_schema",
+    "source_schema",
     "validate_options",
     "validate_values",
 ]
@@ -45,6 +47,13 @@ def destination_schema(connector: type[Connector]) -> Schema | None:
     if not issubclass(connector, Destination):
         return None
     return json_schema(connector.destination_fields, title=f"{connector.title}: destination", outer=connector.fields)
+
+
+def source_schema(connector: type[Connector]) -> Schema | None:
+    """Return the schema of an inbound source's `config`, None where the connector receives no webhooks."""
+    if not issubclass(connector, Receiver):
+        return None
+    return json_schema(connector.source_fields, title=f"{connector.title}: inbound source")
 
 
 def json_schema(fields: Sequence[Field], *, title: str = "", outer: Sequence[Field] = ()) -> Schema:

@@ -47,6 +47,7 @@ from integrations.contract.schema import (
     credentials_schema,
     destination_schema,
     form_fields,
+    source_schema,
     validate_options,
     validate_values,
 )
@@ -397,6 +398,13 @@ class ConnectorContract:
             assert outcome.error.endswith(".")
 
     # --- Receivers ---
+
+    @about(Receiver)
+    def test_the_schema_of_its_sources_takes_what_these_tests_are_made_with(self) -> None:
+        schema = source_schema(self.connector)
+        assert schema is not None
+        assert jsonschema_rs.meta.is_valid(schema)
+        jsonschema_rs.Draft202012Validator(schema).validate(self.source())
 
     @about(Receiver)
     def test_what_it_signed_is_taken_with_either_of_two_secrets(self) -> None:

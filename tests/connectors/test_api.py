@@ -70,3 +70,12 @@ def test_the_catalogue_itself_asks_the_database_nothing(client: APIClient) -> No
     ) as seen:
         client.get(PATH)
     assert [query["sql"] for query in seen.captured_queries if "integrations_" in query["sql"]] == []
+
+
+def test_a_receiver_says_what_its_sources_are_asked(client: APIClient) -> None:
+    found = client.get(f"{PATH}/gitlab").json()
+    assert found["capabilities"] == ["inbound"]
+    assert [field["name"] for field in found["source_fields"]] == ["mode"]
+    assert found["source_schema"]["properties"]["mode"]["enum"] == ["token", "signing"]
+    other = client.get(f"{PATH}/http").json()
+    assert (other["source_fields"], other["source_schema"]) == ([], None)
