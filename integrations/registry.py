@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from core.errors import InvalidInput
+from integrations.connectors.github.connector import GitHub
 from integrations.connectors.http.connector import HttpConnector
 from integrations.contract.connector import Connector
 
 CONNECTORS: tuple[type[Connector], ...] = (
+    GitHub,
     HttpConnector,
 )  # fmt: skip
 _BY_KEY = {connector.key: connector for connector in CONNECTORS}

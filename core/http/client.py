@@ -285,6 +285,7 @@ def _error(judgement: Judgement, answered: Answered, mask: Mask) -> OutboundErro
         sentence,
         status_code=answered.status,
         body=beginning(answered.body, mask, KEPT_FOR_CALLER).encode(),
+        headers=answered.headers,
         code=judgement.code,
         permanent=not judgement.passing,
     )
