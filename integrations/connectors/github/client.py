@@ -103,6 +103,8 @@ class Client:
                 status_code=404,
                 permanent=True,
             )
+        if error.code == "redirect":
+            return NotThere(f"GitHub says that {subject} was moved or renamed. Use its present name.", status_code=status, permanent=True)
         if status == 422:
             return BadAnswer(f"GitHub does not accept the request for {subject} (422).{quoted}", status_code=422, permanent=True)
         return error

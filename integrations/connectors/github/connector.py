@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,12 +12,14 @@ from integrations.connectors.github import receiver
 from integrations.connectors.github.check import checked
 from integrations.connectors.github.client import Client
 from integrations.connectors.github.fields import GITHUB_FIELDS, base_url, field_errors, sign_in
-from integrations.contract.connector import Checker, CheckResult
+from integrations.connectors.github.walk import RunPage, RunQuery, run_pages
+from integrations.contract.connector import BuildSource, Checker, CheckResult
 from integrations.contract.inbound import InboundEvent, InboundRequest, Receiver, Verified
+from integrations.contract.reports import ReportedRun, RepositoryRef
 from integrations.contract.signin import OAuthApp
 
 
-class GitHub(Checker, Receiver):
+class GitHub(Checker, BuildSource, Receiver):
     """GitHub.com or an Enterprise Server, signed in to with a token, as an app, or not at all."""
 
     key = "github"
@@ -44,6 +46,15 @@ class GitHub(Checker, Receiver):
     def check(self) -> CheckResult:
         """Say who the portal is there, and what is left of the limit."""
         return checked(self.client(), self.config, str(self.credentials.get("token", "")), self.shown)
+
+    def runs(self, repository: RepositoryRef, since: datetime | None = None) -> Iterator[ReportedRun]:
+        """Yield the runs of Actions that were created since then, newest first; each run's earlier attempts follow its page."""
+        for page in self.run_pages(repository.full_name, RunQuery(since=since)):
+            yield from page.runs
+
+    def run_pages(self, full_name: str, query: RunQuery, cursor: Mapping[str, Any] | None = None) -> Iterator[RunPage]:
+        """Yield the runs that are asked for, page by page, from a page's cursor on. Raises OutboundError."""
+        return run_pages(self.client(), full_name, query, cursor)
 
     @classmethod
     def verify(cls, request: InboundRequest, secrets: Sequence[str], config: Mapping[str, Any], now: datetime) -> Verified:
