@@ -4,9 +4,21 @@ from __future__ import annotations
 
 from django.apps import AppConfig
 
+from integrations.reported import register_run_taker
+
 
 class BuildsConfig(AppConfig):
     """See the package's modules."""
 
     name = "builds"
     verbose_name = "Builds"
+
+    def ready(self) -> None:
+        """Take the runs that other rooms report.
+
+        Posted `build.*` events are only delivered, not stored: storing publishes such events itself, so a sink would answer
+        its own events, and one run would be told twice. Who wants a build kept posts it to /api/v1/builds.
+        """
+        from builds.services.reports import take_runs  # noqa: PLC0415 - it needs the models, which are loaded by now
+
+        register_run_taker(take_runs)
