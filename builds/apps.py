@@ -19,6 +19,9 @@ class BuildsConfig(AppConfig):
         Posted `build.*` events are only delivered, not stored: storing publishes such events itself, so a sink would answer
         its own events, and one run would be told twice. Who wants a build kept posts it to /api/v1/builds.
         """
-        from builds.services.reports import take_runs  # noqa: PLC0415 - it needs the models, which are loaded by now
+        from builds.importing.kinds import KIND  # noqa: PLC0415 - they need the models, which are loaded by now
+        from builds.services.reports import take_runs  # noqa: PLC0415
+        from core import work_registry  # noqa: PLC0415
 
         register_run_taker(take_runs)
+        work_registry.register(KIND)
