@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,9 @@ from core.texts import storable, storable_json
 from integrations.contract.reports import ReportedRun
 
 LARGEST_NUMBER = 2_147_483_647
+LONGEST_EXTRA = 20_000
+_UNSTORABLE = "holds a NUL character or half of a surrogate pair, which can't be stored."
+_WEB = ("http://", "https://")
 _REQUIRED = ("project", "source", "build_id")
 _TEXTS = (*_REQUIRED, "number", "workflow", "branch", "commit", "event", "conclusion", "language", "actor", "url")
 _COUNTS = ("tests_run", "tests_failed", "jobs")
@@ -72,7 +76,7 @@ def of_run(run: ReportedRun, source: str, project: str) -> BuildRow:
         number=_cut("number", run.number), workflow=_cut("workflow", run.workflow), branch=_cut("branch", run.branch),
         commit=_cut("commit", run.commit), event=_cut("event", run.event), is_pull_request=_is_pull_request(run.event),
         started_at=run.started_at, finished_at=run.finished_at, duration_seconds=run.duration_seconds,
-        actor=_cut("actor", run.actor), url=run.url if len(run.url) <= _LENGTHS["url"] else "",
+        actor=_cut("actor", run.actor), url=_web(run.url),
     )  # fmt: skip
 
 
@@ -89,8 +93,8 @@ def _wrong_text(row: BuildRow) -> tuple[str, str] | None:
         if len(text) > _LENGTHS[name]:
             return name, f"has {len(text)} characters; at most {_LENGTHS[name]} are possible."
         if storable(text) != text:
-            return name, "holds a NUL character or half of a surrogate pair, which can't be stored."
-    return None
+            return name, _UNSTORABLE
+    return None if not row.url or row.url.startswith(_WEB) else ("url", "must begin with http:// or https://.")
 
 
 def _wrong_status(row: BuildRow) -> tuple[str, str] | None:
@@ -126,12 +130,20 @@ def _wrong_time(row: BuildRow) -> tuple[str, str] | None:
 
 def _wrong_extra(row: BuildRow) -> tuple[str, str] | None:
     if storable_json(dict(row.extra)) != dict(row.extra):
-        return "extra", "holds a NUL character or half of a surrogate pair, which can't be stored."
+        return "extra", _UNSTORABLE
+    size = len(json.dumps(dict(row.extra)))
+    if size > LONGEST_EXTRA:
+        return "extra", f"is {size} characters of JSON; at most {LONGEST_EXTRA} are possible."
     return None
 
 
 def _cut(name: str, text: str) -> str:
     return storable(text)[: _LENGTHS[name]]
+
+
+def _web(url: str) -> str:
+    """Return an address that can be shown as a link, else nothing: a run is not lost for its link."""
+    return url if url.startswith(_WEB) and len(url) <= _LENGTHS["url"] and storable(url) == url else ""
 
 
 def _is_pull_request(event: str) -> bool | None:

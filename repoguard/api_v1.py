@@ -10,6 +10,7 @@ from rest_framework.routers import SimpleRouter
 from rest_framework.viewsets import GenericViewSet
 
 from access.api.views import ApiKeyViewSet, AuditLogViewSet
+from builds.api.builds import BuildViewSet
 from integrations.api.connector_views import ConnectorViewSet
 from integrations.api.endpoint_views import ROUTES as GATEWAY_ROUTES
 from integrations.api.endpoint_views import GatewayViewSet
@@ -26,6 +27,7 @@ from webhooks.api.webhooks import WebhookViewSet
 RESOURCES: dict[str, type[GenericViewSet[Any]]] = {
     "api-keys": ApiKeyViewSet,
     "audit-log": AuditLogViewSet,
+    "builds": BuildViewSet,
     "connectors": ConnectorViewSet,
     "deliveries": DeliveryViewSet,
     "event-types": EventTypeViewSet,

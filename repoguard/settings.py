@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
-from repoguard import keys, unfold
+from repoguard import keys, openapi, unfold
 from repoguard.env import locate, process_environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -182,6 +182,9 @@ if QUEUE_URL:
 # --- Deliveries and events -------------------------------------------------------------------------------------------
 EVENT_SINKS = [{"sink": "webhooks.fanout.on_events", "required": True}]
 EVENT_MAX_BYTES = ENV.integer("EVENT_MAX_BYTES", 5 * 1024 * 1024, "Largest `data` of one event, in bytes of JSON.", low=1024)
+BUILDS_CSV_MAX_BYTES = ENV.integer(
+    "BUILDS_CSV_MAX_BYTES", 2 * 1024**3, "Largest CSV file of builds that may be uploaded, in bytes as sent.", low=1024
+)
 API_MAX_BODY_BYTES = ENV.integer("API_MAX_BODY_BYTES", 10 * 1024 * 1024, "Largest body of one API request, in bytes.", low=1024)
 EGRESS_ALLOW_CIDRS = ENV.networks(
     "EGRESS_ALLOW_CIDRS", [], "Inner networks that outbound calls may reach (`10.0.0.0/8,127.0.0.1/32`); also the only hosts for http://."
@@ -213,28 +216,7 @@ REST_FRAMEWORK: dict[str, Any] = {
     "UNICODE_JSON": False,  # a lone surrogate in posted data is valid JSON as an escape, and can't be sent as UTF-8
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
-SPECTACULAR_SETTINGS: dict[str, Any] = {
-    "TITLE": "RepoGuard API",
-    "VERSION": "1",
-    "DESCRIPTION": "Findings, builds and events in; signed, durable, fully logged webhooks out.",
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "SCHEMA_PATH_PREFIX": "/api/v1",
-    "SERVE_INCLUDE_SCHEMA": False,
-    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
-    "COMPONENT_SPLIT_REQUEST": True,
-    "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": True,
-    "ENUM_NAME_OVERRIDES": {
-        "CircuitStateEnum": "core.models.outbound.CircuitState",
-        "DeliveryStatusEnum": "webhooks.choices.DeliveryStatus",
-        "EnvironmentEnum": "integrations.choices.Environment",
-        "ErrorClassEnum": "webhooks.choices.ErrorClass",
-        "HealthStateEnum": "integrations.choices.HealthState",
-        "KeyEnvironmentEnum": "access.choices.KeyEnvironment",
-        "WebhookStatusEnum": "webhooks.choices.WebhookStatus",
-    },
-    "PREPROCESSING_HOOKS": ["repoguard.api_v1.only_current_version"],
-}
+SPECTACULAR_SETTINGS = openapi.SPECTACULAR
 
 # --- Security headers, sessions, login throttling --------------------------------------------------------------------
 SECURE_CONTENT_TYPE_NOSNIFF = True
