@@ -1,0 +1,101 @@
+"""Imports as JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
+from rest_framework import serializers
+
+from access.api.serializers import OwnerField
+from builds.choices import ImportStatus
+from builds.importing.progress import progress_of, shown_status
+from builds.models import BuildImport
+from core.api.serializers import StrictModelSerializer, StrictSerializer
+
+_START: dict[str, Any] = {
+    "project": "acme/shop",
+    "integration": "0192f0c1-2b3c-7d4e-8f50-61728394a5b6",
+    "branch": "main",
+    "workflow": "test.yml",
+    "since": "2026-01-01T00:00:00Z",
+}
+_IMPORT: dict[str, Any] = {
+    "id": "0192f0c1-2b3c-7d4e-8f50-61728394a5bb",
+    "kind": "github",
+    "status": "running",
+    "project": "acme/shop",
+    "integration": "0192f0c1-2b3c-7d4e-8f50-61728394a5b6",
+    "branch": "main",
+    "workflow": "test.yml",
+    "since": "2026-01-01T00:00:00Z",
+    "until": "2026-11-20T12:00:00Z",
+    "total": 5000,
+    "seen": 1200,
+    "created": 1180,
+    "updated": 24,
+    "rejected": 0,
+    "problems": [],
+    "percent": 24.0,
+    "eta_seconds": 95.0,
+    "error": "",
+    "run_after": "2026-11-20T12:00:00Z",
+    "owner": "team:payments",
+    "started_by": "user alice",
+    "created_at": "2026-11-20T12:00:00Z",
+    "finished_at": None,
+}
+
+
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample("A workflow of the main branch, since January", value=_START, request_only=True),
+        OpenApiExample("Everything of a public repository", value={"project": "acme/shop"}, request_only=True),
+    ]
+)
+class StartImportSerializer(StrictSerializer):
+    """Which runs of GitHub Actions become builds."""
+
+    project = serializers.CharField(max_length=255, help_text="owner/name at GitHub.")
+    integration = serializers.UUIDField(
+        required=False, allow_null=True, help_text="Integration with GitHub whose token is used; without one, only public repositories."
+    )
+    branch = serializers.CharField(required=False, allow_blank=True, max_length=255, help_text="All by default.")
+    workflow = serializers.CharField(
+        required=False, allow_blank=True, max_length=255, help_text="File name such as test.yml, id, or name; all by default."
+    )
+    since = serializers.DateTimeField(required=False, allow_null=True, help_text="Runs that were created from then on.")
+    until = serializers.DateTimeField(required=False, allow_null=True, help_text="Before this time; now by default.")
+
+
+@extend_schema_serializer(examples=[OpenApiExample("An import that goes on", value=_IMPORT, response_only=True)])
+class BuildImportSerializer(StrictModelSerializer[BuildImport]):
+    """An import and how far it is."""
+
+    integration = serializers.UUIDField(source="integration_id", read_only=True, allow_null=True)
+    status = serializers.SerializerMethodField()
+    percent = serializers.SerializerMethodField(help_text="Of the runs that are expected; null while nobody knows how many.")
+    eta_seconds = serializers.SerializerMethodField(
+        help_text="Seconds left at the latest pace, with the wait for a limit; null if unknown."
+    )
+    problems = serializers.ListField(
+        child=serializers.DictField(), read_only=True, help_text="The first runs that were not stored, and why."
+    )
+    owner = OwnerField(read_only=True, required=None)
+
+    class Meta:
+        model = BuildImport
+        fields: tuple[str, ...] = tuple(_IMPORT)
+        read_only_fields = fields
+
+    def get_status(self, row: BuildImport) -> ImportStatus:
+        """Return where it stands."""
+        return ImportStatus(shown_status(row))
+
+    def get_percent(self, row: BuildImport) -> float | None:
+        """Return the share that was seen."""
+        return progress_of(row).percent
+
+    def get_eta_seconds(self, row: BuildImport) -> float | None:
+        """Return the seconds left."""
+        return progress_of(row).eta_seconds
