@@ -11,7 +11,6 @@ from rest_framework.viewsets import GenericViewSet
 
 from access.api.views import ApiKeyViewSet, AuditLogViewSet
 from builds.api.builds import BuildViewSet
-from builds.api.github_import import ROUTES as IMPORT_ROUTES
 from builds.api.github_import import GitHubImportViewSet
 from integrations.api.connector_views import ConnectorViewSet
 from integrations.api.endpoint_views import ROUTES as GATEWAY_ROUTES
@@ -43,7 +42,7 @@ RESOURCES: dict[str, type[GenericViewSet[Any]]] = {
 # routes that are no resources, as path() entries below /api/v1/
 EXTRA_ROUTES: list[URLPattern | URLResolver] = [path("health", HealthView.as_view(), name="health")]
 EXTRA_ROUTES += [path(f"integrations/<str:id>/{route}", GatewayViewSet.as_view(actions)) for route, actions in GATEWAY_ROUTES.items()]
-EXTRA_ROUTES += [path(route, GitHubImportViewSet.as_view(actions)) for route, actions in IMPORT_ROUTES.items()]
+EXTRA_ROUTES += [path("builds/import", GitHubImportViewSet.as_view({"post": "start"}))]
 _OTHER_ROUTES = re.compile(r"^/api/(?!v1/)|^/(?!api/)")
 
 

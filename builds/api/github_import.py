@@ -14,8 +14,6 @@ from builds.importing.control import ImportValues, start_github_import
 from builds.models import BuildImport
 from core.api.viewsets import PortalViewSet
 
-ROUTES = {"builds/import": {"post": "start"}}
-
 
 class GitHubImportViewSet(PortalViewSet[BuildImport]):
     """Starting imports."""
