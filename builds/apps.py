@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.apps import AppConfig
 
+from builds.choices import ImportKind
 from integrations.reported import register_run_taker
 
 
@@ -19,9 +20,11 @@ class BuildsConfig(AppConfig):
         Posted `build.*` events are only delivered, not stored: storing publishes such events itself, so a sink would answer
         its own events, and one run would be told twice. Who wants a build kept posts it to /api/v1/builds.
         """
-        from builds.importing.kinds import KIND  # noqa: PLC0415 - they need the models, which are loaded by now
+        from builds.importing import github  # noqa: PLC0415 - they need the models, which are loaded by now
+        from builds.importing.work import KIND, register_handler  # noqa: PLC0415
         from builds.services.reports import take_runs  # noqa: PLC0415
         from core import work_registry  # noqa: PLC0415
 
         register_run_taker(take_runs)
+        register_handler(ImportKind.GITHUB, github.work_off)
         work_registry.register(KIND)

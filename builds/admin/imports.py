@@ -21,8 +21,9 @@ from access.admin_base.buttons import Button
 from builds.admin.import_form import GitHubImportForm
 from builds.choices import ImportStatus
 from builds.importing.control import cancel_import, resume_import, start_github_import
-from builds.importing.progress import UNFINISHED, progress_of, shown_status
+from builds.importing.progress import UNFINISHED, eta_seconds_of
 from builds.models import BuildImport
+from builds.selectors import percent_of, shown_status
 from core.errors import RepoGuardError
 from integrations.models import Integration
 
@@ -109,7 +110,8 @@ class BuildImportAdmin(LogAdmin):
             "row": row,
             "status": status,
             "status_badge": self.shown_status(row),
-            "progress": progress_of(row),
+            "percent": percent_of(row),
+            "eta_seconds": eta_seconds_of(row),
             "live": status in UNFINISHED,
             "live_url": show.admin_url(BuildImport, "live", row.pk),
             "integration_url": show.admin_url(Integration, "change", row.integration_id) if row.integration_id else "",

@@ -16,9 +16,10 @@ from access.choices import AuditVerb
 from access.principals import Principal
 from access.selectors import visible
 from builds.choices import ImportKind, ImportStatus
-from builds.importing.github import KIND_NAME
-from builds.importing.progress import UNFINISHED, shown_status, unfinished
+from builds.importing.progress import UNFINISHED, unfinished
+from builds.importing.work import KIND_NAME
 from builds.models import BuildImport
+from builds.selectors import shown_status
 from core import context, work_registry
 from core.errors import Conflict, InvalidInput
 from core.models.work import WorkState

@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from builds.choices import ImportStatus
 from builds.importing.progress import STEPS_KEPT
+from builds.importing.work import KIND_NAME
 from builds.models import BuildImport
 from builds.rows import of_run
 from builds.services import BuildRow, Rejected, scope_of, store_builds
@@ -33,7 +34,6 @@ from integrations.connectors.github.walk import RunPage, RunQuery
 from integrations.contract.schema import validate_values
 from integrations.models import Integration
 
-KIND_NAME = "build imports"
 SOURCE = GitHub.key
 MOST_PROBLEMS = 20
 # GitHub counts the calls of nobody by address: all such imports share one pause
@@ -43,9 +43,8 @@ _UNNAMED_WAIT = 60.0
 _LATER = 1.0  # a limit's end is a whole second, and clocks differ
 
 
-def work_off(run: Run) -> Later | Done:
-    """Import for a while: the handler of its kind of work."""
-    row = BuildImport.objects.select_related("integration").get(pk=run.row.pk)
+def work_off(run: Run, row: BuildImport) -> Later | Done:
+    """Import for a while: the handler of this kind of import."""
     if row.status == ImportStatus.CANCELLED:
         return Done()
     try:
@@ -107,8 +106,8 @@ def _keep(run: Run, page: RunPage) -> bool:
 
 
 def _problems(builds: Sequence[BuildRow], rejected: Sequence[Rejected], note: str) -> list[dict[str, Any]]:
-    found = [{"row": builds[one.index].build_id, "field": one.field, "reason": one.reason} for one in rejected]
-    return [*found, {"row": "", "field": "", "reason": note}] if note else found
+    found = [{"field": one.field, "reason": f"Run {builds[one.index].build_id}: {one.reason}"} for one in rejected]
+    return [*found, {"field": "", "reason": note}] if note else found
 
 
 def _wait(run: Run, error: RepoGuardError) -> Later:

@@ -1,33 +1,17 @@
-"""How far an import is, in figures and words."""
+"""How long an import goes on, by its latest pages."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 from django.db.models import Q
 from django.utils import timezone
 
 from builds.choices import ImportStatus
 from builds.models import BuildImport
+from builds.selectors import shown_status
 from core.models.work import WorkState
 
 STEPS_KEPT = 20
 UNFINISHED = (ImportStatus.RUNNING, ImportStatus.WAITING)
-
-
-@dataclass(frozen=True)
-class ImportProgress:
-    """`percent` of the runs that are expected, None while nobody knows; `eta_seconds` with the wait for a limit, None where unknown."""
-
-    percent: float | None
-    eta_seconds: float | None
-
-
-def shown_status(row: BuildImport) -> str:
-    """Return where an import stands; one whose work failed for good is failed, whatever else was noted."""
-    if row.status in UNFINISHED and row.state == WorkState.FAILED:
-        return ImportStatus.FAILED.value
-    return str(row.status)
 
 
 def unfinished() -> Q:
@@ -35,19 +19,13 @@ def unfinished() -> Q:
     return Q(status__in=UNFINISHED, state__in=[WorkState.QUEUED, WorkState.RUNNING])
 
 
-def progress_of(row: BuildImport) -> ImportProgress:
-    """Return how far an import is."""
-    status = shown_status(row)
-    if status == ImportStatus.DONE:
-        return ImportProgress(100.0, None)
-    percent = round(min(99.9, 100 * row.seen / row.total), 1) if row.total else None
-    return ImportProgress(percent, _eta(row) if status in UNFINISHED else None)
+def eta_seconds_of(row: BuildImport) -> float | None:
+    """Return the seconds left at the pace of the latest pages, with the wait for a limit; None where it is unknown, or over.
 
-
-def _eta(row: BuildImport) -> float | None:
-    """Return the seconds left at the pace of the latest pages, which are kept as [Unix time, runs seen so far]."""
+    The pages are kept as [Unix time, runs seen so far].
+    """
     steps = row.progress.get("steps", [])
-    if row.total is None or len(steps) < 2:
+    if shown_status(row) not in UNFINISHED or row.total is None or len(steps) < 2:
         return None
     seconds, runs = steps[-1][0] - steps[0][0], steps[-1][1] - steps[0][1]
     if seconds <= 0 or runs <= 0:

@@ -15,6 +15,7 @@ from django.utils import timezone
 from access import services as access_services
 from access.models import ApiKey, ApiUsage
 from access.owners import owner_for_user
+from builds.models import BuildImport
 from core.http import limits
 from core.models import Circuit, Housekeeping, QuotaUsage, RequestLog, Worker
 from integrations.models import Endpoint, HealthDay, HealthSample, Integration, IntegrationHealth
@@ -165,6 +166,7 @@ def things(alice: User, team: Group) -> SimpleNamespace:
         webhook=webhook,
         delivery=delivery,
         replay=make_replay(webhook),
+        build_import=BuildImport.objects.create(kind="github", project=EVIL, error=EVIL, owner=owner_for_user(alice)),
         event=delivery.event,
         repository=repository,
         health=make_health(alice, EVIL),

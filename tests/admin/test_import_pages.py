@@ -118,7 +118,7 @@ def test_its_buttons_cancel_and_go_on(client: Client, alice: User) -> None:
 
 
 def test_nothing_that_came_from_outside_is_markup(client: Client, alice: User) -> None:
-    problems = [{"row": EVIL, "field": EVIL, "reason": EVIL}]
+    problems = [{"line": EVIL, "field": EVIL, "reason": EVIL}]
     row = made(alice, project=EVIL, branch=EVIL, workflow=EVIL, error=EVIL, problems=problems, rejected=1)
     assert EVIL not in page(client, "change", row) + client.get(reverse(LIST)).content.decode()
 

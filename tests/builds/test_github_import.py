@@ -16,9 +16,10 @@ from access.principals import SYSTEM, of_user
 from builds.choices import ImportStatus
 from builds.importing import github
 from builds.importing.control import ImportValues, cancel_import, offered_integrations, resume_import, start_github_import
-from builds.importing.kinds import KIND
-from builds.importing.progress import progress_of, shown_status
+from builds.importing.progress import eta_seconds_of
+from builds.importing.work import KIND
 from builds.models import Build, BuildImport
+from builds.selectors import percent_of, shown_status
 from core import work
 from core.errors import Conflict, InvalidInput
 from core.http import pauses
@@ -127,7 +128,7 @@ def test_five_thousand_runs_come_whole_through_a_limit_and_a_kill(
     assert (found.status, found.state, found.error) == (ImportStatus.DONE, WorkState.DONE, "")
     assert keys() == expected(stub)
     assert (found.total, found.seen, found.created, found.updated, found.rejected) == (5000, 5000, 5010, 0, 0)
-    assert progress_of(found).percent == 100
+    assert percent_of(found) == 100
     assert not Event.objects.filter(type__startswith="build.").exists()
     assert TOKEN not in str(list(RequestLog.objects.values())) + str(BuildImport.objects.values().get())
 
@@ -278,20 +279,20 @@ def test_builds_of_another_owner_are_left_alone(stub: Stub, alice: User, charlie
     found = go_on()
     assert (found.status, found.rejected, Build.objects.count()) == (ImportStatus.DONE, 30, 0)
     assert len(found.problems) == github.MOST_PROBLEMS
-    assert found.problems[0]["field"] == "project"
+    assert found.problems[0] == {"field": "project", "reason": "Run 1000029: belongs to another owner, whose builds you can't report."}
     assert found.owner_id == owner_of(charlie).id
 
 
 def test_progress_tells_what_is_left() -> None:
     now = timezone.now()
     row = BuildImport(seen=400, total=1000, status="running", progress={"steps": [[100.0, 200], [110.0, 400]]}, run_after=now)
-    assert progress_of(row).percent == 40.0
-    assert progress_of(row).eta_seconds == 30.0
+    assert percent_of(row) == 40.0
+    assert eta_seconds_of(row) == 30.0
     row.status, row.run_after = "waiting", now + timedelta(seconds=600)
-    assert progress_of(row).eta_seconds == pytest.approx(630, abs=2)
+    assert eta_seconds_of(row) == pytest.approx(630, abs=2)
     for unknown in (BuildImport(), BuildImport(seen=1, total=5, progress={"steps": [[1.0, 1], [1.0, 1]]})):
-        assert progress_of(unknown).eta_seconds is None
-    assert progress_of(BuildImport(status="cancelled", seen=1, total=2)).eta_seconds is None
+        assert eta_seconds_of(unknown) is None
+    assert eta_seconds_of(BuildImport(status="cancelled", seen=1, total=2)) is None
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Imports as JSON."""
+"""Imports from GitHub as JSON."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from rest_framework import serializers
 
 from access.api.serializers import OwnerField
 from builds.choices import ImportStatus
-from builds.importing.progress import progress_of, shown_status
+from builds.importing.progress import eta_seconds_of
 from builds.models import BuildImport
+from builds.selectors import percent_of, shown_status
 from core.api.serializers import StrictModelSerializer, StrictSerializer
 
 _START: dict[str, Any] = {
@@ -53,7 +54,7 @@ _IMPORT: dict[str, Any] = {
         OpenApiExample("Everything of a public repository", value={"project": "acme/shop"}, request_only=True),
     ]
 )
-class StartImportSerializer(StrictSerializer):
+class StartGitHubImportSerializer(StrictSerializer):
     """Which runs of GitHub Actions become builds."""
 
     project = serializers.CharField(max_length=255, help_text="owner/name at GitHub.")
@@ -69,7 +70,7 @@ class StartImportSerializer(StrictSerializer):
 
 
 @extend_schema_serializer(examples=[OpenApiExample("An import that goes on", value=_IMPORT, response_only=True)])
-class BuildImportSerializer(StrictModelSerializer[BuildImport]):
+class GitHubImportSerializer(StrictModelSerializer[BuildImport]):
     """An import and how far it is."""
 
     integration = serializers.UUIDField(source="integration_id", read_only=True, allow_null=True)
@@ -94,8 +95,8 @@ class BuildImportSerializer(StrictModelSerializer[BuildImport]):
 
     def get_percent(self, row: BuildImport) -> float | None:
         """Return the share that was seen."""
-        return progress_of(row).percent
+        return percent_of(row)
 
     def get_eta_seconds(self, row: BuildImport) -> float | None:
         """Return the seconds left."""
-        return progress_of(row).eta_seconds
+        return eta_seconds_of(row)
