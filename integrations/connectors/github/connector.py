@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from core.http.door import Auth
@@ -11,6 +11,7 @@ from integrations.choices import Category
 from integrations.connectors.github import receiver
 from integrations.connectors.github.check import checked
 from integrations.connectors.github.client import Client
+from integrations.connectors.github.deliveries import Backfill, Received, backfill
 from integrations.connectors.github.fields import GITHUB_FIELDS, base_url, field_errors, sign_in
 from integrations.connectors.github.walk import RunPage, RunQuery, run_pages
 from integrations.contract.connector import BuildSource, Checker, CheckResult
@@ -55,6 +56,10 @@ class GitHub(Checker, BuildSource, Receiver):
     def run_pages(self, full_name: str, query: RunQuery, cursor: Mapping[str, Any] | None = None) -> Iterator[RunPage]:
         """Yield the runs that are asked for, page by page, from a page's cursor on. Raises OutboundError."""
         return run_pages(self.client(), full_name, query, cursor)
+
+    def backfill(self, full_name: str, hook_id: int, received: Received, since: datetime) -> Backfill:
+        """Have GitHub send again what its webhook delivered since then, and what `received` does not know. Raises OutboundError."""
+        return backfill(self.client(), full_name, hook_id, received, since, datetime.now(UTC))
 
     @classmethod
     def verify(cls, request: InboundRequest, secrets: Sequence[str], config: Mapping[str, Any], now: datetime) -> Verified:
