@@ -70,7 +70,7 @@ class BuildImportViewSet(ListRows[BuildImport], RetrieveRow[BuildImport]):
         examples=[
             OpenApiExample("A file's first lines", value=_LINES, request_only=True, media_type="text/csv"),
             OpenApiExample("A form", value={"file": _LINES}, request_only=True, media_type="multipart/form-data"),
-            OpenApiExample("Taken in", value=EXAMPLE, response_only=True, status_codes=["202"]),
+            OpenApiExample("Taken in", value=EXAMPLE, response_only=True),
         ],
         responses={202: BuildImportSerializer},
     )
