@@ -51,6 +51,8 @@ class BuildRow:
     actor: str = ""
     url: str = ""
     extra: Mapping[str, Any] = field(default_factory=dict)
+    of_job: bool = False
+    """Its numbers of tests are those of one job: of a build's jobs the largest counts."""
 
     @property
     def key(self) -> tuple[str, str, str, int]:

@@ -12,6 +12,7 @@ from rest_framework.viewsets import GenericViewSet
 from access.api.views import ApiKeyViewSet, AuditLogViewSet
 from builds.api.builds import BuildViewSet
 from builds.api.github_import import GitHubImportViewSet
+from builds.api.imports import BuildImportViewSet
 from integrations.api.connector_views import ConnectorViewSet
 from integrations.api.endpoint_views import ROUTES as GATEWAY_ROUTES
 from integrations.api.endpoint_views import GatewayViewSet
@@ -28,6 +29,7 @@ from webhooks.api.webhooks import WebhookViewSet
 RESOURCES: dict[str, type[GenericViewSet[Any]]] = {
     "api-keys": ApiKeyViewSet,
     "audit-log": AuditLogViewSet,
+    "builds/imports": BuildImportViewSet,  # before builds, which would take "imports" for an id
     "builds": BuildViewSet,
     "connectors": ConnectorViewSet,
     "deliveries": DeliveryViewSet,

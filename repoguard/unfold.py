@@ -77,7 +77,8 @@ _NAVIGATION: list[dict[str, Any]] = [
     _group(
         "Code",
         _entry("Repositories", "account_tree", "integrations.repository"),
-        _entry("Build imports", "download", "builds.buildimport"),
+        _entry("Builds", "construction", "builds.build"),
+        _entry("Build imports", "upload_file", "builds.buildimport"),
     ),
     _group(
         "Access",

@@ -1,7 +1,7 @@
-"""Builds in the admin."""
+"""Admin pages of the builds room."""
 
 from __future__ import annotations
 
-from builds.admin import imports
+from builds.admin import builds, imports
 
-__all__ = ["imports"]
+__all__ = ["builds", "imports"]

@@ -1,10 +1,10 @@
-"""Imports: started here, then followed live, with cancel and resume."""
+"""Imports of builds: how far they are, live, with cancel; and the form that takes a TravisTorrent file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
@@ -12,72 +12,97 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.admin import ModelAdmin
 
 from access.admin_base import show
 from access.admin_base.base import LogAdmin
 from access.admin_base.buttons import Button
-from builds.admin.import_form import GitHubImportForm
-from builds.choices import ImportStatus
-from builds.importing.control import cancel_import, resume_import, start_github_import
-from builds.importing.progress import UNFINISHED, eta_seconds_of
-from builds.models import BuildImport
-from builds.selectors import percent_of, shown_status
+from access.admin_base.filters import ChoiceFilter, SinceFilter, UntilFilter, choice_filter
+from builds.admin.github_import import GitHubImportPage
+from builds.choices import ImportKind, ImportStatus
+from builds.importing.files import CHUNK
+from builds.importing.starting import cancel_import, import_csv
+from builds.models import Build, BuildImport
+from builds.selectors import percent_of, shown_status, with_status
 from core.errors import RepoGuardError
-from integrations.models import Integration
 
 TONES = {"running": show.INFO, "waiting": show.WARN, "done": show.GOOD, "cancelled": show.QUIET, "failed": show.BAD}
+_LIVE = {ImportStatus.RUNNING.value, ImportStatus.WAITING.value}
+
+
+class CsvForm(forms.Form):
+    """A TravisTorrent file."""
+
+    file = forms.FileField(
+        label="File",
+        allow_empty_file=True,  # which is said by the service, in words that help
+        help_text="CSV with the columns of TravisTorrent, plain or gzip. Each build is stored once, however many jobs it has.",
+    )
+
+
+class StatusFilter(ChoiceFilter):
+    """By where they stand."""
+
+    title, parameter_name, field = "status", "status", "status"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Return the states."""
+        return [(value, str(label)) for value, label in ImportStatus.choices]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Return the imports in that state."""
+        return with_status(queryset, str(self.value())) if self.value() else queryset
 
 
 @admin.register(BuildImport)
-class BuildImportAdmin(LogAdmin):
-    """Builds that are fetched in bulk."""
+class BuildImportAdmin(GitHubImportPage, LogAdmin):
+    """Builds that are read in bulk."""
 
-    list_display = ("shown_at", "shown_status", "project", "shown_progress", "created", "updated", "started_by")
+    list_display = ("shown_at", "shown_status", "shown_kind", "shown_progress", "seen", "created", "updated", "rejected", "started_by")
     list_display_links = ("shown_at",)
-    list_filter = ()
+    list_filter = (choice_filter("kind", "kind", ImportKind.choices), StatusFilter, SinceFilter, UntilFilter)
 
     def rows(self, request: HttpRequest) -> QuerySet[BuildImport]:
         """Return the imports with the names of their integrations."""
         return BuildImport.objects.select_related("integration").defer("integration__credentials", "integration__previous_credentials")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Say whether the role may start imports, though it edits none."""
-        return self._may_write(request) and bool(ModelAdmin.has_add_permission(self, request))
+        """Say whether the caller may start an import: the log itself stays read-only."""
+        return self._may_write(request) and request.user.has_perm("builds.add_buildimport")
 
     def buttons(self) -> list[Button]:
         """Return what can be done with an import."""
+        ask = "Cancel this import? The builds that it stored stay."
         return [
-            Button("resume", "Go on", "play_arrow", _does(resume_import, "It goes on where it stopped."), _is("failed"), tone="primary"),
-            Button(
-                "cancel",
-                "Cancel",
-                "cancel",
-                _does(cancel_import, "It is cancelled."),
-                _is(*UNFINISHED, "failed"),
-                confirm="Cancel this import? The builds that it stored stay.",
-            ),
+            *self.github_buttons(),
+            Button("cancel", "Cancel", "cancel", self._cancel, lambda request, row: shown_status(row) in _LIVE, confirm=ask),
         ]
 
-    # --- Starting one ---
+    def _cancel(self, request: HttpRequest, row: BuildImport) -> HttpResponseBase:
+        cancel_import(row)
+        messages.success(request, "It is cancelled; what was stored stays.")
+        return HttpResponseRedirect(show.admin_url(BuildImport, "change", row.pk))
 
-    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Show the form, or start an import from GitHub."""
+    # --- The form ---
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponseBase:
+        """Take a file in."""
         if not self.has_add_permission(request):
             raise PermissionDenied
-        wanted = {name: request.GET[name] for name in ("project", "integration") if name in request.GET}
-        form = GitHubImportForm(self.who(request), request.POST if request.method == "POST" else None, wanted)
+        form = CsvForm(request.POST, request.FILES) if request.method == "POST" else CsvForm()
         if request.method == "POST" and form.is_valid():
             try:
-                row = start_github_import(form.values(), self.who(request))
+                row = import_csv(form.cleaned_data["file"].chunks(CHUNK), self.who(request).default_owner_id)
             except RepoGuardError as error:
-                form.show(error)
+                form.add_error("file", error.message.removeprefix("file: "))
             else:
-                messages.success(request, "The import is started; this page follows it.")
+                messages.success(request, "The file is taken in, and read by a worker; this page follows it.")
                 return HttpResponseRedirect(show.admin_url(BuildImport, "change", row.pk))
         back = show.admin_url(BuildImport, "changelist")
-        return self.page(request, "portal/build_import_start.html", "Import builds from GitHub", form=form, back=back)
+        return self.page(
+            request, "portal/import_csv.html", "Import a TravisTorrent CSV", form=form, back=back, github=self.github_address()
+        )
 
     # --- The page of an import ---
 
@@ -95,7 +120,7 @@ class BuildImportAdmin(LogAdmin):
             return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[no-any-return]
         if request.method == "POST" or not self.has_view_permission(request, row):
             raise PermissionDenied
-        return self.page(request, "portal/build_import.html", "Build import", subtitle=row.project, **self._live_context(request, row))
+        return self.page(request, "portal/build_import.html", "Import of builds", subtitle=str(row), **self._live_context(request, row))
 
     def live_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Return the part of the page that changes; the page asks for it again and again."""
@@ -105,17 +130,17 @@ class BuildImportAdmin(LogAdmin):
         return TemplateResponse(request, "portal/build_import_live.html", self._live_context(request, row))
 
     def _live_context(self, request: HttpRequest, row: BuildImport) -> dict[str, Any]:
-        status = shown_status(row)
         return {
             "row": row,
-            "status": status,
+            "kind": row.get_kind_display(),
+            "status": shown_status(row),
             "status_badge": self.shown_status(row),
             "percent": percent_of(row),
-            "eta_seconds": eta_seconds_of(row),
-            "live": status in UNFINISHED,
+            "live": shown_status(row) in _LIVE,
             "live_url": show.admin_url(BuildImport, "live", row.pk),
-            "integration_url": show.admin_url(Integration, "change", row.integration_id) if row.integration_id else "",
+            "log": f"{show.admin_url(Build, 'changelist')}?source={row.kind}",
             "portal_buttons": self.shown_buttons(request, row),
+            **self.github_context(row),
         }
 
     # --- Columns ---
@@ -131,20 +156,16 @@ class BuildImportAdmin(LogAdmin):
         status = shown_status(row)
         return show.badge(ImportStatus(status).label, TONES[status], row.error)
 
-    @admin.display(description="runs")
-    def shown_progress(self, row: BuildImport) -> str:
-        """Return how many runs were seen, of how many."""
-        return f"{row.seen:,} of {row.total:,}" if row.total is not None else f"{row.seen:,}"
+    @admin.display(description="of")
+    def shown_kind(self, row: BuildImport) -> SafeString:
+        """Return what it reads."""
+        return format_html("{}{}", row.get_kind_display(), f", {row.project}" if row.project else "")
 
-
-def _is(*statuses: str) -> Callable[[HttpRequest, Any], bool]:
-    return lambda request, row: shown_status(row) in statuses
-
-
-def _does(service: Callable[[BuildImport], BuildImport], sentence: str) -> Callable[[HttpRequest, Any], HttpResponseBase]:
-    def do(request: HttpRequest, row: Any) -> HttpResponseBase:
-        service(row)
-        messages.success(request, sentence)
-        return HttpResponseRedirect(show.admin_url(BuildImport, "change", row.pk))
-
-    return do
+    @admin.display(description="progress")
+    def shown_progress(self, row: BuildImport) -> Any:
+        """Return the share that is done, as a bar."""
+        percent = percent_of(row)
+        if percent is None:
+            return show.NOTHING
+        bar = '<span class="rg-track" style="display:inline-block;width:90px"><i style="width:{}%"></i></span> {} %'
+        return format_html(f'<span class="rg-nowrap">{bar}</span>', f"{percent:.1f}", f"{percent:g}")

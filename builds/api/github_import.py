@@ -9,7 +9,7 @@ from rest_framework.response import Response
 
 from access.principals import principal
 from access.selectors import with_owner
-from builds.api.github_import_serializers import GitHubImportSerializer, StartGitHubImportSerializer
+from builds.api.import_serializers import BuildImportSerializer, StartGitHubImportSerializer
 from builds.importing.control import ImportValues, start_github_import
 from builds.models import BuildImport
 from core.api.viewsets import PortalViewSet
@@ -20,9 +20,9 @@ class GitHubImportViewSet(PortalViewSet[BuildImport]):
 
     scope_resource = "builds"
     queryset = with_owner(BuildImport.objects.all())
-    serializer_class = GitHubImportSerializer
+    serializer_class = BuildImportSerializer
 
-    @extend_schema(request=StartGitHubImportSerializer, responses={202: GitHubImportSerializer})
+    @extend_schema(request=StartGitHubImportSerializer, responses={202: BuildImportSerializer})
     def start(self, request: Request) -> Response:
         """Import the runs of a repository's GitHub Actions as builds, in the background; runs known already are updated.
 

@@ -1,4 +1,4 @@
-"""Starting, ending and taking up imports from GitHub."""
+"""Starting imports from GitHub, and taking them up again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from access.choices import AuditVerb
 from access.principals import Principal
 from access.selectors import visible
 from builds.choices import ImportKind, ImportStatus
-from builds.importing.progress import UNFINISHED, unfinished
+from builds.importing.progress import unfinished
 from builds.importing.work import KIND_NAME
 from builds.models import BuildImport
 from builds.selectors import shown_status
@@ -71,22 +71,12 @@ def start_github_import(values: ImportValues, who: Principal) -> BuildImport:
     return row
 
 
-def cancel_import(row: BuildImport) -> BuildImport:
-    """End it for good; what was imported stays. Raises Conflict when it has ended."""
-    with transaction.atomic():
-        current = _locked(row, (*UNFINISHED, ImportStatus.FAILED), "cancelled")
-        now = timezone.now()
-        BuildImport.objects.filter(pk=row.pk).update(status=ImportStatus.CANCELLED, run_after=now, updated_at=now, error="")
-        idle = BuildImport.objects.filter(pk=row.pk, state__in=[WorkState.QUEUED, WorkState.FAILED])
-        idle.update(state=WorkState.DONE, finished_at=now)
-        audit.record(AuditVerb.ACTED, current, action="cancel", owner_id=current.owner_id)
-    return BuildImport.objects.get(pk=row.pk)
-
-
 def resume_import(row: BuildImport) -> BuildImport:
     """Take a failed import up again where it stopped. Raises Conflict unless it has failed."""
     with transaction.atomic():
-        current = _locked(row, (ImportStatus.FAILED,), "taken up again")
+        current = BuildImport.objects.select_for_update().get(pk=row.pk)
+        if (status := shown_status(current)) != ImportStatus.FAILED:
+            raise Conflict(f"This import is {ImportStatus(status).label}: it can't be taken up again.", code=f"import_{status}")
         now = timezone.now()
         BuildImport.objects.filter(pk=row.pk).update(
             status=ImportStatus.RUNNING, state=WorkState.QUEUED, attempts=0, run_after=now, finished_at=None, error="", updated_at=now
@@ -131,11 +121,3 @@ def _check(values: ImportValues, project: str) -> None:
         errors["until"] = ["must lie after the year 1999."]
     if errors:
         raise InvalidInput("; ".join(f"{name}: {sentences[0]}" for name, sentences in errors.items()), fields=errors)
-
-
-def _locked(row: BuildImport, allowed: tuple[ImportStatus, ...], past: str) -> BuildImport:
-    current = BuildImport.objects.select_for_update().get(pk=row.pk)
-    status = shown_status(current)
-    if status not in allowed:
-        raise Conflict(f"This import is {status}: it can't be {past}.", code=f"import_{status}")
-    return current

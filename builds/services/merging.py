@@ -16,6 +16,7 @@ from builds.rows import BuildRow
 _FILLED = (
     "number", "workflow", "branch", "commit", "event", "started_at", "tests_run", "tests_failed", "jobs", "language", "actor", "url",
 )  # fmt: skip
+_OF_JOBS = ("tests_run", "tests_failed")
 _OF_ITS_END = ("status", "conclusion", "finished_at", "duration_seconds")
 MERGED = (*_FILLED, *_OF_ITS_END, "is_pull_request", "extra")
 
@@ -30,7 +31,9 @@ def merge(build: Build, row: BuildRow) -> Build:
     behind = _is_behind(build, row)
     for name in _FILLED:
         said, known = getattr(row, name), getattr(build, name)
-        if said not in (None, "") and (known in (None, "") or not behind):
+        if row.of_job and name in _OF_JOBS and said is not None and known is not None:
+            setattr(build, name, max(said, known))
+        elif said not in (None, "") and (known in (None, "") or not behind):
             setattr(build, name, said)
     if row.is_pull_request is not None and not behind:
         build.is_pull_request = row.is_pull_request

@@ -15,8 +15,9 @@ from access.models import AuditEntry
 from access.principals import SYSTEM, of_user
 from builds.choices import ImportStatus
 from builds.importing import github
-from builds.importing.control import ImportValues, cancel_import, offered_integrations, resume_import, start_github_import
+from builds.importing.control import ImportValues, offered_integrations, resume_import, start_github_import
 from builds.importing.progress import eta_seconds_of
+from builds.importing.starting import cancel_import
 from builds.importing.work import KIND
 from builds.models import Build, BuildImport
 from builds.selectors import percent_of, shown_status

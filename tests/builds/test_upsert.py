@@ -34,7 +34,7 @@ def test_every_field_comes_back_as_it_was_given() -> None:
     )  # fmt: skip
     store(given)
     build = Build.objects.get()
-    assert BuildRow(**{name: getattr(build, name) for name in BuildRow.__dataclass_fields__}) == given
+    assert BuildRow(**{name: getattr(build, name) for name in BuildRow.__dataclass_fields__ if name != "of_job"}) == given
     assert abs(build.created_at - build.updated_at) < timedelta(minutes=1)
 
 

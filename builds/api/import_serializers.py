@@ -1,4 +1,4 @@
-"""Imports from GitHub as JSON."""
+"""Imports of builds as JSON."""
 
 from __future__ import annotations
 
@@ -21,29 +21,28 @@ _START: dict[str, Any] = {
     "workflow": "test.yml",
     "since": "2026-01-01T00:00:00Z",
 }
-_IMPORT: dict[str, Any] = {
+EXAMPLE: dict[str, Any] = {
     "id": "0192f0c1-2b3c-7d4e-8f50-61728394a5bb",
-    "kind": "github",
+    "kind": "travistorrent",
     "status": "running",
-    "project": "acme/shop",
-    "integration": "0192f0c1-2b3c-7d4e-8f50-61728394a5b6",
-    "branch": "main",
-    "workflow": "test.yml",
-    "since": "2026-01-01T00:00:00Z",
-    "until": "2026-11-20T12:00:00Z",
-    "total": 5000,
-    "seen": 1200,
-    "created": 1180,
-    "updated": 24,
-    "rejected": 0,
-    "problems": [],
-    "percent": 24.0,
-    "eta_seconds": 95.0,
+    "project": "",
+    "integration": None,
+    "branch": "",
+    "workflow": "",
+    "since": None,
+    "until": None,
+    "percent": 41.7,
+    "eta_seconds": None,
+    "total": None,
+    "seen": 12000,
+    "created": 2480,
+    "updated": 310,
+    "rejected": 1,
+    "problems": [{"line": 4711, "field": "tr_status", "reason": "is empty."}],
     "error": "",
-    "run_after": "2026-11-20T12:00:00Z",
     "owner": "team:payments",
-    "started_by": "user alice",
-    "created_at": "2026-11-20T12:00:00Z",
+    "started_by": "key CI (rg_live_h3Kd92Xq…)",
+    "created_at": "2026-11-20T12:05:00Z",
     "finished_at": None,
 }
 
@@ -69,24 +68,30 @@ class StartGitHubImportSerializer(StrictSerializer):
     until = serializers.DateTimeField(required=False, allow_null=True, help_text="Before this time; now by default.")
 
 
-@extend_schema_serializer(examples=[OpenApiExample("An import that goes on", value=_IMPORT, response_only=True)])
-class GitHubImportSerializer(StrictModelSerializer[BuildImport]):
+class NothingSerializer(StrictSerializer):
+    """An empty body."""
+
+
+class _ProblemSerializer(serializers.Serializer[Any]):
+    line = serializers.IntegerField(required=False, help_text="Of the file, from 1.")
+    field: Any = serializers.CharField(required=False, help_text="The column, or the field of a build.")
+    reason = serializers.CharField()
+
+
+@extend_schema_serializer(examples=[OpenApiExample("A running import", value=EXAMPLE, response_only=True)])
+class BuildImportSerializer(StrictModelSerializer[BuildImport]):
     """An import and how far it is."""
 
-    integration = serializers.UUIDField(source="integration_id", read_only=True, allow_null=True)
     status = serializers.SerializerMethodField()
-    percent = serializers.SerializerMethodField(help_text="Of the runs that are expected; null while nobody knows how many.")
-    eta_seconds = serializers.SerializerMethodField(
-        help_text="Seconds left at the latest pace, with the wait for a limit; null if unknown."
-    )
-    problems = serializers.ListField(
-        child=serializers.DictField(), read_only=True, help_text="The first runs that were not stored, and why."
-    )
+    percent = serializers.SerializerMethodField(help_text="Share that is done; null where the source does not say how many there are.")
+    integration = serializers.UUIDField(source="integration_id", read_only=True, allow_null=True)
+    eta_seconds = serializers.SerializerMethodField(help_text="Seconds left, with the wait for a source's limit; null if unknown.")
+    problems = _ProblemSerializer(many=True, read_only=True, help_text="The first 100 rejected rows.")
     owner = OwnerField(read_only=True, required=None)
 
     class Meta:
         model = BuildImport
-        fields: tuple[str, ...] = tuple(_IMPORT)
+        fields: tuple[str, ...] = tuple(EXAMPLE)
         read_only_fields = fields
 
     def get_status(self, row: BuildImport) -> ImportStatus:
@@ -94,7 +99,7 @@ class GitHubImportSerializer(StrictModelSerializer[BuildImport]):
         return ImportStatus(shown_status(row))
 
     def get_percent(self, row: BuildImport) -> float | None:
-        """Return the share that was seen."""
+        """Return the share that is done."""
         return percent_of(row)
 
     def get_eta_seconds(self, row: BuildImport) -> float | None:
