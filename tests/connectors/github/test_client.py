@@ -103,7 +103,7 @@ def test_pages_follow_the_links() -> None:
     "there", ["https://evil.example/x", "http://api.github.com/x", "https://api.github.com.evil.example/", "https://[x/"]
 )
 def test_a_link_to_another_place_is_refused_and_the_token_stays(there: str) -> None:
-    github = made(answer([], Link=f'<{there}>; rel="next"'))
+    github = made(answer([], Link=f'<{there}>; rel="next"'), answer([]))
     with pytest.raises(BadAnswer, match="another host") as caught:
         list(github.client().pages("/x", {}))
     assert caught.value.permanent
