@@ -13,6 +13,8 @@ _SCHEMA: dict[str, Any] = {
     "properties": {
         "build_id": {"type": ["string", "integer"], "description": "The CI system's own id of the run."},
         "attempt": {"type": "integer", "minimum": 1},
+        "project": _TEXT,
+        "source": _TEXT,
         "repository": {"type": ["object", "string"]},
         "workflow": _TEXT,
         "branch": _TEXT,
@@ -28,6 +30,8 @@ _SCHEMA: dict[str, Any] = {
 _EXAMPLE: dict[str, Any] = {
     "build_id": "9183741982",
     "attempt": 1,
+    "project": "acme/shop",
+    "source": "github",
     "repository": {"full_name": "acme/shop"},
     "workflow": "test",
     "branch": "main",
@@ -47,7 +51,7 @@ _build = Family("build", _SCHEMA, _EXAMPLE, strict=True, postable=True)
 EVENT_TYPES = [
     _build("started", "Build started", "A CI run began.", **_RUNNING),
     _build("completed", "Build completed", "A CI run ended, whatever its result; `status` says which."),
-    _build("failed", "Build failed", "A CI run ended without success.", status="failure", failed_job="unit tests"),
+    _build("failed", "Build failed", "A CI run ended without success.", status="failure"),
     _build("recovered", "Build recovered", "The first success of a branch and workflow after failures.", red_seconds=5400, failures=3),
     _build("flaky", "Flaky build", "The same commit and workflow both failed and passed.", attempt=2, outcomes=["failure", "success"]),
     EventType(

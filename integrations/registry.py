@@ -7,6 +7,7 @@ from integrations.connectors.alertmanager.connector import Alertmanager
 from integrations.connectors.bitbucket.connector import Bitbucket
 from integrations.connectors.circleci.connector import CircleCI
 from integrations.connectors.generic.connector import Generic
+from integrations.connectors.github.connector import GitHub
 from integrations.connectors.gitlab.connector import GitLab
 from integrations.connectors.http.connector import HttpConnector
 from integrations.connectors.jenkins.connector import Jenkins
@@ -19,6 +20,7 @@ from integrations.contract.connector import Connector
 from integrations.contract.describe import capabilities
 
 CONNECTORS: tuple[type[Connector], ...] = (
+    GitHub,
     HttpConnector,
     Alertmanager,
     Bitbucket,

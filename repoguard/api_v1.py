@@ -10,6 +10,9 @@ from rest_framework.routers import SimpleRouter
 from rest_framework.viewsets import GenericViewSet
 
 from access.api.views import ApiKeyViewSet, AuditLogViewSet
+from builds.api.builds import BuildViewSet
+from builds.api.github_import import GitHubImportViewSet
+from builds.api.imports import BuildImportViewSet
 from integrations.api.connector_views import ConnectorViewSet
 from integrations.api.endpoint_views import ROUTES as GATEWAY_ROUTES
 from integrations.api.endpoint_views import GatewayViewSet
@@ -26,6 +29,8 @@ from webhooks.api.webhooks import WebhookViewSet
 RESOURCES: dict[str, type[GenericViewSet[Any]]] = {
     "api-keys": ApiKeyViewSet,
     "audit-log": AuditLogViewSet,
+    "builds/imports": BuildImportViewSet,  # before builds, which would take "imports" for an id
+    "builds": BuildViewSet,
     "connectors": ConnectorViewSet,
     "deliveries": DeliveryViewSet,
     "event-types": EventTypeViewSet,
@@ -39,6 +44,7 @@ RESOURCES: dict[str, type[GenericViewSet[Any]]] = {
 # routes that are no resources, as path() entries below /api/v1/
 EXTRA_ROUTES: list[URLPattern | URLResolver] = [path("health", HealthView.as_view(), name="health")]
 EXTRA_ROUTES += [path(f"integrations/<str:id>/{route}", GatewayViewSet.as_view(actions)) for route, actions in GATEWAY_ROUTES.items()]
+EXTRA_ROUTES += [path("builds/import", GitHubImportViewSet.as_view({"post": "start"}))]
 _OTHER_ROUTES = re.compile(r"^/api/(?!v1/)|^/(?!api/)")
 
 

@@ -1,10 +1,10 @@
-"""How the API is described (drf-spectacular)."""
+"""How the API describes itself (drf-spectacular): Swagger UI from local files, readable names of enumerations."""
 
 from __future__ import annotations
 
 from typing import Any
 
-SETTINGS: dict[str, Any] = {
+SPECTACULAR: dict[str, Any] = {
     "TITLE": "RepoGuard API",
     "VERSION": "1",
     "DESCRIPTION": "Findings, builds and events in; signed, durable, fully logged webhooks out.",
@@ -16,11 +16,13 @@ SETTINGS: dict[str, Any] = {
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": True,
     "ENUM_NAME_OVERRIDES": {
+        "BuildStatusEnum": "builds.choices.BuildStatus",
         "CircuitStateEnum": "core.models.outbound.CircuitState",
         "DeliveryStatusEnum": "webhooks.choices.DeliveryStatus",
         "EnvironmentEnum": "integrations.choices.Environment",
         "ErrorClassEnum": "webhooks.choices.ErrorClass",
         "HealthStateEnum": "integrations.choices.HealthState",
+        "ImportStatusEnum": "builds.choices.ImportStatus",
         "KeyEnvironmentEnum": "access.choices.KeyEnvironment",
         "WebhookStatusEnum": "webhooks.choices.WebhookStatus",
     },

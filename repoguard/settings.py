@@ -182,6 +182,9 @@ if QUEUE_URL:
 # --- Deliveries and events -------------------------------------------------------------------------------------------
 EVENT_SINKS = [{"sink": "webhooks.fanout.on_events", "required": True}]
 EVENT_MAX_BYTES = ENV.integer("EVENT_MAX_BYTES", 5 * 1024 * 1024, "Largest `data` of one event, in bytes of JSON.", low=1024)
+BUILDS_CSV_MAX_BYTES = ENV.integer(
+    "BUILDS_CSV_MAX_BYTES", 2 * 1024**3, "Largest CSV file of builds that may be uploaded, in bytes as sent.", low=1024
+)
 API_MAX_BODY_BYTES = ENV.integer("API_MAX_BODY_BYTES", 10 * 1024 * 1024, "Largest body of one API request, in bytes.", low=1024)
 EGRESS_ALLOW_CIDRS = ENV.networks(
     "EGRESS_ALLOW_CIDRS", [], "Inner networks that outbound calls may reach (`10.0.0.0/8,127.0.0.1/32`); also the only hosts for http://."
@@ -213,7 +216,7 @@ REST_FRAMEWORK: dict[str, Any] = {
     "UNICODE_JSON": False,  # a lone surrogate in posted data is valid JSON as an escape, and can't be sent as UTF-8
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
-SPECTACULAR_SETTINGS = openapi.SETTINGS
+SPECTACULAR_SETTINGS = openapi.SPECTACULAR
 
 # --- Security headers, sessions, login throttling --------------------------------------------------------------------
 SECURE_CONTENT_TYPE_NOSNIFF = True

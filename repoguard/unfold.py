@@ -74,7 +74,12 @@ _NAVIGATION: list[dict[str, Any]] = [
         _entry("Health", "monitor_heart", "integrations.integrationhealth"),
         _entry("Outbound calls", "call_made", "core.requestlog"),
     ),
-    _group("Code", _entry("Repositories", "account_tree", "integrations.repository")),
+    _group(
+        "Code",
+        _entry("Repositories", "account_tree", "integrations.repository"),
+        _entry("Builds", "construction", "builds.build"),
+        _entry("Build imports", "upload_file", "builds.buildimport"),
+    ),
     _group(
         "Access",
         _entry("API keys", "key", "access.apikey"),

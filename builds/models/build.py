@@ -56,6 +56,8 @@ class Build(Owned):
             models.Index(fields=["repository", "-id"], name="build_repository_idx"),
             models.Index(fields=["project", "-id"], name="build_project_idx"),
             models.Index(fields=["status", "-id"], name="build_status_idx"),
+            models.Index(fields=["source", "-id"], name="build_source_idx"),
+            models.Index(fields=["commit", "-id"], name="build_commit_idx"),
             models.Index(fields=["project", "workflow", "branch", "started_at"], name="build_streak_idx"),
             models.Index(fields=["started_at"], name="build_started_idx"),
         ]

@@ -65,6 +65,7 @@ class PortalViewSet(GenericViewSet[M]):
     created_serializer_class: ClassVar[type[BaseSerializer[Any]] | None] = None
     filterset_class: ClassVar[Any] = None
     max_body_bytes: ClassVar[int | None] = None
+    body_limit_setting: ClassVar[str] = "API_MAX_BODY_BYTES"
     lookup_field = "id"
     http_method_names = ["get", "post", "put", "patch", "delete", "head"]
 

@@ -150,17 +150,27 @@ class CallFailed(OutboundError):
 class BadAnswer(OutboundError):
     """An answer that was not expected: its status, or a body that is not what it should be.
 
-    `status_code` is the service's; `body` its beginning, redacted, for the connector to find the reason in.
+    `status_code` is the service's; `body` its beginning, redacted, for the connector to find the reason in. `headers` are as they
+    came, found in any case: what is shown of them goes through the connector's `shown()`.
     """
 
     code = "bad_answer"
 
     def __init__(
-        self, message: str, *, status_code: int | None = None, body: bytes = b"", code: str = "", permanent: bool = False, **more: Any
+        self,
+        message: str,
+        *,
+        status_code: int | None = None,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        code: str = "",
+        permanent: bool = False,
+        **more: Any,
     ) -> None:
         super().__init__(message, code=code, **more)
         self.status_code = status_code
         self.body = body
+        self.headers: Mapping[str, str] = {} if headers is None else headers
         self.permanent = permanent
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any, Protocol
 
 
 class OAuthFlow(StrEnum):
@@ -20,6 +21,19 @@ class ClientAuth(StrEnum):
     BASIC = "client_secret_basic"
     POST = "client_secret_post"
     NONE = "none"
+
+
+class Exchange(Protocol):
+    """A provider's own way to a token of the portal itself, such as a GitHub App's; `repr` must not show its key."""
+
+    hint: str
+    """The sentence that says what to look at when the provider refuses."""
+
+    def headers(self) -> Mapping[str, str]:
+        """Return what proves who asks, made anew for each request. They are secret."""
+
+    def tokens(self, answer: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the provider's answer in the words of OAuth2: access_token, expires_in (seconds), scope."""
 
 
 @dataclass(frozen=True)
@@ -40,3 +54,5 @@ class OAuthApp:
     """Further parameters of the address that the user is sent to, such as access_type=offline."""
     revoke_url: str = ""
     """Where tokens are given up (RFC 7009); "" where the provider has no such address."""
+    exchange: Exchange | None = field(default=None, repr=False, compare=False)
+    """How a token is asked for at `token_url` where the provider does not do it as OAuth2 says; with the flow CLIENT_CREDENTIALS."""

@@ -82,7 +82,7 @@ def ask(holder: Holder, request: FormRequest) -> TokenAnswer:
     except OutboundError as error:
         raise _named(holder, error) from None
     try:
-        answer = parse_tokens(reply.body)
+        answer = parse_tokens(reply.body, holder.app.exchange)
     except UnusableAnswerError as reason:
         raise SignInFailed(f"{holder.provider} answered the sign-in with something that can't be used: {reason}.") from None
     if isinstance(answer, Refusal):
@@ -98,6 +98,9 @@ def give_up(holder: Holder, request: FormRequest) -> None:
 def refused(holder: Holder, refusal: Refusal, status: int | None = None) -> SignInFailed:
     """Return the error for a provider's refusal, in words."""
     said = _said(refusal)
+    if holder.app.exchange is not None:
+        shown = f" ({status})" if status else ""
+        return SignInFailed(f"{holder.provider} refused the sign-in{shown}. {holder.app.exchange.hint}")
     if refusal.code in _GONE:
         return GrantGoneError(f"{holder.provider} no longer accepts this sign-in{said}. Connect the integration again.")
     if refusal.code in _CLIENT or (status == 401 and not refusal.code):

@@ -13,7 +13,7 @@ from authlib.oauth2.rfc6749.parameters import prepare_grant_uri, prepare_token_r
 from authlib.oauth2.rfc7009 import prepare_revoke_token_request
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
-from integrations.contract.signin import ClientAuth, OAuthApp, OAuthFlow
+from integrations.contract.signin import ClientAuth, Exchange, OAuthApp, OAuthFlow
 
 FORM = "application/x-www-form-urlencoded"
 LONGEST_SCOPE = 1000
@@ -66,6 +66,9 @@ def authorize_address(app: OAuthApp, redirect_uri: str, state: str, verifier: st
 
 def client_credentials_request(app: OAuthApp) -> FormRequest:
     """Return the request for a token of the portal itself."""
+    if app.exchange is not None:
+        proof = app.exchange.headers()
+        return FormRequest(app.token_url, proof, b"", (app.client_secret, *(value.partition(" ")[2] or value for value in proof.values())))
     return _token_request(app, "client_credentials", scope=" ".join(app.scopes), audience=app.audience)
 
 
@@ -105,7 +108,7 @@ def _signed(app: OAuthApp, url: str, body: str, secrets: tuple[str, ...]) -> For
     return FormRequest(url, headers, body.encode(), known)
 
 
-def parse_tokens(body: bytes) -> TokenAnswer | Refusal:
+def parse_tokens(body: bytes, exchange: Exchange | None = None) -> TokenAnswer | Refusal:
     """Return what a token endpoint answered with a good status; some refuse with 200. Raises UnusableAnswerError."""
     try:
         answer = json.loads(body)
@@ -113,6 +116,8 @@ def parse_tokens(body: bytes) -> TokenAnswer | Refusal:
         raise UnusableAnswerError("it is not JSON") from None
     if not isinstance(answer, dict):
         raise UnusableAnswerError("it is not a JSON object")
+    if exchange is not None:
+        answer = dict(exchange.tokens(answer))
     if "access_token" not in answer and isinstance(answer.get("error"), str):
         return _refusal(answer)
     kind = answer.get("token_type", "Bearer")

@@ -9,6 +9,7 @@ from django.db.models import Model
 from django.utils import timezone
 
 from access import audit
+from builds.models import Build, BuildImport
 from core import bus
 from core.models import Owner
 from integrations.models import Endpoint, Integration, Repository
@@ -30,6 +31,14 @@ def audit_entry(owner: Owner) -> Model:
 
 def repository(owner: Owner) -> Repository:
     return Repository.objects.create(provider="github", full_name=f"{owner}/n", owner=owner)
+
+
+def build(owner: Owner) -> Model:
+    return Build.objects.create(project="acme/shop", source="api", build_id=str(owner.id), status="success", owner=owner)
+
+
+def build_import(owner: Owner) -> Model:
+    return BuildImport.objects.create(kind="travistorrent", owner=owner)
 
 
 def integration(owner: Owner) -> Integration:
@@ -75,6 +84,8 @@ def template(owner: Owner) -> IntegrationTemplate:
 ROWS: dict[str, Callable[[Owner], Any]] = {
     "api-keys": api_key,
     "audit-log": audit_entry,
+    "builds": build,
+    "builds/imports": build_import,
     "deliveries": delivery,
     "events": event,
     "integration-templates": template,

@@ -23,7 +23,7 @@ SECRET = re.compile(r"whsec_|rg_(live|test)_\w{8}_\w+")
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A method of a route; `resource` is the first word of its path."""
+    """A method of a route; `resource` is the beginning of its path that names one."""
 
     resource: str
     path: str
@@ -60,7 +60,8 @@ def endpoints() -> list[Endpoint]:
         if actions is None:
             continue
         path = str(route.pattern)
-        found += [Endpoint(path.split("/")[0], path, method, action, view) for method, action in actions.items() if method != "head"]
+        resource = next((name for name in api_v1.RESOURCES if path == name or path.startswith(f"{name}/")), path.split("/")[0])
+        found += [Endpoint(resource, path, method, action, view) for method, action in actions.items() if method != "head"]
     return found
 
 

@@ -15,9 +15,10 @@ from django.utils import timezone
 from access import services as access_services
 from access.models import ApiKey, ApiUsage
 from access.owners import owner_for_user
+from builds.models import Build, BuildImport
 from core.http import limits
 from core.models import Circuit, Housekeeping, QuotaUsage, RequestLog, Worker
-from integrations.models import Endpoint, HealthDay, HealthSample, Integration, IntegrationHealth
+from integrations.models import Endpoint, HealthDay, HealthSample, Integration, IntegrationHealth, Repository
 from integrations.services.integrations import IntegrationValues, create_integration
 from templates_app.models import IntegrationTemplate
 from tests.factories import EventFactory, RepositoryFactory
@@ -102,6 +103,18 @@ def make_template(owner: User, name: str = "template") -> IntegrationTemplate:
     return IntegrationTemplate.objects.create(name=name, type="http", description=EVIL, config=config, owner=owner_for_user(owner))
 
 
+def make_build(owner: User, name: str = "test") -> Build:
+    mine = owner_for_user(owner)
+    BuildImport.objects.create(
+        kind="travistorrent", owner=mine, error=EVIL, started_by=EVIL, problems=[{"line": 1, "field": EVIL, "reason": EVIL}]
+    )
+    text = dict.fromkeys(("project", "workflow", "branch", "commit", "event", "conclusion", "actor", "language"), EVIL[:40])
+    extra, repository = {EVIL: EVIL}, Repository.objects.filter(owner=mine).first()
+    return Build.objects.create(
+        **text, source="api", build_id=name[:90], status="failure", url=f"https://x/{EVIL}", extra=extra, owner=mine, repository=repository
+    )
+
+
 def make_health(owner: User, name: str = "api") -> IntegrationHealth:
     row = Integration.objects.create(
         name=name, type="http", category="monitoring", owner=owner_for_user(owner), sla_availability=99.5, sla_response_ms=200
@@ -175,6 +188,8 @@ def things(alice: User, team: Group) -> SimpleNamespace:
         ),
         call=make_call(integration),
         key=make_key(alice, EVIL),
+        build=make_build(alice, EVIL),
+        build_import=BuildImport.objects.get(),
         team=team,
         worker=Worker.objects.create(kind="deliveries", host=EVIL, pid=1),
         housekeeping=Housekeeping.objects.create(job="prune", slot="2026-01-01", state="failed", error=EVIL),

@@ -20,12 +20,24 @@ from django.utils import timezone
 from access.admin_base.base import LogAdmin
 from access.models import AuditEntry
 from core import runtime
-from tests.admin.conftest import EVIL, make_call, make_delivery, make_health, make_integration, make_key, make_template, make_webhook
+from tests.admin.conftest import (
+    EVIL,
+    make_build,
+    make_call,
+    make_delivery,
+    make_health,
+    make_integration,
+    make_key,
+    make_template,
+    make_webhook,
+)
 from tests.factories import RepositoryFactory
 from webhooks.models import WebhookDelivery
 
 OK, NO = 200, 403
 LISTS = {
+    "builds_build": (OK, OK, OK),
+    "builds_buildimport": (OK, OK, OK),
     "templates_app_integrationtemplate": (OK, OK, OK),
     "core_requestlog": (OK, OK, OK),
     "integrations_endpoint": (OK, OK, OK),
@@ -45,6 +57,8 @@ LISTS = {
     "core_housekeeping": (OK, NO, OK),
 }
 ADDS = {
+    "builds_build": (NO, NO, NO),
+    "builds_buildimport": (OK, OK, NO),
     "templates_app_integrationtemplate": (OK, OK, NO),
     "core_requestlog": (NO, NO, NO),
     "integrations_endpoint": (OK, OK, NO),
@@ -63,7 +77,7 @@ ADDS = {
     "core_housekeeping": (NO, NO, NO),
     "core_runtimesettings": (NO, NO, NO),
 }
-LOGS = ("webhooks_webhookdelivery", "core_event", "access_auditentry", "core_requestlog")
+LOGS = ("webhooks_webhookdelivery", "core_event", "access_auditentry", "core_requestlog", "builds_build", "builds_buildimport")
 
 
 @pytest.fixture(params=[0, 1, 2], ids=["admin", "integrator", "auditor"])
@@ -78,6 +92,8 @@ def page_browser(role: int, admin: User, alice: User, auditor: User, log_in: Cal
 
 def _change_pages(things: SimpleNamespace) -> dict[str, tuple[object, tuple[int, int, int]]]:
     return {
+        "builds_build": (things.build.pk, (OK, OK, OK)),
+        "builds_buildimport": (things.build_import.pk, (OK, OK, OK)),
         "templates_app_integrationtemplate": (things.template.pk, (OK, OK, OK)),
         "core_requestlog": (things.call.pk, (OK, OK, OK)),
         "integrations_endpoint": (things.endpoint.pk, (OK, OK, OK)),
@@ -235,6 +251,7 @@ def test_it_takes_as_many_statements_for_many_rows_as_for_few(
         RepositoryFactory(owner_id=hook.owner_id)
         make_health(alice, f"more {number}")
         make_template(alice, f"more {number}")
+        make_build(alice, f"more {number}")
         make_integration(alice, f"more {number}")
         make_call(things.integration)
         User.objects.create_user(f"user-{number}").groups.add(things.team)

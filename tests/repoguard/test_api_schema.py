@@ -41,10 +41,13 @@ def test_an_operation_without_an_example_is_found(schema: dict[str, Any]) -> Non
 
 # they ask other systems, so that no transaction may be open; they create nothing
 CALLS_OUT = re.compile(r"/integrations/(test|\{id\}/(test|rotate-credentials|call|endpoints/.*))$")
+# a body that is streamed to a file is never held whole, to be compared with that of an earlier request
+STREAMED = {"/api/v1/builds/imports/csv"}
 
 
 def test_every_resource_is_there_and_the_alias_is_not(schema: dict[str, Any]) -> None:
-    assert {path.split("/")[3] for path in schema["paths"]} >= set(api_v1.RESOURCES)
+    paths = schema["paths"]
+    assert [name for name in api_v1.RESOURCES if not any(f"{path}/".startswith(f"/api/v1/{name}/") for path in paths)] == []
     assert all(path.startswith("/api/v1/") for path in schema["paths"])
 
 
@@ -68,7 +71,7 @@ def test_every_operation_says_its_scope_its_errors_and_its_keys(schema: dict[str
             if code.startswith("4"):
                 assert answer["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Error"}
         takes_key = any(parameter["name"] == "Idempotency-Key" for parameter in operation.get("parameters", []))
-        assert takes_key == (method == "post" and not CALLS_OUT.search(path)), (path, method)
+        assert takes_key == (method == "post" and not CALLS_OUT.search(path) and path not in STREAMED), (path, method)
 
 
 def test_every_list_is_a_page(schema: dict[str, Any]) -> None:

@@ -1,0 +1,77 @@
+"""The GitHub connector."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from core.http.door import Auth
+from integrations.choices import Category
+from integrations.connectors.github import receiver
+from integrations.connectors.github.check import checked
+from integrations.connectors.github.client import Client
+from integrations.connectors.github.deliveries import Backfill, Received, backfill
+from integrations.connectors.github.fields import GITHUB_FIELDS, base_url, field_errors, sign_in
+from integrations.connectors.github.walk import RunPage, RunQuery, run_pages
+from integrations.contract.connector import BuildSource, Checker, CheckResult
+from integrations.contract.inbound import InboundEvent, InboundRequest, Receiver, Verified
+from integrations.contract.reports import ReportedRun, RepositoryRef
+from integrations.contract.signin import OAuthApp
+
+
+class GitHub(Checker, BuildSource, Receiver):
+    """GitHub.com or an Enterprise Server, signed in to with a token, as an app, or not at all."""
+
+    key = "github"
+    title = "GitHub"
+    description = "Imports the runs of GitHub Actions, and receives GitHub's webhooks."
+    categories = (Category.DEVELOPMENT, Category.SECURITY)
+    docs = "https://docs.github.com/en/rest"
+    fields = GITHUB_FIELDS
+
+    @classmethod
+    def validate(cls, config: Mapping[str, Any], credentials: Mapping[str, Any]) -> dict[str, list[str]]:
+        """Check the private key and the address."""
+        return field_errors(config, credentials)
+
+    @classmethod
+    def auth(cls, config: Mapping[str, Any], credentials: Mapping[str, Any]) -> Auth | OAuthApp:
+        """Return the token, or how the portal signs in as an app."""
+        return sign_in(config, credentials)
+
+    def client(self) -> Client:
+        """Return GitHub's API behind the door."""
+        return Client(self.door, base_url(self.config), self.shown)
+
+    def check(self) -> CheckResult:
+        """Say who the portal is there, and what is left of the limit."""
+        return checked(self.client(), self.config, str(self.credentials.get("token", "")), self.shown)
+
+    def runs(self, repository: RepositoryRef, since: datetime | None = None) -> Iterator[ReportedRun]:
+        """Yield the runs of Actions that were created since then, newest first; each run's earlier attempts follow its page."""
+        for page in self.run_pages(repository.full_name, RunQuery(since=since)):
+            yield from page.runs
+
+    def run_pages(self, full_name: str, query: RunQuery, cursor: Mapping[str, Any] | None = None) -> Iterator[RunPage]:
+        """Yield the runs that are asked for, page by page, from a page's cursor on. Raises OutboundError."""
+        return run_pages(self.client(), full_name, query, cursor)
+
+    def backfill(self, full_name: str, hook_id: int, received: Received, since: datetime) -> Backfill:
+        """Have GitHub send again what its webhook delivered since then, and what `received` does not know. Raises OutboundError."""
+        return backfill(self.client(), full_name, hook_id, received, since, datetime.now(UTC))
+
+    @classmethod
+    def verify(cls, request: InboundRequest, secrets: Sequence[str], config: Mapping[str, Any], now: datetime) -> Verified:
+        """Check X-Hub-Signature-256; the delivery's id stays the same when GitHub sends it again."""
+        return receiver.verified(request, secrets)
+
+    @classmethod
+    def answer(cls, request: InboundRequest, verified: Verified) -> Mapping[str, Any] | None:
+        """Answer a ping."""
+        return receiver.pong(verified)
+
+    @classmethod
+    def parse(cls, request: InboundRequest, verified: Verified) -> list[InboundEvent]:
+        """Return pushes, pull requests, alerts and CI runs as such, the rest as inbound.github.<event>."""
+        return receiver.events(request, verified)
