@@ -28,4 +28,4 @@ def remove_files(batch: Batch) -> Step:
     return Step(len(orphans))
 
 
-JOBS = [Job("remove import files", timedelta(hours=6), "Removes uploaded files whose import has ended.", remove_files)]
+JOBS = [Job("builds.import_files", timedelta(hours=6), "Deletes uploaded files whose import has ended.", remove_files)]

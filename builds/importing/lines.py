@@ -16,7 +16,8 @@ DELIMITERS = ",;\t"
 class Record:
     """Values of a record, the line (from 1) it began at, and the byte and line at which the next one begins.
 
-    `cells` is None for what can't be read: a quote that is never closed, or a record over LONGEST_RECORD bytes.
+    `cells` is None for what can't be read: a quote that is never closed, or a record over LONGEST_RECORD bytes; empty for an
+    empty line.
     """
 
     cells: list[str] | None
@@ -34,7 +35,7 @@ def read_header(file: IO[bytes]) -> tuple[list[str], str, int]:
 
 
 def records(file: IO[bytes], delimiter: str, byte: int, line: int) -> Iterator[Record]:
-    """Yield the records from a byte on, which is the beginning of `line`. Empty lines are passed over."""
+    """Yield the records from a byte on, which is the beginning of `line`."""
     file.seek(byte)
     while raw := file.readline(LONGEST_RECORD):
         after_first, first_line = file.tell(), line
@@ -49,8 +50,6 @@ def records(file: IO[bytes], delimiter: str, byte: int, line: int) -> Iterator[R
             file.seek(after_first)
             lines = 1
         line += lines
-        if joined is not None and not joined.strip():
-            continue
         yield Record(None if joined is None else _split(joined.decode("utf-8", "replace"), delimiter), first_line, file.tell(), line)
 
 

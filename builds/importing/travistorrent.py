@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,7 +16,7 @@ from django.db import transaction
 from builds.choices import ImportStatus
 from builds.importing import files
 from builds.importing.columns import BadRow, Header, build_row
-from builds.importing.lines import read_header, records
+from builds.importing.lines import Record, read_header, records
 from builds.importing.work import KIND_NAME
 from builds.models import BuildImport
 from builds.rows import BuildRow
@@ -28,12 +27,17 @@ from core.models.work import WorkState
 from core.work import Done, Later, LeaseLost, Run
 
 PROBLEMS_KEPT = 100
+MOST_BYTES = 8 * 1024 * 1024
+"""So much of a file is held at once at most, however long its lines are."""
 ELSEWHERE_SECONDS = 5.0
 
 
 @dataclass
 class Chunk:
-    """Up to a thousand lines: good ones with their line numbers, bad ones as problems, and where the next chunk begins."""
+    """Up to a thousand lines: good ones with their line numbers, bad ones as problems, and where the next chunk begins.
+
+    `seen` counts them without empty ones; `last` says that the file ends with it.
+    """
 
     byte: int
     line: int
@@ -41,6 +45,7 @@ class Chunk:
     lines: list[int] = field(default_factory=list)
     problems: list[dict[str, Any]] = field(default_factory=list)
     seen: int = 0
+    last: bool = False
 
 
 def check_file(path: Path) -> None:
@@ -84,18 +89,28 @@ def step(run: Run, file: IO[bytes]) -> bool:
 
 
 def read_chunk(file: IO[bytes], header: Header, delimiter: str, byte: int, line: int) -> Chunk:
-    """Return the next lines from a byte on."""
+    """Return the next lines from a byte on: a thousand, fewer where they are long or the file ends."""
     chunk = Chunk(byte, line)
-    for record in islice(records(file, delimiter, byte, line), ROWS_AT_ONCE):
-        chunk.seen, chunk.byte, chunk.line = chunk.seen + 1, record.next_byte, record.next_line
-        try:
-            if record.cells is None:
-                raise BadRow("", "can't be read: a quote is not closed, or the line is too long.")
-            chunk.rows.append(build_row(header, record.cells))
-            chunk.lines.append(record.line)
-        except BadRow as error:
-            chunk.problems.append({"line": record.line, "field": error.column, "reason": error.reason})
+    for number, record in enumerate(records(file, delimiter, byte, line), start=1):
+        chunk.byte, chunk.line = record.next_byte, record.next_line
+        _take(chunk, header, record)
+        if number == ROWS_AT_ONCE or chunk.byte - byte > MOST_BYTES:
+            return chunk
+    chunk.last = True
     return chunk
+
+
+def _take(chunk: Chunk, header: Header, record: Record) -> None:
+    if record.cells is not None and not any(cell.strip() for cell in record.cells):
+        return  # an empty line
+    chunk.seen += 1
+    try:
+        if record.cells is None:
+            raise BadRow("", "can't be read: a quote is not closed, or the line is too long.")
+        chunk.rows.append(build_row(header, record.cells))
+        chunk.lines.append(record.line)
+    except BadRow as error:
+        chunk.problems.append({"line": record.line, "field": error.column, "reason": error.reason})
 
 
 def _store(held: BuildImport, chunk: Chunk) -> None:
@@ -108,7 +123,7 @@ def _store(held: BuildImport, chunk: Chunk) -> None:
     held.rejected += len(problems)
     held.problems = (held.problems + problems)[:PROBLEMS_KEPT]
     held.progress = held.progress | {"byte": chunk.byte, "line": chunk.line}
-    if chunk.seen < ROWS_AT_ONCE:
+    if chunk.last:
         held.status = ImportStatus.DONE
     held.save(update_fields=["seen", "created", "updated", "rejected", "problems", "progress", "status", "updated_at"])
 

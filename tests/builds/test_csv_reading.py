@@ -88,7 +88,7 @@ def read(text: bytes, byte: int = 0, line: int = 1) -> list[Any]:
 
 
 def test_records_and_their_lines() -> None:
-    assert read(b'a,"b ""x"", c"\r\n\r\n"d\ne",f\ng,h') == [(["a", 'b "x", c'], 1), (["d\ne", "f"], 3), (["g", "h"], 5)]
+    assert read(b'a,"b ""x"", c"\r\n\r\n"d\ne",f\ng,h') == [(["a", 'b "x", c'], 1), ([], 2), (["d\ne", "f"], 3), (["g", "h"], 5)]
 
 
 def test_a_quote_that_is_never_closed_costs_one_line() -> None:

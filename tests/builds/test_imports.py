@@ -96,6 +96,21 @@ def test_of_many_problems_the_first_are_kept() -> None:
     assert (numbers(row)[3], len(row.problems)) == (3000, 100)
 
 
+def test_empty_lines_are_passed_over_a_thousand_at_a_time() -> None:
+    row = start("\n" * 2500 + lines(1) + ",,,,,,\n\n" + lines(1, 2))
+    run = taken(row)
+    with open(row.file_path, "rb") as file:
+        assert [travistorrent.step(run, file) for _ in range(3)] == [False, False, True]
+    assert numbers(row) == (2, 2, 0, 0)
+
+
+def test_of_long_lines_fewer_are_held() -> None:
+    row = start("".join(f"{n},acme/shop,passed,NA,NA,NA,{'x' * 100_000}\n" for n in range(100)))
+    with open(row.file_path, "rb") as file:
+        chunk = travistorrent.read_chunk(file, travistorrent.Header.of(HEADER.split(",")), ",", len(HEADER), 2)
+    assert (chunk.seen, chunk.last) == (84, False)
+
+
 def taken(row: BuildImport) -> Run:
     BuildImport.objects.filter(pk=row.pk).update(state="queued", run_after=timezone.now())
     held = claim(BuildImport, row.id)[0]
@@ -159,7 +174,7 @@ def test_memory_does_not_grow_with_the_file(monkeypatch: pytest.MonkeyPatch) -> 
     file, byte, line, most, seen = Endless(), 0, 1, 0, 0
     header = travistorrent.Header.of(HEADER.strip().split(","))
     monkeypatch.setattr(travistorrent, "build_row", lambda header, cells: cells[0])
-    while (chunk := travistorrent.read_chunk(file, header, ",", byte, line)).seen:  # type: ignore[arg-type]
+    while not (chunk := travistorrent.read_chunk(file, header, ",", byte, line)).last:  # type: ignore[arg-type]
         byte, line, seen = chunk.byte, chunk.line, seen + chunk.seen
         most = max(most, len(chunk.rows) + len(chunk.lines) + len(chunk.problems))
     assert (seen, line, most) == (200_000, 200_001, 2000)
