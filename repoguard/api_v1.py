@@ -10,6 +10,7 @@ from rest_framework.routers import SimpleRouter
 from rest_framework.viewsets import GenericViewSet
 
 from access.api.views import ApiKeyViewSet, AuditLogViewSet
+from builds.api.analysis import AnalysisViewSet, AnalyzeViewSet
 from integrations.api.connector_views import ConnectorViewSet
 from integrations.api.endpoint_views import ROUTES as GATEWAY_ROUTES
 from integrations.api.endpoint_views import GatewayViewSet
@@ -24,6 +25,8 @@ from webhooks.api.webhooks import WebhookViewSet
 
 # path below /api/v1/ -> viewset
 RESOURCES: dict[str, type[GenericViewSet[Any]]] = {
+    "analysis": AnalysisViewSet,
+    "analyze": AnalyzeViewSet,
     "api-keys": ApiKeyViewSet,
     "audit-log": AuditLogViewSet,
     "connectors": ConnectorViewSet,
@@ -39,6 +42,7 @@ RESOURCES: dict[str, type[GenericViewSet[Any]]] = {
 # routes that are no resources, as path() entries below /api/v1/
 EXTRA_ROUTES: list[URLPattern | URLResolver] = [path("health", HealthView.as_view(), name="health")]
 EXTRA_ROUTES += [path(f"integrations/<str:id>/{route}", GatewayViewSet.as_view(actions)) for route, actions in GATEWAY_ROUTES.items()]
+EXTRA_ROUTES.append(path("analysis", AnalysisViewSet.as_view({"get": "latest"})))
 _OTHER_ROUTES = re.compile(r"^/api/(?!v1/)|^/(?!api/)")
 
 

@@ -1,0 +1,24 @@
+"""Reading analyses."""
+
+from __future__ import annotations
+
+from django.db.models import QuerySet
+
+from builds.models import Analysis
+from core.errors import Conflict
+from core.models.work import WorkState
+
+
+def analyses() -> QuerySet[Analysis]:
+    """Return every analysis, for the API and the admin to scope."""
+    return Analysis.objects.all()
+
+
+def finished(analysis: Analysis) -> dict[str, object]:
+    """Return the result of an analysis; raises Conflict while there is none."""
+    if analysis.result is not None:
+        found: dict[str, object] = analysis.result
+        return found
+    if analysis.state == WorkState.FAILED:
+        raise Conflict(f"This analysis failed: {analysis.error} Start it again.", code="analysis_failed")
+    raise Conflict("This analysis isn't finished yet; ask again in a few seconds.", code="analysis_not_finished", retry_after=2)
