@@ -11,8 +11,8 @@ from django.db.models import Q
 
 from access.choices import Role
 
-APPS = ("access", "core", "integrations", "templates_app", "webhooks", "auth", "axes", "django_q")
-_AUDITED_APPS = ("access", "core", "integrations", "templates_app", "webhooks", "axes")
+APPS = ("access", "core", "integrations", "templates_app", "webhooks", "builds", "auth", "axes", "django_q")
+_AUDITED_APPS = ("access", "core", "integrations", "templates_app", "webhooks", "builds", "axes")
 # what an integrator changes (own and team rows only), and what it may only look at
 _INTEGRATOR_CHANGES = (
     "access.apikey",
@@ -25,6 +25,7 @@ _INTEGRATOR_CHANGES = (
 _INTEGRATOR_VIEWS = (
     "access.apiusage",
     "access.auditentry",
+    "builds.analysis",
     "core.event",
     "core.requestlog",
     "integrations.integrationhealth",
@@ -33,7 +34,7 @@ _INTEGRATOR_VIEWS = (
     "webhooks.webhookdelivery",
     "webhooks.webhookstate",
 )
-_INTEGRATOR_ACTS = ("webhooks.change_replay", "webhooks.change_webhookdelivery")
+_INTEGRATOR_ACTS = ("builds.change_analysis", "webhooks.change_replay", "webhooks.change_webhookdelivery")
 
 
 def ensure_roles() -> None:

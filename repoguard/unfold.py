@@ -74,7 +74,11 @@ _NAVIGATION: list[dict[str, Any]] = [
         _entry("Health", "monitor_heart", "integrations.integrationhealth"),
         _entry("Outbound calls", "call_made", "core.requestlog"),
     ),
-    _group("Code", _entry("Repositories", "account_tree", "integrations.repository")),
+    _group(
+        "Code",
+        _entry("Repositories", "account_tree", "integrations.repository"),
+        _entry("Build analysis", "monitoring", "builds.analysis"),
+    ),
     _group(
         "Access",
         _entry("API keys", "key", "access.apikey"),

@@ -26,6 +26,7 @@ from webhooks.models import WebhookDelivery
 
 OK, NO = 200, 403
 LISTS = {
+    "builds_analysis": (OK, OK, OK),
     "templates_app_integrationtemplate": (OK, OK, OK),
     "core_requestlog": (OK, OK, OK),
     "integrations_endpoint": (OK, OK, OK),
@@ -45,6 +46,7 @@ LISTS = {
     "core_housekeeping": (OK, NO, OK),
 }
 ADDS = {
+    "builds_analysis": (NO, NO, NO),
     "templates_app_integrationtemplate": (OK, OK, NO),
     "core_requestlog": (NO, NO, NO),
     "integrations_endpoint": (OK, OK, NO),
@@ -78,6 +80,7 @@ def page_browser(role: int, admin: User, alice: User, auditor: User, log_in: Cal
 
 def _change_pages(things: SimpleNamespace) -> dict[str, tuple[object, tuple[int, int, int]]]:
     return {
+        "builds_analysis": (things.analysis.pk, (OK, OK, OK)),
         "templates_app_integrationtemplate": (things.template.pk, (OK, OK, OK)),
         "core_requestlog": (things.call.pk, (OK, OK, OK)),
         "integrations_endpoint": (things.endpoint.pk, (OK, OK, OK)),

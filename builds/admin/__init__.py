@@ -1,0 +1,7 @@
+"""Admin pages of the builds room."""
+
+from __future__ import annotations
+
+from builds.admin import analysis
+
+__all__ = ["analysis"]
