@@ -74,7 +74,6 @@ class AnalysisAdmin(LogAdmin):
             except RepoGuardError as error:
                 form.show(error)
             else:
-                messages.success(request, "The analysis is started; this page shows it as soon as it is ready.")
                 return HttpResponseRedirect(show.admin_url(Analysis, "change", analysis.pk))
         return self.page(request, "portal/analysis_start.html", "Analyse builds", **self._form_context(request, form))
 

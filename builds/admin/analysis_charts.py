@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from integrations.admin.health_charts import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Chart, Dot, round_up
+from integrations.admin.health_charts import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Chart, Dot
 
 NOTABLE = 0.1
 """A period whose success rate is so much below the window's is drawn red."""
 CELL, HEAT_LEFT, HEAT_TOP = 18.0, 34.0, 16.0
 _DAY_NAMES = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_STEPS = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)
 _UNITS = ((172_800, 86_400, "d"), (7200, 3600, "h"), (90, 60, "min"))
 
 
@@ -65,7 +66,7 @@ def success_chart(trend: dict[str, Any], overall: float | None) -> Chart | None:
             title = f"{_period(trend, point)}: {percent(rate)}, {point['failed']} of {point['completed']} failed"
             dot = Dot(round(LEFT + (place + 0.5) * step - width / 2, 1), y, title, rate > overall - NOTABLE)
             bars.append((dot, width, HEIGHT - BOTTOM - y))
-    return Chart(bars=bars, target_y=_y(overall, 1.0), target=f"all {percent(overall)}", low="0 %", high="100 %", labels=_labels(points))
+    return Chart(bars=bars, target_y=_y(overall, 1.0), low="0 %", high="100 %", labels=_labels(points))
 
 
 def duration_chart(trend: dict[str, Any]) -> Chart | None:
@@ -128,4 +129,4 @@ def _y(value: float, high: float) -> float:
 def _round_time(seconds: float) -> float:
     """Return the next round number of the unit in which people read this length."""
     size = next((size for least, size, _name in _UNITS if seconds >= least), 1)
-    return round_up(seconds / size) * size
+    return next(step * 10**power for power in range(12) for step in _STEPS if step * 10**power >= seconds / size) * size

@@ -78,7 +78,7 @@ def _dora(found: dict[str, Any]) -> list[dict[str, str]]:
     often, lead, proxy, restore = (
         found[name] for name in ("deployment_frequency", "lead_time_seconds", "change_failure_proxy", "time_to_restore")
     )
-    per_week = "–" if often["per_week"] is None else f"{often['per_week']:g} a week"
+    per_week = "–" if often["per_week"] is None else f"{round(often['per_week'], 1):g} a week"
     return [
         {"name": "Deployment frequency", "value": per_week, "said": often["reason"] or often["definition"]},
         {"name": "Change failures (proxy)", "value": percent(proxy["rate"]), "said": proxy["definition"]},

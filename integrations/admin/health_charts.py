@@ -49,7 +49,7 @@ def response_chart(days: Sequence[Day], target_ms: int | None) -> Chart | None:
     measured = [day.p95_ms for day in days if day.p95_ms is not None]
     if not measured:
         return None
-    top = round_up(max([*measured, target_ms or 0.0]) * 1.1)
+    top = _round_up(max([*measured, target_ms or 0.0]) * 1.1)
     places = _places(days)
     lines: list[tuple[str, str, list[Dot]]] = []
     for name in ("p95", "p50"):
@@ -142,7 +142,7 @@ def _y(value: float | None, low: float, high: float) -> float:
     return round(HEIGHT - BOTTOM - min(1.0, max(0.0, share)) * (HEIGHT - TOP - BOTTOM), 1)
 
 
-def round_up(value: float) -> float:
+def _round_up(value: float) -> float:
     """Return the next 1, 2 or 5 with zeros."""
     size = 1.0
     while True:
