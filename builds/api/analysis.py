@@ -18,6 +18,7 @@ from builds.analysis.start import AnalyzeValues, start_analysis
 from builds.analysis.table import HEADER, lines
 from builds.api.analysis_serializers import AnalysisSerializer, AnalyzeSerializer
 from builds.models import Analysis
+from core.api.serializers import ErrorSerializer
 from core.api.viewsets import PortalViewSet, RetrieveRow
 from core.errors import InvalidInput, NotFound
 from core.ids import is_uuid
@@ -60,6 +61,7 @@ class AnalysisViewSet(RetrieveRow[Analysis]):
             OpenApiParameter("id", OpenApiTypes.UUID, description="This analysis."),
             OpenApiParameter("project", {"type": "string", "minLength": 1}, description="The latest of this project."),
         ],
+        responses={200: AnalysisSerializer, 404: OpenApiResponse(ErrorSerializer, "None was started yet, or none that the caller sees.")},
     )
     def latest(self, request: Request) -> Response:
         """Answer the latest analysis that the caller sees, finished or not; a 404 where there is none."""
@@ -78,9 +80,10 @@ class AnalysisViewSet(RetrieveRow[Analysis]):
 
     @extend_schema(
         responses={
+            409: OpenApiResponse(ErrorSerializer, "It isn't finished yet, or it failed."),
             (200, "text/csv"): OpenApiResponse(
                 OpenApiTypes.STR, "The measures, one a line.", [OpenApiExample("The first lines", value=_CSV, media_type="text/csv")]
-            )
+            ),
         }
     )
     @action(detail=True, methods=["get"])
