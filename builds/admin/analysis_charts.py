@@ -129,4 +129,4 @@ def _y(value: float, high: float) -> float:
 def _round_time(seconds: float) -> float:
     """Return the next round number of the unit in which people read this length."""
     size = next((size for least, size, _name in _UNITS if seconds >= least), 1)
-    return next(step * 10**power for power in range(12) for step in _STEPS if step * 10**power >= seconds / size) * size
+    return next(step * 10.0**power for power in range(12) for step in _STEPS if step * 10.0**power >= seconds / size) * size

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,8 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from access.principals import of_user
-from builds.analysis.compute import comparison, measures
+from builds.analysis.compute import Pass, comparison, measures
 from builds.analysis.measures import nearest_rank
+from builds.analysis.scope import Row
 from builds.models import Build
 from tests.builds.build_kit import MONDAY, WEEK, build, scope, store
 from tests.builds.naive_measures import naive
@@ -210,3 +212,34 @@ def test_lists_are_cut_off_at_the_same_place_everywhere() -> None:
     store(*(build(n, "failure", branch=f"{name}{n}") for n, name in enumerate(names * 10)))
     found = [entry["branch"] for entry in measures(scope())["failure_rate"]["by_branch"]]
     assert found == sorted(Build.objects.values_list("branch", flat=True))[:50]
+
+
+@pytest.mark.once
+def test_it_holds_a_few_numbers_of_a_build_and_never_the_build() -> None:
+    def peak(count: int) -> int:
+        at = [MONDAY + timedelta(seconds=n) for n in range(100)]
+        rows = (
+            Row(
+                project="acme/shop",
+                workflow=f"w{n // 100}",
+                branch=f"b{n // 10}",
+                status="success" if n % 3 else "failure",
+                started_at=at[n % 100],
+                finished_at=at[n % 100],
+                created_at=at[n % 100],
+                duration_seconds=n / 7,
+                is_pull_request=False,
+                event="",
+                default_branch=None,
+                is_last=True,
+            )
+            for n in range(count)
+        )
+        tracemalloc.start()
+        Pass(scope()).run(rows)
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found
+
+    peak(100)
+    assert peak(22_000) - peak(2_000) < 20_000 * 40
