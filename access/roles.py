@@ -25,6 +25,7 @@ _INTEGRATOR_CHANGES = (
 _INTEGRATOR_VIEWS = (
     "access.apiusage",
     "access.auditentry",
+    "builds.analysis",
     "builds.build",
     "builds.buildimport",
     "core.event",
@@ -35,7 +36,13 @@ _INTEGRATOR_VIEWS = (
     "webhooks.webhookdelivery",
     "webhooks.webhookstate",
 )
-_INTEGRATOR_ACTS = ("builds.add_buildimport", "builds.change_buildimport", "webhooks.change_replay", "webhooks.change_webhookdelivery")
+_INTEGRATOR_ACTS = (
+    "builds.add_buildimport",
+    "builds.change_analysis",
+    "builds.change_buildimport",
+    "webhooks.change_replay",
+    "webhooks.change_webhookdelivery",
+)
 
 
 def ensure_roles() -> None:

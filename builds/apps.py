@@ -19,6 +19,7 @@ class BuildsConfig(AppConfig):
         Posted `build.*` events are only delivered, not stored: storing publishes such events itself, so a sink would answer
         its own events, and one run would be told twice. Who wants a build kept posts it to /api/v1/builds.
         """
+        from builds.analysis import work as analyses  # noqa: PLC0415 - they need the models, which are loaded by now
         from builds.choices import ImportKind  # noqa: PLC0415 - they need the models, which are loaded by now
         from builds.housekeeping import JOBS  # noqa: PLC0415
         from builds.importing import github, travistorrent, work  # noqa: PLC0415
@@ -28,5 +29,6 @@ class BuildsConfig(AppConfig):
         work.register_handler(ImportKind.TRAVISTORRENT, travistorrent.work_off)
         work.register_handler(ImportKind.GITHUB, github.work_off)
         work_registry.register(work.KIND)
+        work_registry.register(analyses.KIND)
         housekeeping.register(*JOBS)
         register_run_taker(take_runs)

@@ -10,6 +10,7 @@ from rest_framework.routers import SimpleRouter
 from rest_framework.viewsets import GenericViewSet
 
 from access.api.views import ApiKeyViewSet, AuditLogViewSet
+from builds.api.analysis import AnalysisViewSet, AnalyzeViewSet
 from builds.api.builds import BuildViewSet
 from builds.api.github_import import GitHubImportViewSet
 from builds.api.imports import BuildImportViewSet
@@ -27,6 +28,8 @@ from webhooks.api.webhooks import WebhookViewSet
 
 # path below /api/v1/ -> viewset
 RESOURCES: dict[str, type[GenericViewSet[Any]]] = {
+    "analysis": AnalysisViewSet,
+    "analyze": AnalyzeViewSet,
     "api-keys": ApiKeyViewSet,
     "audit-log": AuditLogViewSet,
     "builds/imports": BuildImportViewSet,  # before builds, which would take "imports" for an id
@@ -45,6 +48,7 @@ RESOURCES: dict[str, type[GenericViewSet[Any]]] = {
 EXTRA_ROUTES: list[URLPattern | URLResolver] = [path("health", HealthView.as_view(), name="health")]
 EXTRA_ROUTES += [path(f"integrations/<str:id>/{route}", GatewayViewSet.as_view(actions)) for route, actions in GATEWAY_ROUTES.items()]
 EXTRA_ROUTES += [path("builds/import", GitHubImportViewSet.as_view({"post": "start"}))]
+EXTRA_ROUTES.append(path("analysis", AnalysisViewSet.as_view({"get": "latest"})))
 _OTHER_ROUTES = re.compile(r"^/api/(?!v1/)|^/(?!api/)")
 
 

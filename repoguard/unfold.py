@@ -79,6 +79,7 @@ _NAVIGATION: list[dict[str, Any]] = [
         _entry("Repositories", "account_tree", "integrations.repository"),
         _entry("Builds", "construction", "builds.build"),
         _entry("Build imports", "upload_file", "builds.buildimport"),
+        _entry("Build analysis", "monitoring", "builds.analysis"),
     ),
     _group(
         "Access",

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from builds.admin import builds, imports
+from builds.admin import analysis, builds, imports
 
-__all__ = ["builds", "imports"]
+__all__ = ["analysis", "builds", "imports"]

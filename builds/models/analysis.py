@@ -15,8 +15,10 @@ class Analysis(WorkRow, Owned):
     workflow = models.CharField(max_length=255, blank=True)
     since = models.DateTimeField()
     until = models.DateTimeField()
+    compare_since = models.DateTimeField(null=True, blank=True, help_text="The other window, where two are compared.")
+    compare_until = models.DateTimeField(null=True, blank=True)
     builds = models.PositiveIntegerField(default=0)
-    result = models.JSONField(null=True, blank=True, help_text="See docs/builds.md for each measure's definition.")
+    result = models.JSONField(null=True, blank=True, help_text="See docs/analysis.md for each measure's definition.")
     started_by = models.CharField(max_length=200, blank=True)
 
     class Meta:

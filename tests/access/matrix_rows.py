@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from django.db.models import Model
 from django.utils import timezone
 
 from access import audit
-from builds.models import Build, BuildImport
+from builds.analysis.compute import measures
+from builds.analysis.scope import Scope
+from builds.analysis.work import requester
+from builds.models import Analysis, Build, BuildImport
 from core import bus
 from core.models import Owner
 from integrations.models import Endpoint, Integration, Repository
@@ -72,6 +76,12 @@ def replay(owner: Owner) -> Model:
     return Replay.objects.create(webhook=webhook(owner), owner_id=owner.id, since=now, until=now, rate_per_second=1)
 
 
+def analysis(owner: Owner) -> Analysis:
+    since, until = timezone.now() - timedelta(days=1), timezone.now()
+    result = measures(Scope(requester(owner), since, until))
+    return Analysis.objects.create(owner=owner, since=since, until=until, result=result, state="done")
+
+
 # the name of what hangs on a row and is named in paths, such as an endpoint
 NAME = "get-issue"
 
@@ -82,6 +92,8 @@ def template(owner: Owner) -> IntegrationTemplate:
 
 
 ROWS: dict[str, Callable[[Owner], Any]] = {
+    "analysis": analysis,
+    "analyze": analysis,
     "api-keys": api_key,
     "audit-log": audit_entry,
     "builds": build,

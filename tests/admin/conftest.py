@@ -15,12 +15,17 @@ from django.utils import timezone
 from access import services as access_services
 from access.models import ApiKey, ApiUsage
 from access.owners import owner_for_user
-from builds.models import Build, BuildImport
+from access.principals import of_user
+from builds.analysis import work as analyses
+from builds.analysis.start import AnalyzeValues, start_analysis
+from builds.models import Analysis, Build, BuildImport
+from core import work
 from core.http import limits
 from core.models import Circuit, Housekeeping, QuotaUsage, RequestLog, Worker
 from integrations.models import Endpoint, HealthDay, HealthSample, Integration, IntegrationHealth, Repository
 from integrations.services.integrations import IntegrationValues, create_integration
 from templates_app.models import IntegrationTemplate
+from tests.builds.build_kit import MONDAY, WEEK, build, store
 from tests.factories import EventFactory, RepositoryFactory
 from webhooks import services
 from webhooks.models import DeliveryAttempt, Replay, Webhook, WebhookDelivery
@@ -167,6 +172,16 @@ def make_call(integration: Integration, **values: Any) -> RequestLog:
     return RequestLog.objects.create(integration_id=integration.pk, owner_id=integration.owner_id, **given | values)
 
 
+def make_analysis(owner: User) -> Analysis:
+    """Return a finished analysis of two builds that want to run."""
+    names = {"project": EVIL, "workflow": EVIL, "branch": EVIL, "commit": EVIL[:64], "owner": owner_for_user(owner)}
+    store(build(0, "failure", **names), build(9, **names))
+    who = of_user(owner)
+    start_analysis(AnalyzeValues(project=EVIL, workflow=EVIL, since=MONDAY, until=WEEK, compare={}), who)
+    work.run_due(Analysis, analyses.analyse)
+    return Analysis.objects.latest("id")
+
+
 @pytest.fixture
 def things(alice: User, team: Group) -> SimpleNamespace:
     """One of everything that alice owns, with names that want to run."""
@@ -175,6 +190,7 @@ def things(alice: User, team: Group) -> SimpleNamespace:
     webhook = make_webhook(alice, EVIL, headers={"X-Token": "very-secret"}, repositories=[repository], filter={"title": EVIL})
     delivery = make_delivery(webhook)
     return SimpleNamespace(
+        analysis=make_analysis(alice),
         webhook=webhook,
         delivery=delivery,
         replay=make_replay(webhook),

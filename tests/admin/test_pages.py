@@ -38,6 +38,7 @@ OK, NO = 200, 403
 LISTS = {
     "builds_build": (OK, OK, OK),
     "builds_buildimport": (OK, OK, OK),
+    "builds_analysis": (OK, OK, OK),
     "templates_app_integrationtemplate": (OK, OK, OK),
     "core_requestlog": (OK, OK, OK),
     "integrations_endpoint": (OK, OK, OK),
@@ -59,6 +60,7 @@ LISTS = {
 ADDS = {
     "builds_build": (NO, NO, NO),
     "builds_buildimport": (OK, OK, NO),
+    "builds_analysis": (NO, NO, NO),
     "templates_app_integrationtemplate": (OK, OK, NO),
     "core_requestlog": (NO, NO, NO),
     "integrations_endpoint": (OK, OK, NO),
@@ -94,6 +96,7 @@ def _change_pages(things: SimpleNamespace) -> dict[str, tuple[object, tuple[int,
     return {
         "builds_build": (things.build.pk, (OK, OK, OK)),
         "builds_buildimport": (things.build_import.pk, (OK, OK, OK)),
+        "builds_analysis": (things.analysis.pk, (OK, OK, OK)),
         "templates_app_integrationtemplate": (things.template.pk, (OK, OK, OK)),
         "core_requestlog": (things.call.pk, (OK, OK, OK)),
         "integrations_endpoint": (things.endpoint.pk, (OK, OK, OK)),
