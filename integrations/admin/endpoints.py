@@ -35,6 +35,7 @@ from integrations.models.endpoint import Method
 class EndpointAdmin(PortalAdmin):
     """Named calls that teams make through an integration, without its credentials."""
 
+    empty_text = "An endpoint is a named call that teams make through an integration, without its credentials."
     form = EndpointForm
     owner_path = "integration__owner_id"
     list_display = ("name", "shown_call", "shown_integration", "shown_needs", "shown_cache", "shown_enabled", "shown_owner")

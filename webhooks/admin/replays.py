@@ -47,6 +47,7 @@ class StatusFilter(ChoiceFilter):
 class ReplayAdmin(LogAdmin):
     """They are started on the page of a webhook."""
 
+    empty_text = "A recovery sends failed deliveries again. Press Recover deliveries on a webhook's page."
     list_display = ("shown_at", "shown_status", "shown_webhook", "shown_progress", "shown_range", "shown_rate", "started_by")
     list_display_links = ("shown_at",)
     list_filter = (WebhookFilter, StatusFilter)
