@@ -22,6 +22,7 @@ SETTINGS: dict[str, Any] = {
         "ErrorClassEnum": "webhooks.choices.ErrorClass",
         "HealthStateEnum": "integrations.choices.HealthState",
         "KeyEnvironmentEnum": "access.choices.KeyEnvironment",
+        "ReplayStatusEnum": "webhooks.models.replay.ReplayStatus",
         "WebhookStatusEnum": "webhooks.choices.WebhookStatus",
     },
     "PREPROCESSING_HOOKS": ["repoguard.api_v1.only_current_version"],

@@ -25,7 +25,11 @@ def test_an_empty_list_says_what_fills_it(browser: Client) -> None:
 
 
 def test_a_list_that_its_filters_empty_offers_to_reset_them(browser: Client) -> None:
-    for name, query in (("webhooks_webhook", "?q=nothing"), ("webhooks_webhookdelivery", "?status=failed"), ("access_auditentry", "?q=none")):
+    for name, query in (
+        ("webhooks_webhook", "?q=nothing"),
+        ("webhooks_webhookdelivery", "?status=failed"),
+        ("access_auditentry", "?q=none"),
+    ):
         page = browser.get(reverse(f"admin:{name}_changelist") + query).content.decode()
         assert "Nothing matches these filters." in page, name
         assert '<a class="rg-link" href="?">Reset the filters</a>' in page, name
