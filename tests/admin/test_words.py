@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
+import pytest
 from django.test import Client
 from django.urls import reverse
 
@@ -34,3 +37,12 @@ def test_a_list_that_its_filters_empty_offers_to_reset_them(browser: Client) -> 
         assert "Nothing matches these filters." in page, name
         assert '<a class="rg-link" href="?">Reset the filters</a>' in page, name
         assert "Nothing here yet" not in page, name
+
+
+@pytest.mark.parametrize("name", ["webhook", "integration", "repository", "template", "key"])
+def test_a_page_shows_the_id_that_the_api_asks_for(browser: Client, things: SimpleNamespace, name: str) -> None:
+    row = getattr(things, name)
+    page = browser.get(reverse(f"admin:{row._meta.label_lower.replace('.', '_')}_change", args=[row.pk])).content.decode()
+    assert page.count("Its id, for the API") == 1
+    assert f'value="{row.pk}" onfocus' in page
+    assert 'data-copy="rg-id"' in page
