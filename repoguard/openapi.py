@@ -24,6 +24,7 @@ SPECTACULAR: dict[str, Any] = {
         "HealthStateEnum": "integrations.choices.HealthState",
         "ImportStatusEnum": "builds.choices.ImportStatus",
         "KeyEnvironmentEnum": "access.choices.KeyEnvironment",
+        "ReplayStatusEnum": "webhooks.models.replay.ReplayStatus",
         "WebhookStatusEnum": "webhooks.choices.WebhookStatus",
     },
     "PREPROCESSING_HOOKS": ["repoguard.api_v1.only_current_version"],

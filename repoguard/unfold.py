@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from django.db.models import Model
 from django.http import HttpRequest
 from django.templatetags.static import static
 from django.urls import reverse_lazy
+from django.utils.text import capfirst
 
 
 def _may(permission: str) -> Callable[[HttpRequest], bool]:
@@ -97,6 +99,20 @@ _NAVIGATION: list[dict[str, Any]] = [
         {"title": "API reference", "icon": "api", "link": reverse_lazy("docs")},
     ),
 ]
+
+
+def crumbs(parts: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Return the way to a page, as title and link, in the words of the side bar; names that people gave stay as they wrote them."""
+    titles = {str(item["link"]): (group.get("title", ""), item["title"]) for group in _NAVIGATION for item in group["items"]}
+    found: list[dict[str, str]] = []
+    for part in parts:
+        link, title = str(part.get("link", "")), part["title"]
+        group, entry = titles.get(link, ("", ""))
+        if group and len(found) == 1:  # what came before is the Django app, whose name nobody sees elsewhere
+            found = [{"title": group, "link": ""}] if group != entry else []
+        found.append({"title": entry or (str(title) if isinstance(title, Model) else capfirst(str(title))), "link": link})
+    return found
+
 
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "RepoGuard",

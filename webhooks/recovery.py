@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.db.models import Count, Max, Min, Q, QuerySet
 
 from core.ids import first_id_at
 from core.models.work import WorkState
-from webhooks.choices import DeliveryStatus
+from webhooks.choices import DeliveryStatus, Trigger
 from webhooks.models import Replay, WebhookDelivery
 from webhooks.models.replay import ReplayStatus
 
 MOST_COUNTED = 100_000
 MOST_LOOKED_AT = 5_000
+MOST_OLDER = 1_000
 RECOVERABLE = (DeliveryStatus.FAILED, DeliveryStatus.CANCELLED, DeliveryStatus.SUCCESS)
 
 
@@ -81,6 +82,20 @@ class Progress:
     eta_seconds: float | None
 
 
+@dataclass(frozen=True)
+class Results:
+    """Where the deliveries that a replay sent again stand now.
+
+    With `more` only the oldest of the range were looked at: at least so many.
+    """
+
+    arrived: int
+    failed_again: int
+    waiting: int
+    cancelled: int
+    more: bool
+
+
 def selection_of(replay: Replay) -> Selection:
     """Return what a replay is about."""
     return Selection(replay.webhook_id, replay.since, replay.until, tuple(replay.statuses), tuple(replay.event_types))
@@ -96,6 +111,12 @@ def preview(selection: Selection, rate_per_second: float) -> Preview:
     oldest = min((part["oldest"] for part in parts if part["oldest"]), default=None)
     newest = max((part["newest"] for part in parts if part["newest"]), default=None)
     return Preview(count, more, oldest, newest, count / rate_per_second)
+
+
+def older_failed(webhook_id: uuid.UUID, since: datetime) -> int:
+    """Count the failed deliveries before a range: one statement, and MOST_OLDER + 1 stands for more than that."""
+    rows = WebhookDelivery.objects.filter(webhook_id=webhook_id, status=DeliveryStatus.FAILED, id__lt=first_id_at(since))
+    return rows.order_by("-id")[: MOST_OLDER + 1].count()
 
 
 def next_batch(selection: Selection, after: uuid.UUID | None, limit: int) -> Batch:
@@ -135,6 +156,23 @@ def progress_of(replay: Replay) -> Progress:
     status = shown_status(replay)
     left = max(0, replay.estimated - done) / replay.rate_per_second if status == ReplayStatus.RUNNING else None
     return Progress(round(percent, 1), _late_rate(replay) if status == ReplayStatus.RUNNING else 0.0, left)
+
+
+def results_of(replay: Replay) -> Results:
+    """Count what became of the deliveries up to the cursor: four statements, each looks at MOST_COUNTED rows of the index at most.
+
+    A delivery that was sent again was not caused by its event alone, and is pending or has ended since the replay began.
+    """
+    if replay.cursor is None:
+        return Results(0, 0, 0, 0, more=False)
+    order = (DeliveryStatus.SUCCESS, DeliveryStatus.FAILED, DeliveryStatus.PENDING, DeliveryStatus.CANCELLED)
+    selection = replace(selection_of(replay), statuses=tuple(status.value for status in order))
+    since = Q(status=DeliveryStatus.PENDING) | Q(finished_at__gte=replay.created_at)
+    again = selection.types & since & Q(trigger__in=[Trigger.REPLAY, Trigger.MANUAL])
+    numbers = {"seen": Count("pk"), "count": Count("pk", filter=again)}
+    parts = [rows.filter(id__lte=replay.cursor)[:MOST_COUNTED].aggregate(**numbers) for rows in selection.ranges()]
+    arrived, failed_again, waiting, cancelled = (part["count"] for part in parts)
+    return Results(arrived, failed_again, waiting, cancelled, more=any(part["seen"] == MOST_COUNTED for part in parts))
 
 
 def unfinished() -> Q:

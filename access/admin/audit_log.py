@@ -34,6 +34,7 @@ _TONES = {"created": show.GOOD, "deleted": show.BAD, "refused": show.WARN, "chan
 class AuditEntryAdmin(LogAdmin):
     """Who did what, when and from where."""
 
+    empty_text = "Every change made in the admin or through the API leaves an entry here."
     list_display = ("shown_at", "shown_actor", "shown_verb", "shown_object", "shown_fields")
     list_display_links = ("shown_at",)
     list_filter = (

@@ -120,6 +120,8 @@ def _present(key: ApiKey) -> dict[str, Any]:
 class ApiKeyAdmin(PortalAdmin):
     """Keys for the API."""
 
+    empty_text = "CI and scripts call the API with a key. Create one for each of them."
+    shows_id = True
     form = ApiKeyForm
     list_display = ("name", "shown_prefix", "shown_state", "environment", "shown_scopes", "shown_owner", "shown_rate", "shown_use")
     list_filter = (choice_filter("environment", "environment", KeyEnvironment.choices),)

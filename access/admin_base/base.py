@@ -35,10 +35,16 @@ from core.fields import DecryptError
 
 
 class PortalAdmin(ModelAdmin):
-    """Set `owner_path` to None for rows that belong to nobody: then only admins and auditors see them."""
+    """Set `owner_path` to None for rows that belong to nobody: then only admins and auditors see them.
+
+    `empty_text` says on an empty list what would fill it; a list that its filters empty says that instead.
+    `shows_id` puts the id of an object, which the API asks for, on its page.
+    """
 
     owner_path: ClassVar[str | None] = "owner_id"
     read_only: ClassVar[bool] = False
+    empty_text: ClassVar[str] = "What is created is listed here."
+    shows_id: ClassVar[bool] = False
     actions = None
     show_facets = ShowFacets.NEVER
     show_full_result_count = False

@@ -151,7 +151,8 @@ class Door:
             except BaseException:  # the process is told to stop in the middle: the probe's place must not stay taken
                 breaker.neither(self.terms, leave)
                 raise
-            judgement = judge(answered, call.expected, self.terms.name, has_kept=call.kept is not None)
+            has_kept, has_credentials = call.kept is not None, bool(self.auth.secrets())
+            judgement = judge(answered, call.expected, self.terms.name, has_kept=has_kept, has_credentials=has_credentials)
             self._tell_breaker(leave, judgement)
             log.write(call.signed, call.signed_url, _entry(call, judgement, answered))
             if judgement.wait:

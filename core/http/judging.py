@@ -44,8 +44,8 @@ class Judgement:
     code: str = ""
 
 
-def judge(answered: Answered, expected: Collection[int], name: str, *, has_kept: bool) -> Judgement:
-    """Judge how an exchange ended; `has_kept` says that 304 was asked for."""
+def judge(answered: Answered, expected: Collection[int], name: str, *, has_kept: bool, has_credentials: bool) -> Judgement:
+    """Judge how an exchange ended; `has_kept` says that 304 was asked for, `has_credentials` that any were sent."""
     if answered.failure is not Failure.NONE:
         return _failed(answered)
     status = answered.status or 0
@@ -55,6 +55,8 @@ def judge(answered: Answered, expected: Collection[int], name: str, *, has_kept:
         return Judgement(Verdict.GOOD, CallOutcome.SUCCESS)
     if status == 401:
         sentence = f"{name} refused the credentials (401). Check that they are right and not expired, and rotate them if need be."
+        if not has_credentials:
+            sentence = f"{name} asks for credentials (401), but its sign-in is “No credentials”: choose one."
         return Judgement(Verdict.SIGN_IN, CallOutcome.UNEXPECTED, error_class="sign_in_failed", sentence=sentence)
     wait = asked_wait(status, answered.headers)
     if status == 429 or wait is not None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+from dataclasses import replace
 from typing import Any, cast
 
 from django import forms
@@ -25,6 +27,7 @@ from integrations.choices import Status
 from integrations.gateway import endpoints as services
 from integrations.gateway.answer import BodyKind
 from integrations.gateway.call import call_endpoint
+from integrations.gateway.examples import example_of
 from integrations.gateway.openapi import needed_scope, path_of
 from integrations.gateway.paths import check_template
 from integrations.models import Endpoint, Integration
@@ -35,6 +38,7 @@ from integrations.models.endpoint import Method
 class EndpointAdmin(PortalAdmin):
     """Named calls that teams make through an integration, without its credentials."""
 
+    empty_text = "An endpoint is a named call that teams make through an integration, without its credentials."
     form = EndpointForm
     owner_path = "integration__owner_id"
     list_display = ("name", "shown_call", "shown_integration", "shown_needs", "shown_cache", "shown_enabled", "shown_owner")
@@ -99,13 +103,14 @@ class EndpointAdmin(PortalAdmin):
         return [Button("try", "Call it", "play_arrow", self._try, _can_be_called, _try_fields, tone="primary", calls_out=True)]
 
     def _try(self, request: HttpRequest, endpoint: Endpoint) -> HttpResponseBase:
-        values = {name: _value(request, name) for name in ("parameters", "body")}
         back = show.admin_url(Endpoint, "change", endpoint.pk)
         title = f"{endpoint.method} {endpoint.path or '/'} through {endpoint.integration.name}"
         try:
+            values = {name: _value(request, name) for name in ("parameters", "body")}
             answer = call_endpoint(endpoint, values["parameters"] or {}, values["body"])
         except RepoGuardError as error:
-            return self.page(request, "portal/endpoint_answer.html", title, error=error, back=back, original=endpoint)
+            shown = {"error": error, "sentences": _sentences(error), "portal_buttons": self.shown_buttons(request, endpoint)}
+            return self.page(request, "portal/endpoint_answer.html", title, **shown, back=back, original=endpoint)
         body = show.pretty(answer.body) if answer.body_kind == BodyKind.JSON else show.cut(str(answer.body or ""))
         return self.page(request, "portal/endpoint_answer.html", title, answer=answer, body=body, back=back, original=endpoint)
 
@@ -166,31 +171,23 @@ def _needs(endpoint: Endpoint) -> list[str]:
 
 
 def _example(endpoint: Endpoint, unknown: str = "…") -> dict[str, Any]:
-    properties = endpoint.parameters.get("properties", {})
-    wanted = endpoint.parameters.get("required") or check_template(endpoint.path)
-    return {name: _sample(properties.get(name), unknown) for name in wanted}
-
-
-def _sample(schema: Any, unknown: str) -> Any:
-    if not isinstance(schema, dict):
-        return unknown
-    for key in ("example", "default", "const"):
-        if key in schema:
-            return schema[key]
-    if schema.get("enum") or schema.get("examples"):
-        return (schema.get("enum") or schema["examples"])[0]
-    kind = schema.get("type")
-    kind = kind[0] if isinstance(kind, list) and kind else kind
-    return {"integer": 1, "number": 1, "boolean": True, "array": []}.get(str(kind), unknown)
+    names = list(dict.fromkeys([*check_template(endpoint.path), *endpoint.parameters.get("required", [])]))
+    found: dict[str, Any] = example_of({"type": "object", **endpoint.parameters, "required": names}, unknown)
+    return found
 
 
 def _curl(endpoint: Endpoint) -> str:
     data: dict[str, Any] = {"parameters": _example(endpoint)}
     if endpoint.body_schema is not None:
-        data["body"] = {}
+        data["body"] = _body(endpoint)
     url = f"{settings.PUBLIC_URL.rstrip('/')}{path_of(endpoint)}"
-    sent = json.dumps(data, ensure_ascii=False)
-    return f'curl -H "Authorization: Bearer $KEY" -H "Content-Type: application/json" \\\n  -d \'{sent}\' \\\n  {url}'
+    sent = shlex.quote(json.dumps(data, ensure_ascii=False))
+    return f'curl -H "Authorization: Bearer $KEY" -H "Content-Type: application/json" \\\n  -d {sent} \\\n  {url}'
+
+
+def _body(endpoint: Endpoint, unknown: str = "…") -> Any:
+    """Return an example of the body; an object where nothing is known of it."""
+    return example_of(endpoint.body_schema or {"type": "object"}, unknown)
 
 
 def _can_be_called(request: HttpRequest, endpoint: Endpoint) -> bool:
@@ -202,8 +199,15 @@ def _try_fields(request: HttpRequest, endpoint: Endpoint) -> list[ButtonField]:
     if endpoint.parameters.get("properties"):
         fields.append(ButtonField("parameters", "parameters", "text", json.dumps(_example(endpoint, ""), ensure_ascii=False)))
     if endpoint.body_schema is not None:
-        fields.append(ButtonField("body", "body", "text", "{}"))
-    return fields
+        fields.append(ButtonField("body", "body", "text", json.dumps(_body(endpoint, ""), ensure_ascii=False)))
+    typed = request.POST if request.method == "POST" else {}
+    return [replace(field, value=typed.get(field.name, field.value)) for field in fields]
+
+
+def _sentences(error: RepoGuardError) -> list[str]:
+    """Return what is wrong, each sentence once: the message of wrong input only repeats those of its fields."""
+    said = [f"{name[:1].upper()}{name[1:]}: {' '.join(map(str, sentences))}" for name, sentences in error.fields.items()]
+    return said if said and isinstance(error, InvalidInput) else [error.message, *said]
 
 
 def _value(request: HttpRequest, name: str) -> Any:

@@ -89,6 +89,7 @@ def _failures(health: IntegrationHealth) -> str:
 class HealthAdmin(PortalAdmin):
     """Where every integration stands; the rows that need somebody come first."""
 
+    empty_text = "Every active integration is checked regularly; its health is here after its first check."
     owner_path = "integration__owner_id"
     read_only = True
     list_display = ("shown_name", "shown_state", "shown_since", "shown_last", "shown_criticality", "shown_owner", "shown_error")

@@ -45,6 +45,8 @@ _SHOWN = (
 class IntegrationAdmin(IntegrationColumns, PortalAdmin):
     """Connections to other systems. Their credentials are entered and never shown again."""
 
+    empty_text = "An integration is a connection to another system. Create one, or begin with a template."
+    shows_id = True
     form = IntegrationForm
     list_display = (
         "name", "shown_state", "shown_type", "shown_environment", "shown_criticality", "shown_quota", "shown_last_call", "shown_owner",

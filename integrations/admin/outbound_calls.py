@@ -29,6 +29,7 @@ MOST_PATH, MOST_ERROR = 34, 70
 class RequestLogAdmin(LogAdmin):
     """Every call of an integration, also those refused before anything was sent."""
 
+    empty_text = "Every call that an integration makes is listed here; press Test connection on an integration's page to make one."
     list_display = (
         "shown_time",
         "shown_integration",

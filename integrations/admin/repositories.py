@@ -60,6 +60,8 @@ class RepositoryForm(ServiceForm):
 class RepositoryAdmin(PortalAdmin):
     """What findings, builds and events are about."""
 
+    empty_text = "Events, webhooks and keys can be limited to the repositories that are listed here."
+    shows_id = True
     form = RepositoryForm
     list_display = ("full_name", "provider", "default_branch", "shown_active", "shown_owner", "shown_created")
     list_filter = (choice_filter("provider", "provider", Provider.choices),)

@@ -31,8 +31,8 @@ class IntegrationHealth(models.Model):
     expiry_warned_days = models.PositiveSmallIntegerField(null=True, blank=True, help_text="At how many days before.")
 
     class Meta:
-        verbose_name = "health of an integration"
-        verbose_name_plural = "health of integrations"
+        verbose_name = "health record"
+        verbose_name_plural = "health records"
 
     def __str__(self) -> str:
         return f"{self.integration_id}: {self.state}"

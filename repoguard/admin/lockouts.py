@@ -20,6 +20,7 @@ from access.choices import AuditVerb
 class LockoutAdmin(PortalAdmin):
     """Failed logins by user name and address; too many of them lock the pair out for a while."""
 
+    empty_text = "Nobody is locked out."
     owner_path = None
     read_only = True
     list_display = ("username", "ip_address", "failures_since_start", "shown_state", "shown_time")

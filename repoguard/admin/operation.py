@@ -30,6 +30,7 @@ _STATES = {WorkState.DONE: show.GOOD, WorkState.FAILED: show.BAD, WorkState.RUNN
 class WorkerAdmin(PortalAdmin):
     """Processes with a heartbeat."""
 
+    empty_text = "No worker runs: nothing is delivered or checked. Start the portal's workers."
     owner_path = None
     read_only = True
     list_display = ("kind", "shown_task", "shown_state", "host", "pid", "shown_start", "shown_beat")
@@ -68,6 +69,7 @@ class WorkerAdmin(PortalAdmin):
 class HousekeepingAdmin(LogAdmin):
     """Runs of the regular jobs."""
 
+    empty_text = "The regular jobs run once workers do; each run is listed here."
     owner_path = None
     list_display = ("job", "slot", "shown_state", "attempts", "progress", "error", "shown_end")
     list_filter = (choice_filter("state", "state", WorkState.choices),)

@@ -190,8 +190,6 @@ class TeamForm(forms.ModelForm):  # type: ignore[type-arg]
         name: str = self.cleaned_data["name"].strip()
         if self.instance.pk is None and name.lower() in ROLE_NAMES:
             raise forms.ValidationError("This is the name of a role.")
-        if self.initial.get("name") in ROLE_NAMES and name != self.initial["name"]:
-            raise forms.ValidationError("A role keeps its name.")
         if ":" in name:
             raise forms.ValidationError("A team's name holds no colon.")
         return name
@@ -222,11 +220,13 @@ class GroupAdmin(AuditedAdmin):
         fields = ("name", "members") if writes else ("name", "shown_members")
         return [(None, {"fields": ("shown_kind", *fields) if obj else fields})]
 
-    def check_deletable(self, obj: Model) -> None:
-        """Refuse to delete a role."""
-        if isinstance(obj, Group) and obj.name in ROLE_NAMES:
-            raise Conflict(f"{obj.name} is a role of the portal and can't be deleted.")
-        super().check_deletable(obj)
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """Let a role keep its name."""
+        return (*self.readonly_fields, "name") if _is_role(obj) else self.readonly_fields
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Say no for a role: the portal needs it."""
+        return not _is_role(obj) and super().has_delete_permission(request, obj)
 
     @admin.display(description="kind")
     def shown_kind(self, group: Group) -> SafeString:
@@ -239,3 +239,7 @@ class GroupAdmin(AuditedAdmin):
     def shown_members(self, group: Group) -> str:
         """Return who is in it."""
         return ", ".join(sorted(user.username for user in group.user_set.all())[:50])
+
+
+def _is_role(group: Any) -> bool:
+    return isinstance(group, Group) and group.name in ROLE_NAMES

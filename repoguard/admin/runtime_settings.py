@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
+from django import forms
 from django.contrib import admin, messages
 from django.db import transaction
 from django.db.models import Model
@@ -17,10 +18,40 @@ from core import runtime
 from core.models import RuntimeSettings
 
 
+class RuntimeSettingsForm(forms.ModelForm):  # type: ignore[type-arg]
+    """The fields in words, each with its unit."""
+
+    class Meta:
+        labels: ClassVar = {
+            "request_timeout_seconds": "A whole request takes at most (seconds)",
+            "connect_timeout_seconds": "Connecting takes at most (seconds)",
+            "response_body_bytes": "Kept of the body of an answer (bytes)",
+            "log_request_bodies": "Sent bodies in the delivery log",
+            "breaker_failures": "Failures in a row before a hold",
+            "breaker_first_hold_seconds": "First hold (seconds)",
+            "breaker_longest_hold_seconds": "Longest hold (seconds)",
+            "disable_after_hours": "Disabled after failing for (hours)",
+            "secret_overlap_hours": "Old webhook secrets sign for (hours)",
+            "credentials_overlap_hours": "Old credentials are kept for (hours)",
+            "credentials_warning_days": "Warning before credentials end (days)",
+            "check_minutes_critical": "Checks of critical integrations, every (minutes)",
+            "check_minutes_important": "Checks of important integrations, every (minutes)",
+            "check_minutes_optional": "Checks of optional integrations, every (minutes)",
+            "quota_warning_percent": "Warning when a quota is used to (percent)",
+            "delivery_retention_days": "Deliveries (days)",
+            "event_retention_days": "Events (days)",
+            "audit_retention_days": "Audit log (days)",
+            "usage_retention_days": "Use of API keys (days)",
+            "request_log_retention_days": "Outbound calls (days)",
+            "health_retention_days": "Single health checks (days)",
+        }
+
+
 @admin.register(RuntimeSettings)
 class RuntimeSettingsAdmin(PortalAdmin):
     """One row; what it does not hold yet has its default."""
 
+    form = RuntimeSettingsForm
     owner_path = None
     fieldsets = (
         (

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from django import template
 from django.utils.safestring import SafeString
 
 from access.admin_base import show
+from repoguard import unfold
 
 register = template.Library()
 
@@ -30,6 +33,12 @@ def milliseconds(value: float | None) -> str:
     if value is None:
         return "–"
     return f"{value / 1000:.1f} s" if value >= 1000 else f"{value:.0f} ms" if value >= 10 else f"{value:.1f} ms"
+
+
+@register.filter
+def crumbs(parts: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
+    """Return the parts of a page's heading in the words of the side bar."""
+    return unfold.crumbs(parts)
 
 
 @register.filter

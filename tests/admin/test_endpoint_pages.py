@@ -1,15 +1,20 @@
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Callable, Iterator
+from html import unescape
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
+from django.utils.html import escape
 
 from access.roles import ensure_roles
 from core.models import RequestLog
+from integrations.gateway.schemas import check_value
 from integrations.models import Endpoint
 from tests.core.door_stub import Service, http, serving
 from tests.integrations.services_kit import PARAMETERS, TOKEN, make_endpoint, make_integration
@@ -119,6 +124,40 @@ def test_it_is_tried_and_shows_the_answer(page: Client, alice: User, service: Se
         assert "arameters" in answer.content.decode()
     service.says(http(500, TOKEN.encode()))
     assert TOKEN not in page.post(url, {"parameters": '{"id": "7"}'}).content.decode()
+
+
+def test_what_was_typed_is_kept_and_the_sentence_is_said_once(page: Client, alice: User, service: Service) -> None:
+    endpoint = make_endpoint(make_integration(alice, service.url), parameters=PARAMETERS)
+    url = reverse("admin:integrations_endpoint_do", args=[endpoint.pk, "try"])
+    for typed, said in (('{"id": "kept"', "Not JSON"), ('{"other": "kept"}', "is no parameter of get-issue")):
+        content = page.post(url, {"parameters": typed}).content.decode()
+        assert f'value="{escape(typed)}"' in content
+        assert f'action="{url}"' in content
+        assert content.count(said) == 1
+
+
+def test_the_example_is_taken_as_printed(page: Client, alice: User, service: Service) -> None:
+    schema = {
+        "type": "object",
+        "required": ["title", "kind", "count", "labels", "author"],
+        "properties": {
+            "title": {"type": "string", "minLength": 3},
+            "kind": {"enum": ["it's a bug", "task"]},
+            "count": {"type": "integer", "minimum": 5},
+            "labels": {"type": "array", "minItems": 1, "items": {"type": "string", "default": "new"}},
+            "author": {"type": "object", "required": ["email"], "properties": {"email": {"type": "string", "format": "email"}}},
+            "note": {"type": "string"},
+        },
+    }
+    endpoint = make_endpoint(make_integration(alice, service.url), method="POST", parameters=PARAMETERS, body_schema=schema)
+    content = page.get(reverse("admin:integrations_endpoint_change", args=[endpoint.pk])).content.decode()
+    printed = unescape(content.partition('id="rg-curl">')[2].partition("</pre>")[0]).replace("\\\n", " ")
+    words = shlex.split(printed)
+    sent = json.loads(words[words.index("-d") + 1])
+    assert sent["body"] == {
+        "title": "………", "kind": "it's a bug", "count": 5, "labels": ["new"], "author": {"email": "somebody@example.com"},
+    }  # fmt: skip
+    check_value(schema, sent["body"], "body")
 
 
 def test_one_that_is_switched_off_has_no_button(page: Client, alice: User, service: Service) -> None:

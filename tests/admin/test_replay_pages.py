@@ -61,6 +61,39 @@ def test_starting_leads_to_the_page_that_follows_it(client: Client, mine: Webhoo
     assert replay.started_by == "user alice"
 
 
+def test_what_failed_again_is_said_in_red(client: Client, mine: Webhook) -> None:
+    replay = services.start_recovery(mine, {"since": timezone.now() - timedelta(hours=1)})
+    newest = mine.deliveries.latest("id")
+    Replay.objects.filter(pk=replay.pk).update(status="done", state="done", requeued=3, cursor=newest.id)
+    mine.deliveries.update(trigger="replay", finished_at=timezone.now())
+    page = client.get(url("replay_change", replay)).content.decode()
+    assert "3 of them failed again." in page
+    assert "done means sent again" in page
+    assert url("replay_live", replay) not in page, "nothing changes any more"
+    mine.deliveries.filter(id=newest.id).update(status="pending", finished_at=None)
+    page = client.get(url("replay_change", replay)).content.decode()
+    assert "2 of them failed again." in page
+    assert url("replay_live", replay) in page, "one is still under way"
+
+
+def test_the_form_says_where_its_range_begins_and_what_is_older(client: Client, mine: Webhook, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = client.get(url("webhook_recover", mine)).content.decode()
+    assert "filled in: yesterday at this time" in page
+    assert "not included" not in page
+    mine.state.failing_since = timezone.now() + timedelta(minutes=2)
+    mine.state.save()
+    page = client.get(url("webhook_recover", mine)).content.decode()
+    assert "filled in: the beginning of the present outage" in page
+    assert "3 older failed deliveries are not included" in page
+    monkeypatch.setattr("webhooks.recovery.MOST_OLDER", 2)
+    assert "More than 2 older failed deliveries are not included" in client.get(url("webhook_recover", mine)).content.decode()
+
+
+def test_a_short_time_is_no_zero(client: Client, mine: Webhook) -> None:
+    page = client.post(url("webhook_recover", mine), filled(preview="", rate_per_second="50")).content.decode()
+    assert "Sending them takes less than a second at this rate." in page
+
+
 def test_its_buttons_pause_resume_and_cancel(client: Client, mine: Webhook) -> None:
     replay = services.start_recovery(mine, {"since": timezone.now() - timedelta(hours=1)})
     for button, status in (("pause", "paused"), ("resume", "running"), ("cancel", "cancelled")):

@@ -92,7 +92,7 @@ class FakeDoor(client.Door):
         if isinstance(found, Exception):
             raise found
         answered = Answered(datetime.now(UTC), found.status, CaseInsensitiveDict(found.headers), found.body)
-        judgement = judge(answered, expected, self.terms.name, has_kept=False)
+        judgement = judge(answered, expected, self.terms.name, has_kept=False, has_credentials=bool(self.auth.secrets()))
         if judgement.verdict is Verdict.GOOD:
             return Reply(found.status, answered.headers, found.body, full)
         raise client._error(judgement, answered, Mask(self.auth.secrets()))

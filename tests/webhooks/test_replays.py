@@ -397,10 +397,32 @@ def test_a_recovery_is_started_looked_at_and_listed(client: APIClient, mine: Web
     replaying.step(claimed(Replay.objects.get()))
     shown = client.get(f"/api/v1/replays/{started['id']}").json()
     assert (shown["requeued"], shown["percent"], shown["eta_seconds"]) == (4, 80.0, 0.5)
+    assert shown.pop("results") == {"arrived": 0, "failed_again": 0, "waiting": 4, "cancelled": 0, "more": False}
     assert client.get(f"/api/v1/replays?webhook={mine.id}&status=running").json()["results"] == [shown]
     assert client.get("/api/v1/replays?status=paused").json()["results"] == []
     entry = AuditEntry.objects.get(action="recover")
     assert (entry.object_type, entry.changes["deliveries"], entry.owner_id) == ("webhook", [None, 5], mine.owner_id)
+
+
+def test_it_says_what_became_of_what_it_sent(client: APIClient, mine: Webhook, monkeypatch: pytest.MonkeyPatch) -> None:
+    arrives, fails, given_up, _ = failed(mine, 4)
+    failed(mine, 1, status="success", minutes_ago=15)
+    failed(mine, 1, status="success", minutes_ago=15, trigger="replay")  # of an earlier recovery
+    (other,) = failed(mine, 1, event_type="gate.failed", minutes_ago=15, trigger="manual")
+    replay = run_all(start(mine, event_types=["custom.*"]))
+    for row, status in ((arrives, "success"), (fails, "failed"), (given_up, "cancelled"), (other, "success")):
+        WebhookDelivery.objects.filter(id=row.id).update(status=status, finished_at=timezone.now())
+    client.get("/api/v1/replays")  # the key's first use costs more
+    with CaptureQueriesContext(connection) as few:
+        shown = client.get(f"/api/v1/replays/{replay.id}").json()
+    assert (shown["status"], shown["percent"], shown["requeued"]) == ("done", 100.0, 4)
+    assert shown["results"] == {"arrived": 1, "failed_again": 1, "waiting": 1, "cancelled": 1, "more": False}
+    failed(mine, 20)
+    with CaptureQueriesContext(connection) as many:
+        client.get(f"/api/v1/replays/{replay.id}")
+    assert statements(many) == statements(few)
+    monkeypatch.setattr("webhooks.recovery.MOST_COUNTED", 1)
+    assert client.get(f"/api/v1/replays/{replay.id}").json()["results"]["more"]
 
 
 def test_it_is_paused_resumed_and_cancelled(client: APIClient, mine: Webhook) -> None:

@@ -63,6 +63,7 @@ def _event_types() -> list[tuple[str, str]]:
 class DeliveryAdmin(LogAdmin):
     """What was sent to whom, how often, and with which result."""
 
+    empty_text = "Every event that a webhook wants is listed here; press Send test on a webhook's page to make one."
     list_display = (
         "shown_at",
         "shown_status",

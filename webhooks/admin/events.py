@@ -35,6 +35,7 @@ def _types() -> list[tuple[str, str]]:
 class EventAdmin(LogAdmin):
     """The event log."""
 
+    empty_text = "What is posted to /api/v1/events, and what the portal itself notices, is listed here."
     list_display = ("shown_at", "type", "actor", "shown_owner", "shown_size", "shown_id")
     list_display_links = ("shown_at", "type")
     list_filter = (choice_filter("type", "type", _types), SinceFilter, UntilFilter)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django import forms
@@ -17,13 +17,15 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminD
 from access.admin_base import show
 from access.admin_base.base import PortalAdmin
 from core.errors import RepoGuardError
-from webhooks import services
+from webhooks import recovery, services
 from webhooks.models import Replay, Webhook
 from webhooks.recovery import RECOVERABLE, Preview, unfinished
 from webhooks.services import RecoverValues
 from webhooks.services.replays import DEFAULT_RATE, HIGHEST_RATE, LOWEST_RATE
 
 _DEFAULT_SPAN = timedelta(days=1)
+_SAYS_OUTAGE = "It was filled in: the beginning of the present outage."
+_SAYS_YESTERDAY = "It was filled in: yesterday at this time."
 _LOCAL = "%Y-%m-%dT%H:%M"
 
 
@@ -99,7 +101,8 @@ class RecoverPage(PortalAdmin):
             return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[no-any-return]
         if not self.may_act(request, webhook):
             raise PermissionDenied
-        form = RecoverForm(request.POST or None, initial={"since": _first_time(webhook)})
+        form = RecoverForm(request.POST or None, initial={"since": _first_time(webhook).strftime(_LOCAL)})
+        form.fields["since"].help_text += f" {_SAYS_OUTAGE if webhook.state.failing_since else _SAYS_YESTERDAY}"
         preview: Preview | None = None
         if request.method == "POST" and form.is_valid():
             try:
@@ -113,6 +116,7 @@ class RecoverPage(PortalAdmin):
         running = Replay.objects.filter(unfinished(), webhook_id=webhook.pk).values_list("pk", flat=True).first()
         context: dict[str, Any] = {
             "form": form,
+            "older": _older_sentence(webhook, form),
             "preview": preview,
             "webhook": webhook,
             "original": webhook,
@@ -123,7 +127,19 @@ class RecoverPage(PortalAdmin):
         return self.page(request, "portal/recover.html", f"Recover deliveries of {webhook.name}", **context)
 
 
-def _first_time(webhook: Webhook) -> str:
+def _first_time(webhook: Webhook) -> datetime:
     """Return where the form's range begins: when the webhook began to fail, or yesterday."""
     since = webhook.state.failing_since or timezone.now() - _DEFAULT_SPAN
-    return since.astimezone(UTC).strftime(_LOCAL)
+    return since.astimezone(UTC).replace(second=0, microsecond=0)
+
+
+def _older_sentence(webhook: Webhook, form: RecoverForm) -> str:
+    """Return how many failed deliveries lie before the range; "" where there are none."""
+    since = form.cleaned_data.get("since") if form.is_bound else None
+    count = recovery.older_failed(webhook.pk, since or _first_time(webhook))
+    if not count:
+        return ""
+    if count == 1:
+        return "1 older failed delivery is not included: choose an earlier time to send it, too."
+    number = f"More than {recovery.MOST_OLDER:,}" if count > recovery.MOST_OLDER else f"{count:,}"
+    return f"{number} older failed deliveries are not included: choose an earlier time to send them, too."

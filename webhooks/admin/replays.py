@@ -23,7 +23,7 @@ from webhooks import services
 from webhooks.admin.deliveries import WebhookFilter
 from webhooks.models import Replay, Webhook, WebhookDelivery
 from webhooks.models.replay import ReplayStatus
-from webhooks.recovery import progress_of, shown_status, with_status
+from webhooks.recovery import progress_of, results_of, shown_status, with_status
 
 TONES = {"running": show.INFO, "paused": show.WARN, "done": show.GOOD, "cancelled": show.QUIET, "failed": show.BAD}
 _LIVE = {ReplayStatus.RUNNING.value, ReplayStatus.PAUSED.value}
@@ -47,6 +47,7 @@ class StatusFilter(ChoiceFilter):
 class ReplayAdmin(LogAdmin):
     """They are started on the page of a webhook."""
 
+    empty_text = "A recovery sends failed deliveries again. Press Recover deliveries on a webhook's page."
     list_display = ("shown_at", "shown_status", "shown_webhook", "shown_progress", "shown_range", "shown_rate", "started_by")
     list_display_links = ("shown_at",)
     list_filter = (WebhookFilter, StatusFilter)
@@ -92,14 +93,15 @@ class ReplayAdmin(LogAdmin):
         return TemplateResponse(request, "portal/replay_live.html", self._live_context(request, replay))
 
     def _live_context(self, request: HttpRequest, replay: Replay) -> dict[str, Any]:
-        progress, status = progress_of(replay), shown_status(replay)
+        progress, status, results = progress_of(replay), shown_status(replay), results_of(replay)
         log = f"{show.admin_url(WebhookDelivery, 'changelist')}?webhook={replay.webhook_id}"
         return {
             "replay": replay,
             "status": status,
             "status_badge": self.shown_status(replay),
             "progress": progress,
-            "live": status in _LIVE,
+            "results": results,
+            "live": status in _LIVE or results.waiting > 0,
             "live_url": show.admin_url(Replay, "live", replay.pk),
             "webhook_url": show.admin_url(Webhook, "change", replay.webhook_id),
             "log": log,

@@ -41,6 +41,7 @@ def _connectors() -> list[tuple[str, str]]:
 class TemplateAdmin(PortalAdmin):
     """Blueprints: built-in ones, public ones and one's own."""
 
+    shows_id = True
     form = TemplateForm
     change_list_template = "portal/template_gallery.html"
     list_display = ("name",)

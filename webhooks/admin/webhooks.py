@@ -52,6 +52,8 @@ def _of_integration(integration: Integration, who: Principal) -> Use:
 class WebhookAdmin(RecoverPage):
     """Where events are sent."""
 
+    empty_text = "A webhook says where events are sent, and which. Create one to receive them."
+    shows_id = True
     form = WebhookForm
     list_display = ("name", "shown_health", "shown_waiting", "shown_url", "shown_events", "shown_owner", "shown_success")
     list_filter = (choice_filter("status", "status", WebhookStatus.choices), IntegrationFilter)

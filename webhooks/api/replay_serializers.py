@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
+from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from core.api.serializers import StrictModelSerializer, StrictSerializer
 from core.event_types import MAX_NAME
 from webhooks.models import Replay
 from webhooks.models.replay import ReplayStatus
-from webhooks.recovery import RECOVERABLE, Preview, progress_of, shown_status
+from webhooks.recovery import RECOVERABLE, Preview, Results, progress_of, results_of, shown_status
 from webhooks.services.replays import DEFAULT_RATE, HIGHEST_RATE, LOWEST_RATE
 
 _RECOVER: dict[str, Any] = {"since": "2026-11-20T08:00:00Z", "until": "2026-11-20T12:00:00Z", "rate_per_second": 20}
@@ -37,6 +37,7 @@ _REPLAY: dict[str, Any] = {
     "created_at": "2026-11-20T12:05:00Z",
     "finished_at": None,
 }
+_RESULTS = {"arrived": 120, "failed_again": 30, "waiting": 10, "cancelled": 0, "more": False}
 
 
 @extend_schema_serializer(
@@ -81,7 +82,7 @@ class PreviewSerializer(serializers.Serializer[Preview]):
 
 @extend_schema_serializer(examples=[OpenApiExample("A running recovery", value=_REPLAY, response_only=True)])
 class ReplaySerializer(StrictModelSerializer[Replay]):
-    """A recovery and how far it is."""
+    """A recovery and how far it is. Done means that all was sent again, not that it arrived."""
 
     webhook = serializers.UUIDField(source="webhook_id", read_only=True)
     webhook_name = serializers.CharField(source="webhook.name", read_only=True)
@@ -110,3 +111,29 @@ class ReplaySerializer(StrictModelSerializer[Replay]):
     def get_eta_seconds(self, replay: Replay) -> float | None:
         """Return the seconds left."""
         return progress_of(replay).eta_seconds
+
+
+class ResultsSerializer(serializers.Serializer[Results]):
+    """Where the deliveries that were sent again stand now."""
+
+    arrived = serializers.IntegerField()
+    failed_again = serializers.IntegerField(help_text="Failed for good once more.")
+    waiting = serializers.IntegerField(help_text="Not sent yet, under way, or waiting for another try.")
+    cancelled = serializers.IntegerField()
+    more = serializers.BooleanField(help_text="There may be more of each: of each status the oldest 100000 of the range were looked at.")
+
+
+@extend_schema_serializer(examples=[OpenApiExample("A running recovery", value=_REPLAY | {"results": _RESULTS}, response_only=True)])
+class ReplayDetailSerializer(ReplaySerializer):
+    """A recovery, how far it is, and what became of what it sent."""
+
+    results = serializers.SerializerMethodField()
+
+    class Meta(ReplaySerializer.Meta):
+        fields: tuple[str, ...] = (*ReplaySerializer.Meta.fields, "results")
+        read_only_fields = fields
+
+    @extend_schema_field(ResultsSerializer)
+    def get_results(self, replay: Replay) -> dict[str, Any]:
+        """Return where its deliveries stand."""
+        return dict(ResultsSerializer(results_of(replay)).data)

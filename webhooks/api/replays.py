@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import django_filters
 from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiResponse, extend_schema
@@ -12,7 +14,7 @@ from rest_framework.response import Response
 
 from core.api.viewsets import ListRows, PortalViewSet, RetrieveRow
 from webhooks import services
-from webhooks.api.replay_serializers import PreviewSerializer, RecoverSerializer, ReplaySerializer
+from webhooks.api.replay_serializers import PreviewSerializer, RecoverSerializer, ReplayDetailSerializer, ReplaySerializer
 from webhooks.api.webhook_serializers import NothingSerializer
 from webhooks.models import Replay, Webhook
 from webhooks.models.replay import ReplayStatus
@@ -64,6 +66,11 @@ class ReplayViewSet(ListRows[Replay], RetrieveRow[Replay]):
     queryset = Replay.objects.select_related("webhook").defer("webhook__secrets", "webhook__headers")
     serializer_class = ReplaySerializer
     filterset_class = ReplayFilter
+
+    @extend_schema(responses={200: ReplayDetailSerializer})
+    def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Answer one recovery: how far it is, and what became of what it sent again."""
+        return self.answer(self.get_object(), serializer_class=ReplayDetailSerializer)
 
     @extend_schema(request=NothingSerializer, responses={200: ReplaySerializer})
     @action(detail=True, methods=["post"])

@@ -122,7 +122,16 @@ def test_a_refusal_names_the_field_to_mend(status: int, sentence: str) -> None:
 
 def test_refused_credentials_are_named_so() -> None:
     with pytest.raises(SignInFailed, match="refused the credentials"):
-        connector({}, {}, Answer(401)).check()
+        connector({"auth": "bearer"}, {"token": "an-access-token"}, Answer(401)).check()
+
+
+def test_a_service_that_asks_for_credentials_is_told_from_one_that_refuses_them() -> None:
+    for config in ({}, {"headers": {"X-Team": "a"}}):
+        with pytest.raises(SignInFailed, match=r"asks for credentials \(401\), but its sign-in is “No credentials”: choose one") as error:
+            connector(config, {}, Answer(401)).check()
+        assert "rotate" not in error.value.message
+    with pytest.raises(SignInFailed, match="refused the credentials"):
+        connector({}, {"secret_headers": {"X-Key": "a-secret-key"}}, Answer(401)).check()
 
 
 @pytest.mark.parametrize(
