@@ -18,6 +18,8 @@ from integrations.api.repository_views import RepositoryViewSet
 from repoguard.health import HealthView
 from webhooks.api.deliveries import DeliveryViewSet
 from webhooks.api.events import EventTypeViewSet, EventViewSet
+from webhooks.api.inbound import InboundSourceViewSet, ReceiptViewSet
+from webhooks.api.inbound_receiver import receive_view
 from webhooks.api.replays import ReplayViewSet
 from webhooks.api.templates import InstantiableTemplateViewSet
 from webhooks.api.webhooks import WebhookViewSet
@@ -30,6 +32,8 @@ RESOURCES: dict[str, type[GenericViewSet[Any]]] = {
     "deliveries": DeliveryViewSet,
     "event-types": EventTypeViewSet,
     "events": EventViewSet,
+    "inbound-events": ReceiptViewSet,
+    "inbound-sources": InboundSourceViewSet,
     "integration-templates": InstantiableTemplateViewSet,
     "integrations": IntegrationViewSet,
     "replays": ReplayViewSet,
@@ -39,6 +43,7 @@ RESOURCES: dict[str, type[GenericViewSet[Any]]] = {
 # routes that are no resources, as path() entries below /api/v1/
 EXTRA_ROUTES: list[URLPattern | URLResolver] = [path("health", HealthView.as_view(), name="health")]
 EXTRA_ROUTES += [path(f"integrations/<str:id>/{route}", GatewayViewSet.as_view(actions)) for route, actions in GATEWAY_ROUTES.items()]
+EXTRA_ROUTES += [path(route, receive_view) for route in ("webhook/<str:provider>", "webhook/<str:provider>/<str:id>")]
 _OTHER_ROUTES = re.compile(r"^/api/(?!v1/)|^/(?!api/)")
 
 

@@ -22,6 +22,7 @@ class WebhooksConfig(AppConfig):
         from webhooks import replaying  # noqa: PLC0415
         from webhooks.destinations import follow  # noqa: PLC0415
         from webhooks.housekeeping import JOBS  # noqa: PLC0415
+        from webhooks.inbound import interpret  # noqa: PLC0415
         from webhooks.services.marks import on_configured  # noqa: PLC0415
         from webhooks.services.values import field_errors  # noqa: PLC0415
 
@@ -31,5 +32,6 @@ class WebhooksConfig(AppConfig):
         housekeeping.register(*JOBS)
         work_registry.register(follow.KIND)
         work_registry.register(replaying.KIND)
+        work_registry.register(interpret.KIND)
         drains = schedules.Schedule("webhooks: keep the drains running", "webhooks.tasks.ensure_drains", queue.DELIVERIES, at_start=True)
         schedules.register(drains)

@@ -105,3 +105,29 @@ class ErrorClass(models.TextChoices):
     UNSUITABLE = "unsuitable", "an event that the destination can't take"
     UNREADABLE_SECRET = "unreadable_secret", "stored secret can't be decrypted"
     INTERNAL = "internal", "error of the portal itself"
+
+
+class Verdict(models.TextChoices):
+    """Whether an inbound request was authentic."""
+
+    ACCEPTED = "accepted", "accepted"
+    REFUSED = "refused", "refused"
+
+
+class ReceiptOutcome(models.TextChoices):
+    """What came of an authentic inbound request."""
+
+    NONE = "", "-"
+    WAITING = "waiting", "waiting"
+    PROCESSED = "processed", "processed"
+    DUPLICATE = "duplicate", "duplicate of an earlier one"
+    IGNORED = "ignored", "nothing in it for the portal"
+    FAILED = "failed", "failed"
+
+
+class ReprocessableOutcome(models.TextChoices):
+    """The outcomes of inbound requests that can be interpreted again."""
+
+    FAILED = "failed", "failed"
+    PROCESSED = "processed", "processed"
+    IGNORED = "ignored", "nothing in it for the portal"

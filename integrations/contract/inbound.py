@@ -51,6 +51,8 @@ class Receiver(Connector):
     source_fields: ClassVar[tuple[Field, ...]] = ()
     """What a source of this provider has to say beside its secret, such as the header that holds a signature."""
     needs_secret: ClassVar[bool] = True
+    secret_is_given: ClassVar[bool] = False
+    """The platform makes the secret itself (Slack, Stripe), so that none is generated here."""
     overload_status: ClassVar[int] = 429
     """What the platform is told when the portal has no room: some give up for ever at a 4xx and want 503."""
 

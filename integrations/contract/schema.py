@@ -12,7 +12,7 @@ from integrations.contract.fields import Field, FieldKind
 from integrations.contract.forms import form_fields, form_values
 from integrations.contract.kinds import BIGGEST, MAX_ENTRIES, MAX_NAME
 from integrations.contract.outbound import Destination
-from integrations.contract.values import validate_options, validate_values
+from integrations.contract.values import validate_options, validate_source, validate_values
 
 __all__ = [
     "config_schema",
@@ -22,6 +22,7 @@ __all__ = [
     "form_values",
     "json_schema",
     "validate_options",
+    "validate_source",
     "validate_values",
 ]
 
