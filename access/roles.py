@@ -20,6 +20,7 @@ _INTEGRATOR_CHANGES = (
     "integrations.integration",
     "integrations.repository",
     "templates_app.integrationtemplate",
+    "webhooks.inboundsource",
     "webhooks.webhook",
 )
 _INTEGRATOR_VIEWS = (
@@ -29,11 +30,12 @@ _INTEGRATOR_VIEWS = (
     "core.requestlog",
     "integrations.integrationhealth",
     "webhooks.deliveryattempt",
+    "webhooks.receipt",
     "webhooks.replay",
     "webhooks.webhookdelivery",
     "webhooks.webhookstate",
 )
-_INTEGRATOR_ACTS = ("webhooks.change_replay", "webhooks.change_webhookdelivery")
+_INTEGRATOR_ACTS = ("webhooks.change_receipt", "webhooks.change_replay", "webhooks.change_webhookdelivery")
 
 
 def ensure_roles() -> None:

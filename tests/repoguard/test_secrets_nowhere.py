@@ -326,7 +326,8 @@ def _assert_it_looked(visited: list[str]) -> None:
         "GET /metrics", "GET integrations/requests", "GET audit-log", "admin webhooks_webhook_change",
         "admin webhooks_webhookdelivery_change",
         "admin webhooks_webhook_history", "admin access_auditentry_changelist", "table core_requestlog", "table webhooks_deliveryattempt",
-        "table django_q_ormq", "repr of webhooks.Webhook", "GET inbound-sources/{id}", "GET inbound-events/{id}", "500 of /api/v1/webhooks", "401", "400", "404",
+        "table django_q_ormq", "repr of webhooks.Webhook",
+        "GET inbound-sources/{id}", "GET inbound-events/{id}", "500 of /api/v1/webhooks", "401", "400", "404",
         "POST integrations/{id}/call", "POST integrations/{id}/endpoints/echo",
     }  # fmt: skip
     assert expected - set(visited) == set()
