@@ -12,7 +12,6 @@ from core.models.work import WorkState
 from webhooks.choices import ReceiptOutcome, Verdict
 
 REFUSED = models.Q(verdict=Verdict.REFUSED)
-FAILED = models.Q(outcome=ReceiptOutcome.FAILED)
 
 
 class InboundSource(Owned):
@@ -110,10 +109,7 @@ class Receipt(WorkRow):
             models.Index(fields=["event", "-id"], name="receipt_event_idx"),
             models.Index(fields=["outcome", "-id"], name="receipt_outcome_idx"),
             models.Index(fields=["-id"], name="receipt_refused_idx", condition=REFUSED),
-            models.Index(fields=["source", "-id"], name="receipt_source_refused_idx", condition=REFUSED),
-            models.Index(fields=["source", "-id"], name="receipt_source_failed_idx", condition=FAILED),
             models.Index(fields=["state", "run_after"], name="receipt_due_idx"),
-            models.Index(fields=["lease_owner"], name="receipt_lease_idx", condition=models.Q(lease_owner__isnull=False)),
         ]
 
     def __str__(self) -> str:
