@@ -20,6 +20,7 @@ _INTEGRATOR_CHANGES = (
     "integrations.integration",
     "integrations.repository",
     "templates_app.integrationtemplate",
+    "webhooks.inboundsource",
     "webhooks.webhook",
 )
 _INTEGRATOR_VIEWS = (
@@ -32,6 +33,7 @@ _INTEGRATOR_VIEWS = (
     "core.requestlog",
     "integrations.integrationhealth",
     "webhooks.deliveryattempt",
+    "webhooks.receipt",
     "webhooks.replay",
     "webhooks.webhookdelivery",
     "webhooks.webhookstate",
@@ -40,6 +42,7 @@ _INTEGRATOR_ACTS = (
     "builds.add_buildimport",
     "builds.change_analysis",
     "builds.change_buildimport",
+    "webhooks.change_receipt",
     "webhooks.change_replay",
     "webhooks.change_webhookdelivery",
 )

@@ -68,15 +68,16 @@ def rate_state(request: HttpRequest) -> RateState | None:
     return state
 
 
-def count_failure(request: HttpRequest) -> None:
+def count_failure(request: HttpRequest, group: str = "access.failures", unaffected: str = "valid key") -> None:
     """Count a failed authentication; raises RateLimited when its address had too many in this minute.
 
-    Only failures come here, so an authentic key is never refused for what others at its address do.
+    Only failures come here, so an authentic key is never refused for what others at its address do. Failures of different
+    groups are counted apart.
     """
-    usage = _count(request, "access.failures", _place(client_address(request)), FAILURES_PER_MINUTE)
+    usage = _count(request, group, _place(client_address(request)), FAILURES_PER_MINUTE)
     if usage["should_limit"]:
         raise RateLimited(
-            f"Too many failed authentications from this address; wait {_seconds(usage)} s. A valid key is not affected.",
+            f"Too many failed authentications from this address; wait {_seconds(usage)} s. A {unaffected} is not affected.",
             retry_after=_seconds(usage),
         )
 

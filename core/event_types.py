@@ -142,8 +142,11 @@ def check_pattern(pattern: str) -> None:
     )
 
 
-def check_data(name: str, data: JSONValue) -> EventType:
-    """Return the type of `name`; raises InvalidInput for an unknown type or data that breaks a strict type's schema."""
+def check_data(name: str, data: JSONValue, *, strict: bool = False) -> EventType:
+    """Return the type of `name`; raises InvalidInput for an unknown type or data that breaks the schema of a strict one.
+
+    With `strict`, every type is.
+    """
     event_type = catalogue.find(name)
     if event_type is None:
         raise InvalidInput.of(
@@ -151,7 +154,7 @@ def check_data(name: str, data: JSONValue) -> EventType:
         )
     if not isinstance(data, dict):
         raise InvalidInput.of("data", "must be a JSON object.")
-    if event_type.strict:
+    if event_type.strict or strict:
         errors = [
             f"{'.'.join(map(str, error.instance_path)) or 'data'}: {error.message}"[:_MAX_ERROR_LENGTH]
             for error in islice(event_type.validator.iter_errors(data), _MAX_ERRORS)

@@ -45,22 +45,30 @@ class EncryptedTextField(FernetTextField):
             return None
         if isinstance(value, Case | Expression) or hasattr(value, "as_sql"):
             return self._encrypt_expression(value)
-        return connection.Database.Binary(self.encrypt(self.to_stored_text(value)))  # type: ignore[attr-defined]
+        return connection.Database.Binary(self.write(value))  # type: ignore[attr-defined]
 
     def from_db_value(self, value: Any, expression: Any, connection: BaseDatabaseWrapper, *args: Any) -> Any:
         """Decrypt a stored token; raises DecryptError."""
-        return None if value is None else self.from_stored_text(self.decrypt(bytes(value)))
+        return None if value is None else self.read(bytes(value))
+
+    def write(self, value: Any) -> bytes:
+        """Return the stored form of a value."""
+        return self.encrypt(self.to_stored_text(value))
+
+    def read(self, stored: bytes) -> Any:
+        """Return the value of a stored form; raises DecryptError, and ValueError for a text that is none of this field's."""
+        return self.from_stored_text(self.decrypt(stored))
 
     def value_to_string(self, obj: models.Model) -> str:
         """Return the value as dumpdata writes it: encrypted, readable where the same keys are set."""
-        return DUMPED + self.encrypt(self.to_stored_text(self.value_from_object(obj))).decode()
+        return DUMPED + self.write(self.value_from_object(obj)).decode()
 
     def to_python(self, value: Any) -> Any:
         """Return the value itself, or what value_to_string() made of it (loaddata); raises ValidationError."""
         if not isinstance(value, str) or not value.startswith(DUMPED):
             return value
         try:
-            return self.from_stored_text(self.decrypt(value.removeprefix(DUMPED).encode()))
+            return self.read(value.removeprefix(DUMPED).encode())
         except DecryptError as error:
             raise ValidationError(str(error)) from error
 
@@ -72,20 +80,30 @@ class EncryptedTextField(FernetTextField):
         """Return the value for a decrypted text."""
         return text
 
-    @staticmethod
-    def encrypt(text: str) -> bytes:
+    @classmethod
+    def encrypt(cls, text: str) -> bytes:
         """Return the stored form of `text` under the first of FERNET_KEYS."""
-        key = settings.FERNET_KEYS[0]
-        return key_id(key).encode() + b":" + _fernet(key).encrypt(text.encode())
+        return cls.seal(text.encode())
+
+    @classmethod
+    def decrypt(cls, stored: bytes) -> str:
+        """Return the text of a stored form; raises DecryptError, never returns what it could not read."""
+        return cls.unseal(stored).decode()
 
     @staticmethod
-    def decrypt(stored: bytes) -> str:
-        """Return the text of a stored form; raises DecryptError, never returns what it could not read."""
+    def seal(plain: bytes) -> bytes:
+        """Return the stored form of bytes under the first of FERNET_KEYS."""
+        key = settings.FERNET_KEYS[0]
+        return key_id(key).encode() + b":" + _fernet(key).encrypt(plain)
+
+    @staticmethod
+    def unseal(stored: bytes) -> bytes:
+        """Return the bytes of a stored form; raises DecryptError."""
         name, _, token = stored.partition(b":")
         for key in settings.FERNET_KEYS:
             if key_id(key).encode() == name:
                 try:
-                    return _fernet(key).decrypt(token).decode()
+                    return _fernet(key).decrypt(token)
                 except InvalidToken as error:
                     raise DecryptError("A stored secret is damaged: its token does not match its key.") from error
         raise DecryptError(
@@ -103,7 +121,7 @@ class EncryptedTextField(FernetTextField):
                 raise FieldError(f"{type(self).__name__} can't be set from an expression: the database can't encrypt.")
             plain = case.result.value
             # BinaryField makes of it what the database takes
-            case.result = Value(None if plain is None else self.encrypt(self.to_stored_text(plain)), output_field=models.BinaryField())
+            case.result = Value(None if plain is None else self.write(plain), output_field=models.BinaryField())
         return value
 
 
@@ -120,6 +138,22 @@ class EncryptedJSONField(EncryptedTextField):
 
     def get_prep_value(self, value: Any) -> Any:
         """Leave the value as it is: it becomes text when it is encrypted."""
+        return value
+
+
+class EncryptedBytesField(EncryptedTextField):
+    """Bytes that are encrypted in the database."""
+
+    def write(self, value: Any) -> bytes:
+        """Return the stored form of bytes."""
+        return self.seal(bytes(value))
+
+    def read(self, stored: bytes) -> Any:
+        """Return the bytes of a stored form; raises DecryptError."""
+        return self.unseal(stored)
+
+    def get_prep_value(self, value: Any) -> Any:
+        """Leave the value as it is."""
         return value
 
 

@@ -100,7 +100,7 @@ def _one_pass(column: EncryptedColumn, batch: int, total: Rotated, on_progress: 
 
 def _replacement(column: EncryptedColumn, row: Stored, total: Rotated) -> Replacement | None:
     try:
-        return Replacement(row, EncryptedTextField.encrypt(EncryptedTextField.decrypt(row.value)))
+        return Replacement(row, EncryptedTextField.seal(EncryptedTextField.unseal(row.value)))
     except DecryptError as error:
         total.unreadable[row.pk] = Unreadable(column.label, str(row.pk), str(error))
         return None
@@ -108,7 +108,7 @@ def _replacement(column: EncryptedColumn, row: Stored, total: Rotated) -> Replac
 
 def _unreadable(column: EncryptedColumn, row: Stored) -> str:
     try:
-        column.field.from_stored_text(EncryptedTextField.decrypt(row.value))
+        column.field.read(row.value)
     except DecryptError as error:
         return str(error)
     except ValueError:

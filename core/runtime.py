@@ -22,6 +22,7 @@ class Runtime:
     audit_retention_days: int
     usage_retention_days: int
     request_log_retention_days: int
+    receipt_retention_days: int
     health_retention_days: int
     request_timeout_seconds: int
     connect_timeout_seconds: int

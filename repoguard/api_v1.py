@@ -22,6 +22,8 @@ from integrations.api.repository_views import RepositoryViewSet
 from repoguard.health import HealthView
 from webhooks.api.deliveries import DeliveryViewSet
 from webhooks.api.events import EventTypeViewSet, EventViewSet
+from webhooks.api.inbound import InboundSourceViewSet, ReceiptViewSet
+from webhooks.api.inbound_receiver import receive_view
 from webhooks.api.replays import ReplayViewSet
 from webhooks.api.templates import InstantiableTemplateViewSet
 from webhooks.api.webhooks import WebhookViewSet
@@ -38,6 +40,8 @@ RESOURCES: dict[str, type[GenericViewSet[Any]]] = {
     "deliveries": DeliveryViewSet,
     "event-types": EventTypeViewSet,
     "events": EventViewSet,
+    "inbound-events": ReceiptViewSet,
+    "inbound-sources": InboundSourceViewSet,
     "integration-templates": InstantiableTemplateViewSet,
     "integrations": IntegrationViewSet,
     "replays": ReplayViewSet,
@@ -49,6 +53,7 @@ EXTRA_ROUTES: list[URLPattern | URLResolver] = [path("health", HealthView.as_vie
 EXTRA_ROUTES += [path(f"integrations/<str:id>/{route}", GatewayViewSet.as_view(actions)) for route, actions in GATEWAY_ROUTES.items()]
 EXTRA_ROUTES += [path("builds/import", GitHubImportViewSet.as_view({"post": "start"}))]
 EXTRA_ROUTES.append(path("analysis", AnalysisViewSet.as_view({"get": "latest"})))
+EXTRA_ROUTES += [path(route, receive_view) for route in ("webhook/<str:provider>", "webhook/<str:provider>/<str:id>")]
 _OTHER_ROUTES = re.compile(r"^/api/(?!v1/)|^/(?!api/)")
 
 

@@ -25,6 +25,8 @@ SPECTACULAR: dict[str, Any] = {
         "ImportStatusEnum": "builds.choices.ImportStatus",
         "KeyEnvironmentEnum": "access.choices.KeyEnvironment",
         "ReplayStatusEnum": "webhooks.models.replay.ReplayStatus",
+        "ReceiptOutcomeEnum": "webhooks.choices.ReceiptOutcome",
+        "ReprocessableEnum": "webhooks.choices.ReprocessableOutcome",
         "WebhookStatusEnum": "webhooks.choices.WebhookStatus",
     },
     "PREPROCESSING_HOOKS": ["repoguard.api_v1.only_current_version"],

@@ -75,6 +75,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "core.api.slashes.TrailingSlashMiddleware",
+    "core.api.direct.DirectMiddleware",
     "core.api.limits.BodyLimitMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -172,9 +173,7 @@ Q_CLUSTER: dict[str, Any] = {
     },
 }
 
-QUEUE_URL = ENV.redis(
-    "QUEUE_URL", "redis://host:6379/1", "`redis://host:6379/1` for the messages that wake workers; the database when unset."
-)
+QUEUE_URL = ENV.redis("QUEUE_URL", "redis://host:6379/1", "`redis://host:6379/1` for messages that wake workers; else the database.")
 if QUEUE_URL:
     del Q_CLUSTER["orm"]
     Q_CLUSTER |= {"redis": QUEUE_URL, "broker_class": "core.broker.RedisBroker"}
@@ -186,6 +185,8 @@ BUILDS_CSV_MAX_BYTES = ENV.integer(
     "BUILDS_CSV_MAX_BYTES", 2 * 1024**3, "Largest CSV file of builds that may be uploaded, in bytes as sent.", low=1024
 )
 API_MAX_BODY_BYTES = ENV.integer("API_MAX_BODY_BYTES", 10 * 1024 * 1024, "Largest body of one API request, in bytes.", low=1024)
+INBOUND_MAX_BODY_BYTES = ENV.integer("INBOUND_MAX_BODY_BYTES", 25 * 1024 * 1024, "Largest body of one inbound webhook, in bytes.", low=1024)
+INBOUND_LARGE_BODIES = ENV.integer("INBOUND_LARGE_BODIES", 2, "Inbound bodies over 1 MB that one web process holds at once.", low=1)
 EGRESS_ALLOW_CIDRS = ENV.networks(
     "EGRESS_ALLOW_CIDRS", [], "Inner networks that outbound calls may reach (`10.0.0.0/8,127.0.0.1/32`); also the only hosts for http://."
 )
@@ -199,9 +200,7 @@ ADMIN_PASSWORD = ENV.text("ADMIN_PASSWORD", "", "Password of the first admin use
 LOG_LEVEL = ENV.text("LOG_LEVEL", "INFO", "Least severe log lines that are written: DEBUG, INFO, WARNING or ERROR.").upper()
 if LOG_LEVEL not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
     raise ImproperlyConfigured(f"LOG_LEVEL is {LOG_LEVEL!r}; set it to DEBUG, INFO, WARNING or ERROR.")
-METRICS_TOKEN = ENV.text(
-    "METRICS_TOKEN", "", "Bearer token that /metrics asks for; without one it answers to this machine only.", secret=True
-)
+METRICS_TOKEN = ENV.text("METRICS_TOKEN", "", "Bearer token of /metrics; without one it answers to this machine only.", secret=True)
 
 REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["access.authentication.ApiKeyAuthentication", "access.authentication.AdminSessionAuthentication"],
@@ -214,7 +213,6 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_SCHEMA_CLASS": "core.api.schema.RepoGuardSchema",
     "EXCEPTION_HANDLER": "core.api.errors.handle_exception",
     "UNICODE_JSON": False,  # a lone surrogate in posted data is valid JSON as an escape, and can't be sent as UTF-8
-    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
 SPECTACULAR_SETTINGS = openapi.SPECTACULAR
 

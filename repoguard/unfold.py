@@ -65,6 +65,8 @@ _NAVIGATION: list[dict[str, Any]] = [
         _entry("Webhooks", "webhook", "webhooks.webhook"),
         _entry("Deliveries", "outbox", "webhooks.webhookdelivery"),
         _entry("Recoveries", "settings_backup_restore", "webhooks.replay"),
+        _entry("Inbound sources", "input", "webhooks.inboundsource"),
+        _entry("Inbound events", "inbox", "webhooks.receipt"),
         _entry("Events", "bolt", "core.event"),
         {"title": "Event types", "icon": "menu_book", "link": reverse_lazy("admin:event_types")},
     ),

@@ -109,3 +109,29 @@ class ErrorClass(models.TextChoices):
 
 FAULTS = (ErrorClass.INTERNAL, ErrorClass.UNREADABLE_SECRET)
 """Faults of the portal's own: nothing was sent, and nothing speaks against the endpoint."""
+
+
+class Verdict(models.TextChoices):
+    """Whether an inbound request was authentic."""
+
+    ACCEPTED = "accepted", "accepted"
+    REFUSED = "refused", "refused"
+
+
+class ReceiptOutcome(models.TextChoices):
+    """What came of an authentic inbound request."""
+
+    NONE = "", "-"
+    WAITING = "waiting", "waiting"
+    PROCESSED = "processed", "processed"
+    DUPLICATE = "duplicate", "duplicate of an earlier one"
+    IGNORED = "ignored", "nothing in it for the portal"
+    FAILED = "failed", "failed"
+
+
+class ReprocessableOutcome(models.TextChoices):
+    """The outcomes of inbound requests that can be interpreted again."""
+
+    FAILED = "failed", "failed"
+    PROCESSED = "processed", "processed"
+    IGNORED = "ignored", "nothing in it for the portal"

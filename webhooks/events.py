@@ -74,7 +74,40 @@ _INBOUND_TYPES = [
         example={"provider": "github", "repository": "acme/shop", "action": "created", "alert": {"number": 7, "severity": "high"}},
     ),
 ]
+_SOURCE_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "source_id": _UUID,
+        "name": _TEXT,
+        "provider": _TEXT,
+        "last_received_at": {"type": ["string", "null"]},
+        "silent_seconds": {"type": "integer"},
+        "count": {"type": "integer"},
+        "minutes": {"type": "integer"},
+        "reason": _TEXT,
+    },
+    "required": ["source_id"],
+}
+_SOURCE = {"source_id": _ID, "name": "GitHub of acme", "provider": "github"}
+_inbound = Family("inbound", _SOURCE_SCHEMA, _SOURCE, operational=True)
 _OPERATIONAL_TYPES = [
+    _inbound(
+        "source_silent",
+        "Inbound source silent",
+        "A source receives nothing where it should: by its threshold, or compared with the same hours of past weeks.",
+        last_received_at="2026-11-20T09:30:00+00:00",
+    ),
+    _inbound(
+        "source_recovered", "Inbound source speaks again", "A source that was announced as silent receives again.", silent_seconds=5400
+    ),
+    _inbound(
+        "signature_failures",
+        "Signature failures",
+        "Many requests to a source were not authentic within minutes: a secret was changed on one side only, or somebody tries.",
+        count=12,
+        minutes=10,
+        reason="The signature does not fit.",
+    ),
     _webhook("created", "Webhook created", "Somebody created a webhook."),
     _webhook("updated", "Webhook updated", "Somebody changed a webhook; `changed` names the fields.", changed=["url"]),
     _webhook("deleted", "Webhook deleted", "Somebody deleted a webhook."),

@@ -18,6 +18,7 @@ class RuntimeSettings(models.Model):
     audit_retention_days = _number(730, 30, 36500, "Audit entries are deleted after this many days.")
     usage_retention_days = _number(180, 1, 3650, "API usage per key, route and day is deleted after this many days.")
     request_log_retention_days = _number(30, 1, 3650, "The log of outbound calls is deleted after this many days.")
+    receipt_retention_days = _number(30, 1, 3650, "Received inbound requests are deleted after this many days.")
     health_retention_days = _number(30, 1, 3650, "Single health checks are deleted after this many days; their daily summaries stay.")
     request_timeout_seconds = _number(15, 1, 30, "A webhook request that takes longer, from connect to the last byte, has failed.")
     connect_timeout_seconds = _number(5, 1, 30, "A connection that is not up by then has failed.")

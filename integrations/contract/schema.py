@@ -13,7 +13,7 @@ from integrations.contract.forms import form_fields, form_values
 from integrations.contract.inbound import Receiver
 from integrations.contract.kinds import BIGGEST, MAX_ENTRIES, MAX_NAME
 from integrations.contract.outbound import Destination
-from integrations.contract.values import validate_options, validate_values
+from integrations.contract.values import validate_options, validate_source, validate_values
 
 __all__ = [
     "config_schema",
@@ -24,6 +24,7 @@ __all__ = [
     "json_schema",
     "source_schema",
     "validate_options",
+    "validate_source",
     "validate_values",
 ]
 

@@ -8,6 +8,7 @@ from typing import Any
 from core.errors import InvalidInput
 from integrations.contract.connector import Connector
 from integrations.contract.fields import Field, FieldKind
+from integrations.contract.inbound import Receiver
 from integrations.contract.kinds import MISSING, checked_value
 from integrations.contract.outbound import Destination
 
@@ -67,6 +68,17 @@ def validate_options(
     if not errors and not partial:
         places = {field.name: f"{DESTINATION}.{field.name}" for field in connector.destination_fields}
         _collect(errors, places, DESTINATION, lambda: connector.validate_options(clean, config or {}))
+    _raise(errors)
+    return clean
+
+
+def validate_source(receiver: type[Receiver], config: object) -> Values:
+    """Return the values of a receiver's source fields as they are stored. Raises InvalidInput that names `config.<field>`."""
+    errors: dict[str, list[str]] = {}
+    given = _object(CONFIG, config, errors)
+    _raise(errors)
+    _refuse_unknown(CONFIG, given, receiver.source_fields, (), "", errors)
+    clean = _checked(CONFIG, receiver.source_fields, given, {}, errors, partial=False)
     _raise(errors)
     return clean
 

@@ -76,6 +76,7 @@ class RuntimeSettingsAdmin(PortalAdmin):
                     "audit_retention_days",
                     "usage_retention_days",
                     "request_log_retention_days",
+                    "receipt_retention_days",
                     "health_retention_days",
                 )
             },

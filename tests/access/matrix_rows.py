@@ -20,7 +20,8 @@ from integrations.models import Endpoint, Integration, Repository
 from templates_app.models import IntegrationTemplate
 from tests.access.keys import make_key
 from webhooks.choices import DeliveryStatus
-from webhooks.models import Replay, Webhook, WebhookDelivery
+from webhooks.inbound.keeping import seal
+from webhooks.models import InboundSource, Receipt, Replay, Webhook, WebhookDelivery
 from webhooks.services import create_webhook
 from webhooks.services.values import WebhookValues
 
@@ -82,6 +83,16 @@ def analysis(owner: Owner) -> Analysis:
     return Analysis.objects.create(owner=owner, since=since, until=until, result=result, state="done")
 
 
+def inbound_source(owner: Owner) -> InboundSource:
+    return InboundSource.objects.create(name="s", provider="http", secrets=[{"secret": "whsec_planted", "expires_at": None}], owner=owner)
+
+
+def receipt(owner: Owner) -> Model:
+    source = inbound_source(owner)
+    done = {"state": "done", "result": "processed", "verdict": "accepted", "received_at": timezone.now()}
+    return Receipt.objects.create(source=source, owner_id=owner.id, sealed=seal({}, {}, b"{}"), **done)
+
+
 # the name of what hangs on a row and is named in paths, such as an endpoint
 NAME = "get-issue"
 
@@ -100,6 +111,8 @@ ROWS: dict[str, Callable[[Owner], Any]] = {
     "builds/imports": build_import,
     "deliveries": delivery,
     "events": event,
+    "inbound-events": receipt,
+    "inbound-sources": inbound_source,
     "integration-templates": template,
     "integrations": integration,
     "replays": replay,

@@ -28,7 +28,9 @@ from templates_app.models import IntegrationTemplate
 from tests.builds.build_kit import MONDAY, WEEK, build, store
 from tests.factories import EventFactory, RepositoryFactory
 from webhooks import services
-from webhooks.models import DeliveryAttempt, Replay, Webhook, WebhookDelivery
+from webhooks.inbound.keeping import seal
+from webhooks.models import DeliveryAttempt, InboundSource, Receipt, Replay, Webhook, WebhookDelivery
+from webhooks.secrets import initial
 
 EVIL = "<script>alert(1)</script>"
 
@@ -92,6 +94,13 @@ def make_replay(webhook: Webhook) -> Replay:
     return Replay.objects.create(
         webhook=webhook, owner_id=webhook.owner_id, since=now, until=now, rate_per_second=1, started_by=EVIL, error=EVIL
     )
+
+
+def make_receipt(owner: User, name: str = "source") -> Receipt:
+    whose = owner_for_user(owner)
+    source = InboundSource.objects.create(name=name, provider="nosuch", secrets=initial("very-secret"), owner=whose)
+    said = {"verdict": "accepted", "state": "failed", "error": EVIL, "event": EVIL, "dedupe_id": EVIL, "received_at": timezone.now()}
+    return Receipt.objects.create(source=source, owner_id=whose.id, sealed=seal({"x-evil": EVIL}, {}, EVIL.encode()), **said)
 
 
 def make_key(owner: User, name: str = "key") -> ApiKey:
@@ -194,6 +203,7 @@ def things(alice: User, team: Group) -> SimpleNamespace:
         webhook=webhook,
         delivery=delivery,
         replay=make_replay(webhook),
+        receipt=make_receipt(alice, EVIL),
         event=delivery.event,
         repository=repository,
         health=make_health(alice, EVIL),

@@ -45,6 +45,8 @@ LISTS = {
     "integrations_integration": (OK, OK, OK),
     "integrations_integrationhealth": (OK, OK, OK),
     "webhooks_webhook": (OK, OK, OK),
+    "webhooks_inboundsource": (OK, OK, OK),
+    "webhooks_receipt": (OK, OK, OK),
     "webhooks_replay": (OK, OK, OK),
     "webhooks_webhookdelivery": (OK, OK, OK),
     "core_event": (OK, OK, OK),
@@ -67,6 +69,8 @@ ADDS = {
     "integrations_integration": (OK, OK, NO),
     "integrations_integrationhealth": (NO, NO, NO),
     "webhooks_webhook": (OK, OK, NO),
+    "webhooks_inboundsource": (OK, OK, NO),
+    "webhooks_receipt": (NO, NO, NO),
     "webhooks_replay": (NO, NO, NO),
     "webhooks_webhookdelivery": (NO, NO, NO),
     "core_event": (NO, NO, NO),
@@ -79,7 +83,15 @@ ADDS = {
     "core_housekeeping": (NO, NO, NO),
     "core_runtimesettings": (NO, NO, NO),
 }
-LOGS = ("webhooks_webhookdelivery", "core_event", "access_auditentry", "core_requestlog", "builds_build", "builds_buildimport")
+LOGS = (
+    "webhooks_webhookdelivery",
+    "webhooks_receipt",
+    "core_event",
+    "access_auditentry",
+    "core_requestlog",
+    "builds_build",
+    "builds_buildimport",
+)
 
 
 @pytest.fixture(params=[0, 1, 2], ids=["admin", "integrator", "auditor"])
@@ -103,6 +115,8 @@ def _change_pages(things: SimpleNamespace) -> dict[str, tuple[object, tuple[int,
         "integrations_integration": (things.integration.pk, (OK, OK, OK)),
         "integrations_integrationhealth": (things.health.pk, (OK, OK, OK)),
         "webhooks_webhook": (things.webhook.pk, (OK, OK, OK)),
+        "webhooks_inboundsource": (things.receipt.source_id, (OK, OK, OK)),
+        "webhooks_receipt": (things.receipt.pk, (OK, OK, OK)),
         "webhooks_replay": (things.replay.pk, (OK, OK, OK)),
         "webhooks_webhookdelivery": (things.delivery.pk, (OK, OK, OK)),
         "core_event": (things.event.pk, (OK, OK, OK)),

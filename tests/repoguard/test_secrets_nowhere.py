@@ -6,6 +6,7 @@ import base64
 import json
 import re
 import secrets
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,14 +22,17 @@ from core.encrypted_columns import columns
 from core.errors import RepoGuardError
 from core.models import CachedAnswer, RequestLog
 from core.models.outbound import CallPurpose
+from core.signing import hub_signature_256
 from integrations.calls import door_for
 from integrations.models import Integration, OAuthGrant, OAuthRequest
 from tests.core.door_stub import Service, http, serving
 from tests.repoguard import surfaces
+from tests.webhooks.inbound_kit import sender as sender
 from tests.webhooks.receivers import Received, Reply, receiving, wait_for
 from webhooks.api.webhooks import WebhookViewSet
 from webhooks.engine.pump import Engine
-from webhooks.models import WebhookDelivery
+from webhooks.inbound.keeping import INLINE
+from webhooks.models import Receipt, ReceiptPart, WebhookDelivery
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.processes]
 API = "/api/v1/"
@@ -58,6 +62,9 @@ FIELDS = {
     "integrations.OAuthRequest.code_verifier": "code verifier",
     "core.IdempotencyKey.answer": "webhook secret",
     "core.CachedAnswer.body": "cached answer",
+    "webhooks.InboundSource.secrets": "inbound secret",
+    "webhooks.Receipt.sealed": "inbound header",
+    "webhooks.ReceiptPart.data": "inbound body",
 }
 
 
@@ -121,6 +128,20 @@ def plant_basic(client: Client, plant: Planted, url: str) -> Integration:
     made = send(client, "POST", "integrations", body)
     assert made.status_code == 201, made.content
     return Integration.objects.get(pk=made.json()["id"])
+
+
+def plant_inbound(client: Client, plant: Planted) -> None:
+    """Make a source, and send it requests that prove themselves and do not; the second is large enough to be kept in pieces."""
+    made = send(client, "POST", "inbound-sources", {"name": "in", "provider": "sender", "secret": plant("inbound secret")})
+    assert made.status_code == 201, made.content
+    place = f"webhook/sender/{made.json()['id']}"
+    for size in (0, INLINE):
+        body = json.dumps({"password": plant("inbound body"), "text": "x" * size})
+        signature = hub_signature_256(plant("inbound secret"), body.encode())
+        headers = {"X-Sender-Signature": signature, "X-Other": plant("inbound header"), "X-Copy": plant("inbound secret")}
+        assert send(Client(), "POST", place, body, **headers).status_code == 202
+    refused = {"Authorization": f"Bearer {plant('inbound credentials')}", "X-Sender-Signature": plant("wrong inbound signature")}
+    assert send(Client(), "POST", place, "{}", **refused).status_code == 403
 
 
 def call(plant: Planted, service: Service, row: Integration) -> None:
@@ -237,13 +258,20 @@ def failing(client: Client, plant: Planted, monkeypatch: pytest.MonkeyPatch) -> 
 def decrypted() -> dict[str, str]:
     """Return everything that is stored encrypted, in clear, by field."""
     bodies = [base64.b64decode(body) for body in CachedAnswer.objects.values_list("body", flat=True)]
-    return {"core.CachedAnswer.body": repr(bodies)} | {
-        column.label: repr(
-            [value for value in column.model._default_manager.values_list(column.field.name, flat=True) if value is not None]
-        )
-        for column in columns()
-        if column.model is not CachedAnswer
-    }
+    sealed = [zlib.decompress(value) for value in Receipt.objects.values_list("sealed", flat=True)]
+    parts = [zlib.decompress(value) for value in ReceiptPart.objects.values_list("data", flat=True)]
+    inbound = {"webhooks.Receipt.sealed": repr(sealed), "webhooks.ReceiptPart.data": repr(parts)}
+    return (
+        inbound
+        | {"core.CachedAnswer.body": repr(bodies)}
+        | {
+            column.label: repr(
+                [value for value in column.model._default_manager.values_list(column.field.name, flat=True) if value is not None]
+            )
+            for column in columns()
+            if column.model not in (CachedAnswer, Receipt, ReceiptPart)
+        }
+    )
 
 
 def test_every_encrypted_field_is_planted() -> None:
@@ -262,6 +290,7 @@ def test_no_secret_is_shown_or_stored_in_clear(plant: Planted, root: Client, mon
 
     with surfaces.logged() as log, serving() as service, receiving(echoing(plant)) as receiver:
         plant_webhook(root, plant, receiver.url())
+        plant_inbound(root, plant)
         row = plant_integration(root, plant, service.url)
         call(plant, service, row)
         basic = plant_basic(root, plant, service.url)
@@ -298,7 +327,8 @@ def _assert_it_looked(visited: list[str]) -> None:
         "GET /metrics", "GET integrations/requests", "GET audit-log", "admin webhooks_webhook_change",
         "admin webhooks_webhookdelivery_change",
         "admin webhooks_webhook_history", "admin access_auditentry_changelist", "table core_requestlog", "table webhooks_deliveryattempt",
-        "table django_q_ormq", "repr of webhooks.Webhook", "500 of /api/v1/webhooks", "401", "400", "404",
+        "table django_q_ormq", "repr of webhooks.Webhook",
+        "GET inbound-sources/{id}", "GET inbound-events/{id}", "500 of /api/v1/webhooks", "401", "400", "404",
         "POST integrations/{id}/call", "POST integrations/{id}/endpoints/echo",
     }  # fmt: skip
     assert expected - set(visited) == set()

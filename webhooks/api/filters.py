@@ -18,7 +18,9 @@ from webhooks.selectors import receiving
 _ERROR_CLASSES = [choice for choice in ErrorClass.choices if choice[0]]
 
 
-class _TimeFilter(django_filters.FilterSet):
+class TimeFilter(django_filters.FilterSet):
+    """`since` and `until`, as ranges of the id."""
+
     since = django_filters.IsoDateTimeFilter(method="from_time", label="Not before this time.")
     until = django_filters.IsoDateTimeFilter(method="to_time", label="Before this time.")
 
@@ -49,7 +51,7 @@ class WebhookFilter(django_filters.FilterSet):
         return receiving(queryset, value)
 
 
-class WebhookDeliveryFilter(_TimeFilter):
+class WebhookDeliveryFilter(TimeFilter):
     """Deliveries of one webhook."""
 
     event = django_filters.UUIDFilter(field_name="event_id", label="Id of the event.")
@@ -68,7 +70,7 @@ class DeliveryFilter(WebhookDeliveryFilter):
     webhook = django_filters.UUIDFilter(field_name="webhook_id", label="Id of the webhook.")
 
 
-class EventFilter(_TimeFilter):
+class EventFilter(TimeFilter):
     """By type and by repository."""
 
     type = django_filters.CharFilter(max_length=MAX_NAME, label="The exact type.")

@@ -5,11 +5,12 @@ from __future__ import annotations
 from webhooks.models.attempt import DeliveryAttempt
 from webhooks.models.delivery import DueHint, Lease, WebhookDelivery
 from webhooks.models.destination import DestinationMemory, FollowUp
+from webhooks.models.inbound import InboundSource, Receipt, ReceiptPart
 from webhooks.models.replay import Replay
 from webhooks.models.state import WebhookState
 from webhooks.models.webhook import Subscription, Webhook, WebhookRepository
 
 __all__ = [
-    "DeliveryAttempt", "DestinationMemory", "DueHint", "FollowUp", "Lease", "Replay", "Subscription", "Webhook", "WebhookDelivery",
-    "WebhookRepository", "WebhookState",
+    "DeliveryAttempt", "DestinationMemory", "DueHint", "FollowUp", "InboundSource", "Lease", "Receipt", "ReceiptPart", "Replay",
+    "Subscription", "Webhook", "WebhookDelivery", "WebhookRepository", "WebhookState",
 ]  # fmt: skip

@@ -1,0 +1,109 @@
+"""Inbound sources and what they received, in the admin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from tests.factories import owner_of
+from tests.webhooks.inbound_kit import SECRET, send, source, work_off
+from tests.webhooks.inbound_kit import sender as sender
+from webhooks.models import InboundSource, Receipt
+
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
+SOURCES, RECEIPTS = "/admin/webhooks/inboundsource/", "/admin/webhooks/receipt/"
+EVIL = "<script>alert(1)</script>"
+LogIn = Callable[[User], Client]
+
+
+def form(**more: Any) -> dict[str, Any]:
+    return {"name": "main", "provider": "sender", "secret": "", "config": "", "allowed_cidrs": "", "active": "on", "owner": ""} | more
+
+
+def test_a_source_is_made_and_its_secret_shown_once(browser: Client) -> None:
+    page = browser.post(f"{SOURCES}add/", form(allowed_cidrs="127.0.0.0/8\n10.0.0.0/8"))
+    made = InboundSource.objects.get()
+    secret = made.secrets[0]["secret"]
+    assert secret in page.content.decode()
+    assert (made.allowed_cidrs, made.config) == (["10.0.0.0/8", "127.0.0.0/8"], {"header": "x-sender-signature"})
+    again = browser.get(f"{SOURCES}{made.pk}/change/").content.decode()
+    assert secret not in again
+    assert f"/api/v1/webhook/sender/{made.pk}" in again
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"config": "no json"}, "Write a JSON object"),
+        ({"config": '{"color": 1}'}, "color is not a known field"),
+        ({"allowed_cidrs": "nowhere"}, "is not a network"),
+        ({"secret": " a "}, "white space"),
+    ],
+)
+def test_wrong_values_are_shown_beside_their_field(browser: Client, wrong: dict[str, Any], sentence: str) -> None:
+    page = browser.post(f"{SOURCES}add/", form(**wrong)).content.decode()
+    assert sentence.lower() in page.lower()
+    assert not InboundSource.objects.exists()
+
+
+def test_a_source_is_changed_and_keeps_its_secret(browser: Client) -> None:
+    to = source()
+    answer = browser.post(f"{SOURCES}{to.pk}/change/", form(name="new", is_default="on"))
+    assert answer.status_code == 302
+    to.refresh_from_db()
+    assert (to.name, to.is_default, to.secrets[0]["secret"]) == ("new", True, SECRET)
+
+
+def test_the_buttons_rotate_disable_and_enable(browser: Client) -> None:
+    to = source()
+    page = browser.post(f"{SOURCES}{to.pk}/do/rotate-secret/", {"overlap_hours": "1"}).content.decode()
+    to.refresh_from_db()
+    assert to.secrets[0]["secret"] in page
+    assert send(to).status_code == 202
+    browser.post(f"{SOURCES}{to.pk}/do/disable/")
+    assert send(to).status_code == 403
+    browser.post(f"{SOURCES}{to.pk}/do/enable/")
+    assert send(to).status_code == 202
+
+
+def test_requests_are_listed_shown_and_interpreted_again(browser: Client) -> None:
+    to = source(name=EVIL)
+    send(to, {"title": EVIL}, event="push")
+    send(to, b"no json", event=EVIL)
+    send(to, secret="wrong")
+    work_off()
+    listed = browser.get(RECEIPTS, {"source": str(to.pk)}).content.decode()
+    assert EVIL not in listed
+    assert all(word in listed for word in ("processed", "failed", "refused", "The body is not JSON."))
+    assert "refused" not in browser.get(RECEIPTS, {"outcome": "failed"}).content.decode().partition("<tbody")[2]
+    failed = Receipt.objects.get(outcome="failed")
+    shown = browser.get(f"{RECEIPTS}{failed.pk}/change/").content.decode()
+    assert "Reprocess" in shown
+    assert EVIL not in shown
+    browser.post(f"{RECEIPTS}{failed.pk}/do/reprocess/")
+    failed.refresh_from_db()
+    assert failed.outcome == "waiting"
+    refused = Receipt.objects.get(verdict="refused")
+    assert "Reprocess" not in browser.get(f"{RECEIPTS}{refused.pk}/change/").content.decode()
+
+
+def test_strangers_see_nothing_and_auditors_change_nothing(
+    browser: Client, alice: User, charlie: User, auditor: User, log_in: LogIn
+) -> None:
+    to = source(owner=owner_of(alice), name="alices-source")
+    send(to)
+    receipt = Receipt.objects.get()
+    assert "alices-source" in log_in(alice).get(RECEIPTS).content.decode()
+    for path in (SOURCES, RECEIPTS):
+        assert "alices-source" not in log_in(charlie).get(path).content.decode()
+        assert "alices-source" in log_in(auditor).get(path).content.decode()
+    assert log_in(charlie).post(f"{SOURCES}{to.pk}/do/disable/").status_code in (302, 403)
+    assert log_in(auditor).post(f"{SOURCES}{to.pk}/do/disable/").status_code == 403
+    assert log_in(auditor).post(f"{RECEIPTS}{receipt.pk}/do/reprocess/").status_code == 403
+    assert log_in(auditor).get(f"{SOURCES}{to.pk}/change/").status_code == 200
+    to.refresh_from_db()
+    assert to.active

@@ -1,0 +1,159 @@
+"""Inbound sources in the admin."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.utils.safestring import SafeString
+
+from access.admin_base import show
+from access.admin_base.base import PortalAdmin
+from access.admin_base.buttons import Button, ButtonField
+from access.admin_base.filters import choice_filter
+from core import runtime
+from core.errors import InvalidInput
+from webhooks.admin.inbound_form import InboundSourceForm
+from webhooks.inbound import sources
+from webhooks.inbound.selectors import live_sources, receiver_url, receivers
+from webhooks.models import InboundSource, Receipt
+
+KEPT = "it encrypted to verify with"
+_READ_ONLY = ("shown_url", "shown_silence", "shown_received", "shown_counts", "shown_owner")
+_FORM = ("name", "allowed_cidrs", "config", "active", "validate_schema", "silence_seconds")
+
+
+def _providers() -> list[tuple[str, str]]:
+    return [(receiver.key, receiver.title) for receiver in receivers()]
+
+
+@admin.register(InboundSource)
+class InboundSourceAdmin(PortalAdmin):
+    """Who may send webhooks here."""
+
+    form = InboundSourceForm
+    list_display = ("name", "provider", "shown_state", "shown_received", "shown_counts", "shown_owner")
+    list_filter = (choice_filter("provider", "provider", _providers),)
+    search_fields = ("name",)
+    search_help_text = "name"
+    ordering = ("-id",)
+    delete_consequence = "Nothing is received there any more, and its requests go with it. To pause it, disable it instead."
+    readonly_fields = _READ_ONLY
+
+    def rows(self, request: HttpRequest) -> QuerySet[InboundSource]:
+        """Return the sources that were not deleted, never their secrets."""
+        return live_sources()
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Return the form, or what is shown to those who only read."""
+        if obj is not None and not self.has_change_permission(request, obj):
+            return [(None, {"fields": ("name", "provider", "allowed_cidrs", "config", *_READ_ONLY)})]
+        default = ("is_default",) if self.who(request).is_admin else ()
+        if obj is None:
+            return [(None, {"fields": ("name", "provider", "secret", *_FORM[1:], *default, "owner")})]
+        return [("Source", {"fields": ("shown_url", *_FORM, *default, "owner")}), ("Traffic", {"fields": _READ_ONLY[1:4]})]
+
+    # --- Changes ---
+
+    def save_model(self, request: HttpRequest, obj: InboundSource, form: Any, change: bool) -> None:
+        """Create or change the source through its service."""
+        values, secret = form.values()
+        if change:
+            sources.update_source(obj, values)
+            return
+        source, secret = sources.create_source(values, secret=secret)
+        obj.__dict__.update(source.__dict__)
+        request._portal_secret = secret  # type: ignore[attr-defined]
+
+    def delete_model(self, request: HttpRequest, obj: InboundSource) -> None:
+        """Delete the source through its service."""
+        sources.delete_source(obj)
+
+    def response_add(self, request: HttpRequest, obj: InboundSource, post_url_continue: str | None = None) -> HttpResponse:
+        """Show the new source's secret, where it has one."""
+        secret = request._portal_secret  # type: ignore[attr-defined]
+        if secret is None:
+            return cast("HttpResponse", super().response_add(request, obj, post_url_continue))
+        return self._secret(request, obj, secret, f"{obj.name} is ready. Enter the address and this secret at the platform.")
+
+    def buttons(self) -> list[Button]:
+        """Return what can be done with a source."""
+        ask = "Disable it? Everything that is sent to it is refused until it is enabled."
+        return [
+            Button("rotate-secret", "Rotate secret", "sync_lock", self._rotate, _takes_ours, _overlap),
+            Button("enable", "Enable", "play_arrow", self._enable, lambda request, source: not source.active),
+            Button("disable", "Disable", "pause", self._disable, lambda request, source: source.active, confirm=ask),
+        ]
+
+    def _rotate(self, request: HttpRequest, source: InboundSource) -> HttpResponseBase:
+        try:
+            hours = float(request.POST["overlap_hours"]) if request.POST.get("overlap_hours") else None
+        except ValueError:
+            raise InvalidInput.of("overlap_hours", "must be a number of hours, such as 24.") from None
+        secret = sources.rotate_secret(source, hours)
+        hours = float(runtime.current().secret_overlap_hours) if hours is None else hours
+        lead = f"Enter the new secret of {source.name} at the platform" + (
+            f"; requests with the old one are taken for {hours:g} more hours." if hours else " now: the old one is refused."
+        )
+        return self._secret(request, source, str(secret), lead)
+
+    def _enable(self, request: HttpRequest, source: InboundSource) -> HttpResponseBase:
+        sources.enable(source)
+        messages.success(request, f"{source.name} receives again.")
+        return HttpResponseRedirect(show.admin_url(InboundSource, "change", source.pk))
+
+    def _disable(self, request: HttpRequest, source: InboundSource) -> HttpResponseBase:
+        sources.disable(source)
+        messages.success(request, f"{source.name} refuses everything from now on.")
+        return HttpResponseRedirect(show.admin_url(InboundSource, "change", source.pk))
+
+    def _secret(self, request: HttpRequest, source: InboundSource, secret: str, lead: str) -> HttpResponse:
+        lines = (f"The platform sends to {receiver_url(source)}.",)
+        return self.secret_page(request, "Secret of an inbound source", secret, source, lead=lead, kept=KEPT, lines=lines)
+
+    # --- Columns ---
+
+    @admin.display(description="state")
+    def shown_state(self, source: InboundSource) -> SafeString:
+        """Return whether it receives, and does."""
+        if not source.active:
+            return show.badge("inactive")
+        if source.silent_since is not None:
+            return show.badge("silent", show.WARN, f"nothing came since {source.silent_since:%Y-%m-%d %H:%M} UTC")
+        return show.badge("default" if source.is_default else "active", show.GOOD)
+
+    @admin.display(description="last request")
+    def shown_received(self, source: InboundSource) -> SafeString:
+        """Return when an authentic request came last."""
+        return show.moment(source.last_received_at)
+
+    @admin.display(description="requests")
+    def shown_counts(self, source: InboundSource) -> SafeString:
+        """Return how many came, with a link to them."""
+        url = f"{show.admin_url(Receipt, 'changelist')}?source={source.pk}"
+        return show.link(url, f"{source.accepted_count:,} accepted, {source.refused_count:,} refused")
+
+    @admin.display(description="silent")
+    def shown_silence(self, source: InboundSource) -> Any:
+        """Return since when it is silent."""
+        return show.moment(source.silent_since) if source.silent_since else "no"
+
+    @admin.display(description="address")
+    def shown_url(self, source: InboundSource) -> SafeString:
+        """Return where the platform sends."""
+        return show.code(receiver_url(source))
+
+    @admin.display(description="owner")
+    def shown_owner(self, source: InboundSource) -> str:
+        """Return whose it is."""
+        return str(source.owner) if source.owner else "the admins"
+
+
+def _takes_ours(request: HttpRequest, source: InboundSource) -> bool:
+    return any(one.key == source.provider and one.needs_secret and not one.secret_is_given for one in receivers())
+
+
+def _overlap(request: HttpRequest, source: InboundSource) -> list[ButtonField]:
+    return [ButtonField("overlap_hours", "old secret is taken for (hours)", value=str(runtime.current().secret_overlap_hours))]

@@ -1,0 +1,163 @@
+"""Interprets a receipt: what it means becomes events and runs, and its outcome, all in one transaction.
+
+Run twice, it does nothing twice: events carry a key made of the delivery, and one delivery is settled by one receipt only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+import uuid
+from collections.abc import Sequence
+from typing import Any, cast
+
+from django.db import IntegrityError, transaction
+from django.db.models import F, Value
+from django.db.models.functions import Coalesce, Greatest
+
+from core import bus, context, work_registry
+from core.errors import Conflict, InvalidInput, RepoGuardError
+from core.event_types import MAX_NAME, catalogue, check_data
+from core.fields import DecryptError
+from core.logs import fault_place
+from core.models.work import WorkState
+from core.work import Done, LeaseLost, Run
+from integrations.contract.inbound import InboundEvent, Verified
+from integrations.models import Repository
+from integrations.reported import RunReport, report_runs
+from webhooks.choices import ReceiptOutcome
+from webhooks.inbound.keeping import kept_request
+from webhooks.inbound.selectors import find_receiver
+from webhooks.inbound.waking import KIND_NAME
+from webhooks.models import InboundSource, Receipt
+
+logger = logging.getLogger(__name__)
+SOURCE_GONE = "Its source was deleted before it was interpreted."
+_IDS_KEPT = 100
+_NO_WORD = re.compile(r"[^A-Za-z0-9_-]+")
+
+
+def interpret(run: Run) -> Done | None:
+    """Interpret a claimed receipt: the handler of its kind of work. A failure ends in the row with its reason."""
+    receipt = cast("Receipt", run.row)
+    if receipt.result != ReceiptOutcome.WAITING:
+        return None  # it was done, and the process died before it said so
+    source = InboundSource.objects.defer("secrets").filter(id=receipt.source_id, deleted_at__isnull=True).first()
+    if source is None:
+        return _settle(run, ReceiptOutcome.IGNORED, note=SOURCE_GONE)
+    if first := _settled_before(receipt):
+        return _count_duplicate(run, source, first)
+    events = _parsed(receipt, source)
+    try:
+        return _publish(run, source, events)
+    except IntegrityError:
+        first = _settled_before(receipt)  # another worker has settled the same delivery at this moment
+        if first is None:
+            raise
+        return _count_duplicate(run, source, first)
+
+
+def _settled_before(receipt: Receipt) -> uuid.UUID | None:
+    if not receipt.dedupe_id:
+        return None
+    same = Receipt.objects.filter(source_id=receipt.source_id, dedupe_id=receipt.dedupe_id)
+    settled = same.filter(result__in=[ReceiptOutcome.PROCESSED, ReceiptOutcome.IGNORED]).exclude(pk=receipt.pk)
+    first: uuid.UUID | None = settled.values_list("id", flat=True).first()
+    return first
+
+
+def _parsed(receipt: Receipt, source: InboundSource) -> list[InboundEvent]:
+    try:
+        receiver = find_receiver(source.provider)
+        return receiver.parse(kept_request(receipt), Verified(receipt.dedupe_id, receipt.event))
+    except DecryptError as error:
+        raise Conflict(str(error)) from error
+    except RepoGuardError:
+        raise
+    except Exception as error:  # whatever a receiver makes of strange bytes: trying again would not change it
+        place = fault_place(error)
+        logger.error("receipt_unreadable", extra={"receipt": str(receipt.pk), "fault": type(error).__name__, "place": place})
+        sentence = f"The receiver of {source.provider} could not read it ({type(error).__name__}); the log says where."
+        raise InvalidInput(sentence, code="unreadable") from error
+
+
+def _publish(run: Run, source: InboundSource, events: Sequence[InboundEvent]) -> Done | None:
+    receipt = cast("Receipt", run.row)
+    repositories = _repositories(source, events)
+    with context.acting(context.Actor("inbound", str(source.pk), f"inbound source {source.name}"), str(receipt.pk)), transaction.atomic():
+        said = [_announcement(receipt, source, event, number, repositories) for number, event in enumerate(events)]
+        if source.validate_schema:
+            for announcement in said:
+                check_data(announcement.type, announcement.data, strict=True)
+        published = bus.publish_all(said)
+        for event in events:
+            if event.runs and event.repository:
+                report_runs(RunReport(source.provider, event.repository, event.runs, source.owner_id))
+        _settle(run, ReceiptOutcome.PROCESSED if said else ReceiptOutcome.IGNORED, [str(event.id) for event in published])
+        _count(receipt, source)
+    return None
+
+
+def _announcement(
+    receipt: Receipt, source: InboundSource, event: InboundEvent, number: int, repositories: dict[str, Repository]
+) -> bus.Announcement:
+    repository = repositories.get(event.repository)
+    name = type_name(event.type)
+    # by the delivery, so that a second receipt of it repeats nothing; by the type, so that a better reading later is published
+    key = hashlib.sha256(f"{source.pk} {receipt.dedupe_id or receipt.pk} {number} {name}".encode()).hexdigest()
+    return bus.Announcement(
+        name,
+        cast("Any", event.data),
+        owner_id=repository.owner_id if repository else source.owner_id,
+        repository_id=repository.id if repository else None,
+        idempotency_key=f"inbound:{key}",
+    )
+
+
+def type_name(name: str) -> str:
+    """Return an event type; of one made of a provider's words, characters that no type may have are replaced."""
+    if catalogue.find(name) is not None or not name.startswith("inbound."):
+        return name
+    words = [_NO_WORD.sub("_", word).strip("_") or "event" for word in name.split(".")]
+    return ".".join(words[:8])[:MAX_NAME].rstrip(".")
+
+
+def _repositories(source: InboundSource, events: Sequence[InboundEvent]) -> dict[str, Repository]:
+    """Return the known repositories that the events are about, of those that the source's owner sees, by full name."""
+    names = {event.repository for event in events if event.repository}
+    if not names:
+        return {}
+    rows = Repository.objects.filter(provider=source.provider, full_name__in=names)
+    if source.owner_id is not None:
+        rows = rows.filter(owner_id=source.owner_id)
+    return {row.full_name: row for row in rows}
+
+
+def _settle(run: Run, result: ReceiptOutcome, event_ids: Sequence[str] = (), note: str = "") -> Done | None:
+    """Write the outcome if the receipt is still this run's; raises LeaseLost, and IntegrityError for a delivery settled meanwhile."""
+    held = Receipt.objects.filter(pk=run.row.pk, state=WorkState.RUNNING, lease_token=run.token)
+    if not held.update(result=result, event_ids=list(event_ids[:_IDS_KEPT])):
+        raise LeaseLost(str(run.row.pk))
+    return Done(note) if note else None
+
+
+def _count_duplicate(run: Run, source: InboundSource, first: uuid.UUID) -> Done | None:
+    receipt = cast("Receipt", run.row)
+    with transaction.atomic():
+        _settle(run, ReceiptOutcome.DUPLICATE)
+        Receipt.objects.filter(pk=first).update(duplicates=F("duplicates") + 1)
+        _count(receipt, source)
+    return Done(f"The same delivery as {first}.")
+
+
+def _count(receipt: Receipt, source: InboundSource) -> None:
+    """Count a receipt on its source, once however often it is interpreted. Last in a transaction: the row is everybody's."""
+    if receipt.progress.get("counted"):
+        return
+    Receipt.objects.filter(pk=receipt.pk).update(progress={"counted": True})
+    seen = Greatest(Coalesce("last_received_at", Value(receipt.received_at)), Value(receipt.received_at))
+    InboundSource.objects.filter(pk=source.pk).update(accepted_count=F("accepted_count") + 1, last_received_at=seen)
+
+
+KIND = work_registry.Kind(KIND_NAME, Receipt, interpret)

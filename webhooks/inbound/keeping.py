@@ -1,0 +1,68 @@
+"""How a request is kept: headers and body compressed and encrypted, a large body in pieces, credentials not at all.
+
+A row's `sealed` is zlib of one line of JSON ({"headers": …, "query": …}), a newline, and the body. Nothing ever holds a large body
+in more than one form at once.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+
+from core.fields import DecryptError
+from core.redact import MASK
+from integrations.contract.inbound import InboundRequest
+from webhooks.models import Receipt, ReceiptPart
+
+INLINE = 256 * 1024
+"""Bytes of a body up to which it is kept in the receipt itself."""
+PIECE = 1024 * 1024
+UNVERIFIED_BYTES = 64 * 1024
+"""So much of the body of a request that is not authentic is kept."""
+_CREDENTIALS = frozenset({"authorization", "proxy-authorization", "cookie"})
+_UNVERIFIED_HEADERS, _UNVERIFIED_VALUE = 60, 1000
+_TELLING = 6
+
+
+def seal(headers: Mapping[str, str], query: Mapping[str, str], body: bytes | memoryview) -> bytes:
+    """Return what is stored, before it is encrypted."""
+    packer = zlib.compressobj(1)
+    line = json.dumps({"headers": headers, "query": query}, separators=(",", ":")).encode() + b"\n"
+    return packer.compress(line) + packer.compress(body) + packer.flush()
+
+
+def pieces(body: bytes) -> Iterator[bytes]:
+    """Yield a large body as it is stored, piece by piece."""
+    view = memoryview(body)
+    for start in range(0, len(body), PIECE):
+        yield zlib.compress(view[start : start + PIECE], 1)
+
+
+def kept_headers(headers: Mapping[str, str], secrets: Sequence[str], *, verified: bool) -> dict[str, str]:
+    """Return the headers as they are kept: without credentials and the source's secrets, of a stranger no more than is useful."""
+
+    def kept(name: str, value: str) -> str:
+        return MASK if name in _CREDENTIALS or any(_holds(value, secret) for secret in secrets) else value
+
+    if verified:
+        return {name: kept(name, value) for name, value in headers.items()}
+    few = list(headers.items())[:_UNVERIFIED_HEADERS]
+    return {name[:100]: kept(name, value)[:_UNVERIFIED_VALUE] for name, value in few}
+
+
+def _holds(value: str, secret: str) -> bool:
+    # a short one would be found by chance, and what a receiver reads would be masked
+    return secret in value if len(secret) >= _TELLING else secret == value
+
+
+def kept_request(receipt: Receipt) -> InboundRequest:
+    """Return the request of a receipt, its body as far as it was kept; raises DecryptError where FERNET_KEYS lacks the key."""
+    if receipt.sealed is None:
+        raise DecryptError("The body of this request is not kept any more.")
+    line, _, body = zlib.decompress(receipt.sealed).partition(b"\n")
+    about = json.loads(line)
+    if receipt.parts:
+        rows = ReceiptPart.objects.filter(receipt_id=receipt.pk).order_by("number").values_list("data", flat=True)
+        body = b"".join(zlib.decompress(data) for data in rows.iterator(chunk_size=1))
+    return InboundRequest(headers=about["headers"], body=body, query=about["query"], received_at=receipt.received_at)

@@ -1,0 +1,179 @@
+"""Takes one request in: finds its source, verifies it by that source's provider, and stores it before anything reads it."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NoReturn
+
+from django.conf import settings
+from django.db.models import F
+from django.http import HttpRequest
+from django.utils import timezone
+
+from access.addresses import client_address, is_allowed
+from access.throttling import count_failure
+from core.errors import NotAllowed, NotFound, Unavailable
+from core.logs import fault_place
+from core.models.work import WorkState
+from core.texts import storable
+from integrations.contract.inbound import InboundRequest, Receiver, Verified
+from webhooks.choices import ReceiptOutcome, Verdict
+from webhooks.inbound import keeping
+from webhooks.inbound.body import gate
+from webhooks.inbound.storing import Target, insert, kept_target, read_target
+from webhooks.inbound.waking import waker
+from webhooks.models import InboundSource, Receipt
+
+logger = logging.getLogger(__name__)
+FAILURES = "inbound.failures"
+_DEFECT_SECONDS = 60
+_LONGEST_ID, _LONGEST_EVENT, _LONGEST_REASON = 200, 100, 300
+
+
+@dataclass(frozen=True)
+class Received:
+    """A stored authentic request: the id of its receipt, and what the platform waits for in the answer, if anything."""
+
+    id: uuid.UUID
+    answer: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class _Arrival:
+    """What is known of a request before its body is."""
+
+    request: HttpRequest = field(repr=False)
+    target: Target
+    address: str | None
+    now: datetime
+
+    def may_send(self) -> bool:
+        """Say whether the source is on, and lets this address in."""
+        return self.target.active and is_allowed(self.address, self.target.allowed_cidrs)
+
+
+class _SourceChanged(Exception):
+    """What was remembered of the source may not hold any more: read it, and judge the request again."""
+
+
+def receive(request: HttpRequest, receiver: type[Receiver], source_id: uuid.UUID | None) -> Received:
+    """Take a request of a provider in, for the source with this id or the provider's default one.
+
+    Raises NotFound without such a source, NotAllowed when the request is not authentic, RateLimited when its address sent too
+    many such, TooLarge, Unavailable when there is no room.
+    """
+    now, address = timezone.now(), client_address(request)
+    target = kept_target(receiver.key, source_id)
+    arrival = None if target is None else _Arrival(request, target, address, now)
+    if arrival is None or not arrival.may_send():
+        arrival = _fresh(request, receiver, source_id, address, now)
+    with gate.taken(request, settings.INBOUND_MAX_BODY_BYTES) as body:
+        inbound = _inbound(arrival, body)
+        try:
+            return _take(arrival, receiver, inbound)
+        except _SourceChanged:
+            return _take(_fresh(request, receiver, source_id, address, now), receiver, inbound)
+
+
+def _fresh(request: HttpRequest, receiver: type[Receiver], source_id: uuid.UUID | None, address: str | None, now: datetime) -> _Arrival:
+    target = read_target(receiver.key, source_id)
+    if target is None:
+        where = "with this id" if source_id else "marked as its default"
+        raise NotFound(f"There is no inbound source of {receiver.key} {where}.")
+    if not target.active:
+        raise NotAllowed("This inbound source is switched off.", code="source_inactive")
+    arrival = _Arrival(request, target, address, now)
+    if not arrival.may_send():
+        sentence = "The address it came from is not in the source's allowed networks."
+        _refuse(arrival, NotAllowed(sentence, code="address_not_allowed"), _inbound(arrival, b""))
+    return arrival
+
+
+def _take(arrival: _Arrival, receiver: type[Receiver], inbound: InboundRequest) -> Received:
+    verified = _verify(arrival, receiver, inbound)
+    receipt_id = _store(arrival, inbound, verified)
+    waker.notify()
+    return Received(receipt_id, _answer(receiver, inbound, verified))
+
+
+def _inbound(arrival: _Arrival, body: bytes) -> InboundRequest:
+    meta = arrival.request.META
+    headers = {name[5:].replace("_", "-").lower(): value for name, value in meta.items() if name.startswith("HTTP_")}
+    for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+        if value := meta.get(name):
+            headers[name.replace("_", "-").lower()] = value
+    query = {name: str(value) for name, value in arrival.request.GET.items()} if meta.get("QUERY_STRING") else {}
+    return InboundRequest(headers=headers, body=body, query=query, received_at=arrival.now)
+
+
+def _verify(arrival: _Arrival, receiver: type[Receiver], inbound: InboundRequest) -> Verified:
+    secrets = arrival.target.secrets(arrival.now)
+    try:
+        if receiver.needs_secret and not secrets:
+            raise NotAllowed("The source has no secret, so nothing can be verified; rotate its secret.")
+        return receiver.verify(inbound, secrets, arrival.target.config, arrival.now)
+    except NotAllowed as error:
+        if arrival.target.kept:
+            raise _SourceChanged from None
+        _refuse(arrival, error, inbound)
+    except Exception as error:  # a receiver's defect must neither let a request in nor lose it: the platform may send it again
+        logger.error("verifier_failed", extra={"provider": receiver.key, "fault": type(error).__name__, "place": fault_place(error)})
+        raise Unavailable("The request could not be verified because of a fault here.", retry_after=_DEFECT_SECONDS) from None
+
+
+def _refuse(arrival: _Arrival, error: NotAllowed, inbound: InboundRequest) -> NoReturn:
+    """Store a request that is not authentic, unless its address sent too many; raises always."""
+    count_failure(arrival.request, FAILURES, "request that proves authentic")
+    body = inbound.body
+    headers = keeping.kept_headers(inbound.headers, arrival.target.secrets(arrival.now), verified=False)
+    query = {name[:100]: value[:1000] for name, value in list(inbound.query.items())[:20]}
+    receipt = _receipt(arrival, Verdict.REFUSED)
+    receipt.reason = storable(error.message)[:_LONGEST_REASON]
+    receipt.state, receipt.finished_at, receipt.result = WorkState.DONE, arrival.now, ReceiptOutcome.NONE
+    receipt.sealed = keeping.seal(headers, query, body[: keeping.UNVERIFIED_BYTES])
+    receipt.size, receipt.body_hash = len(body), hashlib.sha256(body).hexdigest() if body else ""
+    receipt.save(force_insert=True)
+    InboundSource.objects.filter(id=arrival.target.id).update(refused_count=F("refused_count") + 1)
+    raise error
+
+
+def _store(arrival: _Arrival, inbound: InboundRequest, verified: Verified) -> uuid.UUID:
+    body = inbound.body
+    headers = keeping.kept_headers(inbound.headers, arrival.target.secrets(arrival.now), verified=True)
+    receipt = _receipt(arrival, Verdict.ACCEPTED)
+    receipt.dedupe_id, receipt.event = _short_id(verified.dedupe_id), storable(verified.event)[:_LONGEST_EVENT]
+    receipt.size, receipt.body_hash = len(body), hashlib.sha256(body).hexdigest()
+    inline = len(body) <= keeping.INLINE
+    receipt.sealed = keeping.seal(headers, inbound.query, body if inline else b"")
+    receipt.parts = 0 if inline else -(-len(body) // keeping.PIECE)
+    stored = insert(receipt, arrival.target, () if inline else keeping.pieces(body))
+    if stored is None:
+        raise _SourceChanged
+    return stored
+
+
+def _receipt(arrival: _Arrival, verdict: Verdict) -> Receipt:
+    target, now = arrival.target, arrival.now
+    method = (arrival.request.method or "")[:10]
+    return Receipt(
+        source_id=target.id, owner_id=target.owner_id, received_at=now, run_after=now, method=method,
+        remote_address=arrival.address or "", verdict=verdict,
+    )  # fmt: skip
+
+
+def _short_id(text: str) -> str:
+    clean = storable(text)
+    return clean if len(clean) <= _LONGEST_ID else hashlib.sha256(clean.encode()).hexdigest()
+
+
+def _answer(receiver: type[Receiver], inbound: InboundRequest, verified: Verified) -> Mapping[str, Any] | None:
+    try:
+        return receiver.answer(inbound, verified)
+    except Exception as error:  # the request is stored; a defect in the answer must not make the platform send it again
+        logger.error("answer_failed", extra={"provider": receiver.key, "fault": type(error).__name__, "place": fault_place(error)})
+        return None
