@@ -84,7 +84,9 @@ def analysis(owner: Owner) -> Analysis:
 
 
 def inbound_source(owner: Owner) -> InboundSource:
-    return InboundSource.objects.create(name="s", provider="generic", secrets=[{"secret": "whsec_planted", "expires_at": None}], owner=owner)
+    return InboundSource.objects.create(
+        name="s", provider="generic", secrets=[{"secret": "whsec_planted", "expires_at": None}], owner=owner
+    )
 
 
 def receipt(owner: Owner) -> Model:

@@ -21,7 +21,8 @@ PIECE = 1024 * 1024
 UNVERIFIED_BYTES = 64 * 1024
 """So much of the body of a request that is not authentic is kept."""
 _CREDENTIALS = frozenset({"authorization", "proxy-authorization", "cookie"})
-_UNVERIFIED_HEADERS, _UNVERIFIED_VALUE = 60, 1000
+_SECRET_PARAMETERS = frozenset({"token", "secret", "key", "password", "access_token", "api_key", "apikey", "auth"})
+_UNVERIFIED_HEADERS, _UNVERIFIED_PARAMETERS, _UNVERIFIED_VALUE = 60, 20, 1000
 _TELLING = 6
 
 
@@ -49,6 +50,18 @@ def kept_headers(headers: Mapping[str, str], secrets: Sequence[str], *, verified
         return {name: kept(name, value) for name, value in headers.items()}
     few = list(headers.items())[:_UNVERIFIED_HEADERS]
     return {name[:100]: kept(name, value)[:_UNVERIFIED_VALUE] for name, value in few}
+
+
+def kept_query(query: Mapping[str, str], secrets: Sequence[str], *, verified: bool) -> dict[str, str]:
+    """Return the parameters of the address as they are kept: like the headers, and without those that are named after credentials."""
+    few = list(query.items())[: len(query) if verified else _UNVERIFIED_PARAMETERS]
+    limit = None if verified else _UNVERIFIED_VALUE
+    return {
+        (name if verified else name[:100]): MASK
+        if name.lower() in _SECRET_PARAMETERS or any(_holds(value, secret) for secret in secrets)
+        else value[:limit]
+        for name, value in few
+    }
 
 
 def _holds(value: str, secret: str) -> bool:

@@ -131,7 +131,7 @@ def _refuse(arrival: _Arrival, error: NotAllowed, inbound: InboundRequest) -> No
     count_failure(arrival.request, FAILURES, "request that proves authentic")
     body = inbound.body
     headers = keeping.kept_headers(inbound.headers, arrival.target.secrets(arrival.now), verified=False)
-    query = {name[:100]: value[:1000] for name, value in list(inbound.query.items())[:20]}
+    query = keeping.kept_query(inbound.query, arrival.target.secrets(arrival.now), verified=False)
     receipt = _receipt(arrival, Verdict.REFUSED)
     receipt.reason = storable(error.message)[:_LONGEST_REASON]
     receipt.state, receipt.finished_at, receipt.result = WorkState.DONE, arrival.now, ReceiptOutcome.NONE
@@ -144,12 +144,14 @@ def _refuse(arrival: _Arrival, error: NotAllowed, inbound: InboundRequest) -> No
 
 def _store(arrival: _Arrival, inbound: InboundRequest, verified: Verified) -> uuid.UUID:
     body = inbound.body
-    headers = keeping.kept_headers(inbound.headers, arrival.target.secrets(arrival.now), verified=True)
+    secrets = arrival.target.secrets(arrival.now)
+    headers = keeping.kept_headers(inbound.headers, secrets, verified=True)
+    query = keeping.kept_query(inbound.query, secrets, verified=True)
     receipt = _receipt(arrival, Verdict.ACCEPTED)
     receipt.dedupe_id, receipt.event = _short_id(verified.dedupe_id), storable(verified.event)[:_LONGEST_EVENT]
     receipt.size, receipt.body_hash = len(body), hashlib.sha256(body).hexdigest()
     inline = len(body) <= keeping.INLINE
-    receipt.sealed = keeping.seal(headers, inbound.query, body if inline else b"")
+    receipt.sealed = keeping.seal(headers, query, body if inline else b"")
     receipt.parts = 0 if inline else -(-len(body) // keeping.PIECE)
     stored = insert(receipt, arrival.target, () if inline else keeping.pieces(body))
     if stored is None:
