@@ -252,7 +252,8 @@ def test_an_upload_is_taken_in_and_read_by_a_worker(alice: User, charlie: User) 
     ("body", "kind", "status"),
     [(b"", "text/csv", 400), (b"a,b\n1,2\n", "text/csv", 400), (b"\x1f\x8bxx", "text/csv", 400),
      (b"a=b", "application/x-www-form-urlencoded", 400),
-     (b"--x--\r\n", "multipart/form-data; boundary=x", 400), (b"x" * 2000, "text/csv", 413), (gzip.compress(b"x" * 2000, mtime=0), "text/csv", 413)],
+     (b"--x--\r\n", "multipart/form-data; boundary=x", 400), (b"x" * 2000, "text/csv", 413),
+     (gzip.compress(b"x" * 2000, mtime=0), "text/csv", 413)],
 )  # fmt: skip
 def test_what_is_no_such_file_is_refused(alice: User, settings: Any, body: bytes, kind: str, status: int) -> None:
     settings.BUILDS_CSV_MAX_BYTES = 1500
