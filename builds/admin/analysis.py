@@ -34,6 +34,10 @@ TONES = {WorkState.QUEUED: show.QUIET, WorkState.RUNNING: show.INFO, WorkState.D
 class AnalysisAdmin(LogAdmin):
     """Started by the form above the list."""
 
+    empty_text = (
+        "An analysis measures builds: success, durations, recovery, flakiness. Choose a project and a period above, and press Analyse."
+    )
+
     change_list_template = "portal/analysis_list.html"
     list_display = ("shown_at", "shown_state", "shown_project", "shown_window", "shown_builds", "shown_success", "started_by")
     list_display_links = ("shown_at",)

@@ -59,6 +59,8 @@ class StatusFilter(ChoiceFilter):
 class BuildImportAdmin(GitHubImportPage, LogAdmin):
     """Builds that are read in bulk."""
 
+    empty_text = "An import reads many builds at once: from GitHub Actions, or from a TravisTorrent file. Press one of the buttons above."
+
     list_display = ("shown_at", "shown_status", "shown_kind", "shown_progress", "seen", "created", "updated", "rejected", "started_by")
     list_display_links = ("shown_at",)
     list_filter = (choice_filter("kind", "kind", ImportKind.choices), StatusFilter, SinceFilter, UntilFilter)

@@ -283,7 +283,8 @@ def _error(judgement: Judgement, answered: Answered, mask: Mask) -> OutboundErro
     if judgement.verdict is Verdict.THROTTLED:
         return Throttled(sentence, retry_after=UNNAMED_WAIT_SECONDS if judgement.wait is None else judgement.wait)
     body, permanent = beginning(answered.body, mask, KEPT_FOR_CALLER).encode(), not judgement.passing
-    return BadAnswer(sentence, status_code=answered.status, body=body, headers=answered.headers, code=judgement.code, permanent=permanent)
+    headers = CaseInsensitiveDict({name: mask.known(value) for name, value in answered.headers.items()})
+    return BadAnswer(sentence, status_code=answered.status, body=body, headers=headers, code=judgement.code, permanent=permanent)
 
 
 def _kept_reply(kept: Kept, url: str, *, stale: bool = False) -> Reply:

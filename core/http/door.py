@@ -151,7 +151,7 @@ class BadAnswer(OutboundError):
     """An answer that was not expected: its status, or a body that is not what it should be.
 
     `status_code` is the service's; `body` its beginning, redacted, for the connector to find the reason in. `headers` are as they
-    came, found in any case: what is shown of them goes through the connector's `shown()`.
+    came but for the integration's own secrets, found in any case: what is shown of them goes through the connector's `shown()`.
     """
 
     code = "bad_answer"

@@ -40,6 +40,7 @@ class RuntimeSettingsForm(forms.ModelForm):  # type: ignore[type-arg]
             "quota_warning_percent": "Warning when a quota is used to (percent)",
             "delivery_retention_days": "Deliveries (days)",
             "event_retention_days": "Events (days)",
+            "receipt_retention_days": "Inbound requests (days)",
             "audit_retention_days": "Audit log (days)",
             "usage_retention_days": "Use of API keys (days)",
             "request_log_retention_days": "Outbound calls (days)",

@@ -70,8 +70,8 @@ def test_only_what_outsiders_may_say_is_postable() -> None:
     assert not [event_type.name for event_type in catalogue.all() if event_type.postable and event_type.operational]
 
 
-def test_operational_types_are_those_about_the_portals_own_deliveries() -> None:
-    assert {event_type.family for event_type in catalogue.all() if event_type.operational} == {"webhook", "delivery"}
+def test_operational_types_are_those_about_the_portals_own_deliveries_and_sources() -> None:
+    assert {event_type.family for event_type in catalogue.all() if event_type.operational} == {"webhook", "delivery", "inbound"}
 
 
 @pytest.mark.parametrize("name", ["custom.deploy", "custom.Deploy.EU-1", "custom.a.b.c.d.e.f.g", "custom._x"])

@@ -47,6 +47,8 @@ class SourceFilter(ChoiceFilter):
 class ReceiptAdmin(LogAdmin):
     """The log of what came in."""
 
+    empty_text = "Every request that other systems send to an inbound source is listed here."
+
     list_display = ("shown_at", "shown_result", "shown_source", "event", "shown_reason", "shown_size", "remote_address")
     list_display_links = ("shown_at",)
     list_filter = (

@@ -33,6 +33,10 @@ def _providers() -> list[tuple[str, str]]:
 class InboundSourceAdmin(PortalAdmin):
     """Who may send webhooks here."""
 
+    empty_text = (
+        "An inbound source is an address for the webhooks of another system, such as GitHub. Create one, and enter its address there."
+    )
+
     form = InboundSourceForm
     list_display = ("name", "provider", "shown_state", "shown_received", "shown_counts", "shown_owner")
     list_filter = (choice_filter("provider", "provider", _providers),)

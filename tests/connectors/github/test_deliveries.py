@@ -17,8 +17,6 @@ from integrations.contract.connector import Context
 from tests.connectors.github.stub import FULL_NAME, Stub, stubbed
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
-NOW = datetime.now(UTC).replace(microsecond=0)
-SINCE = NOW - timedelta(days=3)
 
 
 @pytest.fixture(autouse=True)
@@ -38,8 +36,16 @@ def github(stub: Stub) -> GitHub:
     return GitHub(Context(uuid.uuid4(), "x", {"api_url": stub.url, "auth": "none"}, {}, door))
 
 
+def now() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def since() -> datetime:
+    return now() - timedelta(days=3)
+
+
 def delivery(number: int, *, guid: str = "", age: timedelta = timedelta(hours=1), event: str = "push") -> dict[str, Any]:
-    at = (NOW - age).strftime("%Y-%m-%dT%H:%M:%SZ")
+    at = (now() - age).strftime("%Y-%m-%dT%H:%M:%SZ")
     return {"id": number, "guid": guid or f"guid-{number}", "delivered_at": at, "event": event, "status": "Invalid HTTP Response: 502"}
 
 
@@ -50,7 +56,7 @@ def knowing(*guids: str) -> deliveries.Received:
 def test_only_what_was_missed_is_sent_again(stub: Stub, github: GitHub) -> None:
     stub.deliveries = [delivery(number) for number in range(250, 0, -1)]
     had = [f"guid-{number}" for number in range(1, 251) if number not in (7, 149, 250)]
-    found = github.backfill(FULL_NAME, 9, knowing(*had), SINCE)
+    found = github.backfill(FULL_NAME, 9, knowing(*had), since())
     assert stub.again == [250, 149, 7]
     assert (found.looked_at, found.more, found.gone) == (250, False, ())
     assert [missed.guid for missed in found.requested] == ["guid-250", "guid-149", "guid-7"]
@@ -65,7 +71,7 @@ def test_a_guid_is_asked_about_once_a_page_and_requested_once(stub: Stub, github
         asked.append(guids)
         return []
 
-    github.backfill(FULL_NAME, 9, nothing, SINCE)
+    github.backfill(FULL_NAME, 9, nothing, since())
     assert stub.again == [3, 1]
     assert asked == [["same", "guid-1"]]
 
@@ -78,29 +84,29 @@ def test_old_ones_young_ones_and_pings_are_left_alone(stub: Stub, github: GitHub
         delivery(2, event="ping"),
         delivery(1, age=timedelta(days=4)),
     ]
-    assert github.backfill(FULL_NAME, 9, knowing(), SINCE).requested == ()
+    assert github.backfill(FULL_NAME, 9, knowing(), since()).requested == ()
     assert stub.again == []
 
 
 def test_pages_behind_the_moment_are_not_read(stub: Stub, github: GitHub) -> None:
     stub.deliveries = [delivery(number, age=timedelta(days=1 if number > 450 else 9)) for number in range(500, 0, -1)]
-    github.backfill(FULL_NAME, 9, lambda guids: guids, SINCE)
+    github.backfill(FULL_NAME, 9, lambda guids: guids, since())
     assert len(stub.asked) == 1
 
 
 def test_what_github_has_no_more_is_told(stub: Stub, github: GitHub) -> None:
     stub.deliveries = [delivery(2), delivery(1)]
     stub.before = lambda path: (404, {"message": "Not Found"}, {}) if path.endswith("/1/attempts") else None
-    found = github.backfill(FULL_NAME, 9, knowing(), SINCE)
+    found = github.backfill(FULL_NAME, 9, knowing(), since())
     assert ([missed.id for missed in found.requested], [missed.id for missed in found.gone]) == ([2], [1])
 
 
 def test_it_asks_for_no_more_than_a_bounded_number(stub: Stub, github: GitHub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deliveries, "MOST_REQUESTED", 2)
     stub.deliveries = [delivery(number) for number in range(5, 0, -1)]
-    found = github.backfill(FULL_NAME, 9, knowing(), SINCE)
+    found = github.backfill(FULL_NAME, 9, knowing(), since())
     assert (stub.again, found.more) == ([5, 4], True)
-    found = github.backfill(FULL_NAME, 9, knowing("guid-5", "guid-4", "guid-3"), SINCE)
+    found = github.backfill(FULL_NAME, 9, knowing("guid-5", "guid-4", "guid-3"), since())
     assert (stub.again, found.more) == ([5, 4, 2, 1], False)
 
 
@@ -108,7 +114,7 @@ def test_a_limit_in_the_middle_leaves_the_rest_for_later(stub: Stub, github: Git
     stub.deliveries = [delivery(number) for number in range(5, 0, -1)]
     stub.left = 3
     with pytest.raises(Throttled):
-        github.backfill(FULL_NAME, 9, knowing(), SINCE)
+        github.backfill(FULL_NAME, 9, knowing(), since())
     assert stub.again == [5, 4]
 
 
@@ -116,4 +122,4 @@ def test_entries_that_are_no_deliveries_are_passed_over(stub: Stub, github: GitH
     stub.before = lambda path: (
         (200, [None, 1, {}, {"id": "x", "guid": 3, "delivered_at": 5}, delivery(1)], {}) if "per_page" in path else None
     )
-    assert [missed.id for missed in github.backfill(FULL_NAME, 9, knowing(), SINCE - timedelta(days=30_000)).requested] == [1]
+    assert [missed.id for missed in github.backfill(FULL_NAME, 9, knowing(), since() - timedelta(days=30_000)).requested] == [1]
