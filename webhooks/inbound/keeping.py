@@ -42,26 +42,23 @@ def pieces(body: bytes) -> Iterator[bytes]:
 
 def kept_headers(headers: Mapping[str, str], secrets: Sequence[str], *, verified: bool) -> dict[str, str]:
     """Return the headers as they are kept: without credentials and the source's secrets, of a stranger no more than is useful."""
-
-    def kept(name: str, value: str) -> str:
-        return MASK if name in _CREDENTIALS or any(_holds(value, secret) for secret in secrets) else value
-
-    if verified:
-        return {name: kept(name, value) for name, value in headers.items()}
-    few = list(headers.items())[:_UNVERIFIED_HEADERS]
-    return {name[:100]: kept(name, value)[:_UNVERIFIED_VALUE] for name, value in few}
+    return _kept(headers, _CREDENTIALS, secrets, None if verified else _UNVERIFIED_HEADERS)
 
 
 def kept_query(query: Mapping[str, str], secrets: Sequence[str], *, verified: bool) -> dict[str, str]:
-    """Return the parameters of the address as they are kept: like the headers, and without those that are named after credentials."""
-    few = list(query.items())[: len(query) if verified else _UNVERIFIED_PARAMETERS]
-    limit = None if verified else _UNVERIFIED_VALUE
-    return {
-        (name if verified else name[:100]): MASK
-        if name.lower() in _SECRET_PARAMETERS or any(_holds(value, secret) for secret in secrets)
-        else value[:limit]
-        for name, value in few
-    }
+    """Return the parameters of the address as they are kept: as the headers are."""
+    return _kept(query, _SECRET_PARAMETERS, secrets, None if verified else _UNVERIFIED_PARAMETERS)
+
+
+def _kept(values: Mapping[str, str], credentials: frozenset[str], secrets: Sequence[str], most: int | None) -> dict[str, str]:
+    """Mask what is named like one of the credentials, and what holds a secret; `most` bounds what is kept of a stranger."""
+
+    def shown(name: str, value: str) -> str:
+        return MASK if name.lower() in credentials or any(_holds(value, secret) for secret in secrets) else value
+
+    if most is None:
+        return {name: shown(name, value) for name, value in values.items()}
+    return {name[:100]: shown(name, value)[:_UNVERIFIED_VALUE] for name, value in list(values.items())[:most]}
 
 
 def _holds(value: str, secret: str) -> bool:
