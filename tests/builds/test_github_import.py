@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import resource
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -29,7 +28,7 @@ from core.models import Event, RequestLog
 from core.models.work import WorkState
 from core.work import LeaseLost, Run
 from integrations.models import Integration
-from tests.connectors.github.stub import BEGAN, FULL_NAME, Stub, make_runs, stubbed
+from tests.connectors.github.stub import BEGAN, FULL_NAME, Stub, make_runs, served_stub  # noqa: F401 - a fixture
 from tests.factories import RepositoryFactory, owner_of
 
 pytestmark = pytest.mark.django_db
@@ -38,17 +37,6 @@ TOKEN = "github_pat_0a1b2c3d"
 
 class Killed(BaseException):
     """The process ends here."""
-
-
-@pytest.fixture(autouse=True)
-def _open(settings: Any) -> None:
-    settings.EGRESS_ALLOW_CIDRS = ["127.0.0.0/8"]
-
-
-@pytest.fixture
-def stub() -> Iterator[Stub]:
-    with stubbed() as found:
-        yield found
 
 
 @pytest.fixture

@@ -19,6 +19,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+import pytest
+
 FULL_NAME, NUMBER = "acme/shop", 4711
 BEGAN = datetime(2025, 3, 1, tzinfo=UTC)
 CAP = 1000
@@ -184,3 +186,11 @@ def stubbed(**values: Any) -> Iterator[Stub]:
 
 def _text(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@pytest.fixture(name="stub")
+def served_stub(settings: Any) -> Iterator[Stub]:
+    """Serve for a test, with loopback open to the door."""
+    settings.EGRESS_ALLOW_CIDRS = ["127.0.0.0/8"]
+    with stubbed() as found:
+        yield found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,20 +14,9 @@ from core.http.door import Terms, Throttled
 from integrations.connectors.github import deliveries
 from integrations.connectors.github.connector import GitHub
 from integrations.contract.connector import Context
-from tests.connectors.github.stub import FULL_NAME, Stub, stubbed
+from tests.connectors.github.stub import FULL_NAME, Stub, served_stub  # noqa: F401 - a fixture
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
-
-
-@pytest.fixture(autouse=True)
-def _open(settings: Any) -> None:
-    settings.EGRESS_ALLOW_CIDRS = ["127.0.0.0/8"]
-
-
-@pytest.fixture
-def stub() -> Iterator[Stub]:
-    with stubbed() as found:
-        yield found
 
 
 @pytest.fixture

@@ -19,20 +19,9 @@ from integrations.connectors.github.connector import GitHub
 from integrations.connectors.github.walk import RunPage, RunQuery, _cut, run_pages
 from integrations.contract.connector import Context
 from integrations.contract.reports import RepositoryRef
-from tests.connectors.github.stub import BEGAN, FULL_NAME, Stub, make_runs, stubbed
+from tests.connectors.github.stub import BEGAN, FULL_NAME, Stub, make_runs, served_stub  # noqa: F401 - a fixture
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
-
-
-@pytest.fixture(autouse=True)
-def _open(settings: Any) -> None:
-    settings.EGRESS_ALLOW_CIDRS = ["127.0.0.0/8"]
-
-
-@pytest.fixture
-def stub() -> Iterator[Stub]:
-    with stubbed() as found:
-        yield found
 
 
 def client(stub: Stub) -> Client:
