@@ -34,7 +34,7 @@ _COMMIT = frozenset("0123456789abcdef")
 class BuildAdmin(LogAdmin):
     """CI runs of every system, one row for each attempt."""
 
-    empty_text = "Builds come from inbound webhooks, POST /api/v1/builds, or an import: press Import from GitHub on Build imports."
+    empty_text = "Builds come from inbound webhooks, POST /api/v1/builds, or an import of GitHub Actions: see Build imports."
 
     list_display = ("shown_at", "shown_status", "shown_project", "shown_build", "branch", "shown_commit", "shown_took", "source")
     list_display_links = ("shown_at",)

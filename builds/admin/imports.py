@@ -59,7 +59,7 @@ class StatusFilter(ChoiceFilter):
 class BuildImportAdmin(GitHubImportPage, LogAdmin):
     """Builds that are read in bulk."""
 
-    empty_text = "An import reads many builds at once: from GitHub Actions, or from a TravisTorrent file. Press one of the buttons above."
+    empty_text = "An import reads builds of GitHub Actions, or a TravisTorrent file. Press Add build import; its page leads to both."
 
     list_display = ("shown_at", "shown_status", "shown_kind", "shown_progress", "seen", "created", "updated", "rejected", "started_by")
     list_display_links = ("shown_at",)
