@@ -53,7 +53,10 @@ EXTRA_ROUTES: list[URLPattern | URLResolver] = [path("health", HealthView.as_vie
 EXTRA_ROUTES += [path(f"integrations/<str:id>/{route}", GatewayViewSet.as_view(actions)) for route, actions in GATEWAY_ROUTES.items()]
 EXTRA_ROUTES += [path("builds/import", GitHubImportViewSet.as_view({"post": "start"}))]
 EXTRA_ROUTES.append(path("analysis", AnalysisViewSet.as_view({"get": "latest"})))
-EXTRA_ROUTES += [path(route, receive_view) for route in ("webhook/<str:provider>", "webhook/<str:provider>/<str:id>")]
+# with their whole paths, because they come first of all: they are looked up most often
+RECEIVER_ROUTES = [
+    path(f"{prefix}/webhook/{rest}", receive_view) for prefix in ("api/v1", "api") for rest in ("<str:provider>/<str:id>", "<str:provider>")
+]
 _OTHER_ROUTES = re.compile(r"^/api/(?!v1/)|^/(?!api/)")
 
 

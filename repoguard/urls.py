@@ -21,6 +21,7 @@ handler404 = "core.api.errors.handler404"
 handler500 = "core.api.errors.handler500"
 
 urlpatterns = [
+    *api_v1.RECEIVER_ROUTES,
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
     path("admin/", admin.site.urls),
     path("oauth/callback", oauth_callback, name="oauth_callback"),

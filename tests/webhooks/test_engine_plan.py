@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-import psycopg
 import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tests.factories import EventFactory
+from tests.plans import nodes, plan, rows_read
 from tests.webhooks.engine_kit import hook
 from webhooks import recovery
 from webhooks.engine.due import RECOMPUTE
@@ -38,28 +37,6 @@ def crowded(db: None) -> Webhook:
         cursor.execute("ANALYZE webhooks_webhookdelivery")
         cursor.execute("ANALYZE webhooks_lease")
     return made
-
-
-def plan(statement: str, parameters: Any) -> dict[str, Any]:
-    """Return the plan that a prepared statement settles for, as it was executed."""
-    with psycopg.Cursor(connection.connection) as cursor:
-        cursor.execute("SET LOCAL plan_cache_mode = force_generic_plan")
-        cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", parameters, prepare=True)
-        (found,) = cursor.fetchone() or ({},)
-        cursor.execute("SET LOCAL plan_cache_mode = auto")
-    root: dict[str, Any] = found[0]["Plan"]
-    return root
-
-
-def nodes(root: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield root
-    for child in root.get("Plans", []):
-        yield from nodes(child)
-
-
-def rows_read(root: dict[str, Any], table: str) -> float:
-    found = [node for node in nodes(root) if node.get("Relation Name") == table]
-    return sum(node["Actual Loops"] * (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) for node in found)
 
 
 def test_a_claim_reads_no_more_rows_than_it_has_room_for(crowded: Webhook) -> None:

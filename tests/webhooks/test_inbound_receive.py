@@ -13,7 +13,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from access.throttling import FAILURES_PER_MINUTE
+from core import prepared
 from tests.factories import statements
+from tests.plans import plan, rows_read
 from tests.webhooks.inbound_kit import SECRET, Sender, Told, digest, send, source, url, work_off
 from tests.webhooks.inbound_kit import sender as sender
 from webhooks import secrets
@@ -242,13 +244,16 @@ def test_a_fault_of_the_verifier_lets_nothing_in_and_has_it_sent_again() -> None
     assert not Receipt.objects.exists()
 
 
-def test_a_request_takes_one_statement_however_much_is_stored() -> None:
+def test_a_request_takes_one_statement_however_much_is_stored(monkeypatch: pytest.MonkeyPatch) -> None:
     to = source()
     counts = []
+    run, ours = prepared.execute, []  # Django does not see what runs on psycopg's own cursor
+    monkeypatch.setattr(prepared, "execute", lambda *given: ours.append(given) or run(*given))
     for number in range(4):
+        ours.clear()
         with CaptureQueriesContext(connection) as queries:
             assert send(to, {"n": number}, id=f"d-{number}").status_code == 202
-        counts.append(statements(queries))
+        counts.append(statements(queries) + len(ours))
         assert work_off() == 1
     assert counts == [2, 1, 1, 1]  # the first reads the source
 
@@ -303,3 +308,26 @@ def test_an_endless_id_is_shortened_to_its_hash() -> None:
     to = source()
     send(to, id="x" * 5000, event="e" * 300)
     assert (len(only().dedupe_id), len(only().event)) == (64, 100)
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no such plan")
+def test_the_statement_looks_a_delivery_up_however_many_were_settled() -> None:
+    to = source()
+    with connection.cursor() as cursor:
+        cursor.execute(_SETTLED, [to.id, 20_000])
+        cursor.execute("ANALYZE webhooks_receipt")
+    target = storing.read_target("sender", to.id)
+    assert target is not None
+    given = storing.NewReceipt(to.id, None, timezone.now(), "", "d-77", "e", 2, "", 0, b"")
+    found = plan(storing.statement(), storing.parameters(given, target))
+    assert found["Actual Rows"] == 0
+    assert rows_read(found, "webhooks_receipt") == 1  # the one that is settled
+
+
+_SETTLED = """
+INSERT INTO webhooks_receipt (id, source_id, state, run_after, attempts, max_attempts, progress, error, received_at, method, remote_address,
+    size, body_hash, parts, verdict, reason, dedupe_id, event, result, duplicates, event_ids)
+SELECT gen_random_uuid(), %s, 'done', now(), 1, 3, '{}', '', now(), 'POST', '',
+    2, '', 0, 'accepted', '', 'd-' || n, 'e', 'processed', 0, '[]'
+FROM generate_series(1, %s) AS n
+"""

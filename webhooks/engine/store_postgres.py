@@ -22,7 +22,7 @@ import psycopg
 from django.db import connection
 from django.utils import timezone
 
-from core import metrics
+from core import metrics, prepared
 from webhooks.engine import aftermath
 from webhooks.engine.due import RECOMPUTE
 from webhooks.engine.store import CHANGED_FIELDS, HINTS_AT_ONCE, WEBHOOKS_AT_ONCE, Opened, Store, Written, hooks_of
@@ -138,12 +138,12 @@ class PostgresStore(Store):
                 self.pack(result)
         known, now, asked_at = list(hooks_of(results)), self.now(), timezone.now()
         with _together():
-            beat = _send(_BEAT, [self.worker_id]) if claiming else None
-            hints = _send(_TAKE_HINTS, [HINTS_AT_ONCE])
-            locked = [_send(_lock_statement(), [known])] if known else []
+            beat = prepared.execute(_BEAT, [self.worker_id]) if claiming else None
+            hints = prepared.execute(_TAKE_HINTS, [HINTS_AT_ONCE])
+            locked = [prepared.execute(_lock_statement(), [known])] if known else []
             if claiming:
-                locked.append(_send(_lock_due_statement(), [now, known, self.threads > 0, WEBHOOKS_AT_ONCE]))
-            ended = _send(_write_statement(), [_json_array(results), now]) if results else None
+                locked.append(prepared.execute(_lock_due_statement(), [now, known, self.threads > 0, WEBHOOKS_AT_ONCE]))
+            ended = prepared.execute(_write_statement(), [_json_array(results), now]) if results else None
             limits, live = _look(known, now) if claiming else (None, None)
         alive = beat.fetchone() if beat else None
         if alive:
@@ -166,9 +166,8 @@ class PostgresStore(Store):
         asked_at = timezone.now()
         with _together():
             for setting in _SETTINGS:
-                _send(setting, [])
-            clock = _send("SELECT statement_timestamp()", [])
-        connection.connection.prepare_threshold = 0  # Django turns preparing off
+                prepared.execute(setting, [])
+            clock = prepared.execute("SELECT statement_timestamp()", [])
         self.clock_ahead = clock.fetchall()[0][0] - asked_at
         self._prepared = connection.connection
 
@@ -176,13 +175,13 @@ class PostgresStore(Store):
         """Lock also those hinted at. What others hold is hinted at anew: waiting for it out of order could be a deadlock."""
         missing = list(added.keys() - states.keys())
         with _together():
-            locked = _send(_lock_hinted_statement(), [missing])
-            existing = _send("SELECT webhook_id FROM webhooks_webhookstate WHERE webhook_id = ANY(%s)", [missing])
+            locked = prepared.execute(_lock_hinted_statement(), [missing])
+            existing = prepared.execute("SELECT webhook_id FROM webhooks_webhookstate WHERE webhook_id = ANY(%s)", [missing])
         states |= _states([locked])
         held = [row[0] for row in existing.fetchall() if row[0] not in states]
         if held:
             with _together():
-                _send(_HINT_AGAIN, [held, [added[hook] for hook in held]])
+                prepared.execute(_HINT_AGAIN, [held, [added[hook] for hook in held]])
             self._retry_in = _HELD_SECONDS
 
     def _look_again(self, written: Written, unseen: list[uuid.UUID]) -> Written:
@@ -200,7 +199,7 @@ class PostgresStore(Store):
         """Lease the next deliveries of each webhook, urgent lanes first."""
         hooks = {"hooks": list(wanted.keys()), "rooms": list(wanted.values())}
         with _together():
-            leased = _send(LEASE, {**hooks, "now": now, "worker": self.worker_id, "token": token, "small": SMALL_PAYLOAD_BYTES})
+            leased = prepared.execute(LEASE, {**hooks, "now": now, "worker": self.worker_id, "token": token, "small": SMALL_PAYLOAD_BYTES})
         return [EventRow._make(row) for row in leased.fetchall()]
 
     def finish(self, states: Mapping[uuid.UUID, WebhookState], full: Collection[uuid.UUID], counts: metrics.Counts) -> datetime | None:
@@ -208,19 +207,20 @@ class PostgresStore(Store):
         hooks = list(states)
         with _together():
             if hooks:
-                _send(_save_states_statement(), [hooks, *([getattr(state, name) for state in states.values()] for name in CHANGED_FIELDS)])
-                _send(RECOMPUTE, [list(full), hooks])
-            upcoming = _send(_UPCOMING, [self.threads > 0])
+                changed = ([getattr(state, name) for state in states.values()] for name in CHANGED_FIELDS)
+                prepared.execute(_save_states_statement(), [hooks, *changed])
+                prepared.execute(RECOMPUTE, [list(full), hooks])
+            upcoming = prepared.execute(_UPCOMING, [self.threads > 0])
             if counts:  # last, because other processes wait for these rows
-                _send(_COUNT, [list(column) for column in zip(*metrics.sorted_rows(counts), strict=True)])
+                prepared.execute(_COUNT, [list(column) for column in zip(*metrics.sorted_rows(counts), strict=True)])
             if len(connection.atomic_blocks) == 1:  # the turn's own: what would follow alone goes along; Django then finds it done
-                _send("COMMIT", [])
+                prepared.execute("COMMIT", [])
         return cast("datetime | None", upcoming.fetchall()[0][0])
 
     def upcoming(self) -> datetime | None:
         """Return when something is due next."""
         with _together():
-            upcoming = _send(_UPCOMING, [self.threads > 0])
+            upcoming = prepared.execute(_UPCOMING, [self.threads > 0])
         return cast("datetime | None", upcoming.fetchall()[0][0])
 
 
@@ -232,10 +232,6 @@ def _together() -> Iterator[None]:
         yield
 
 
-def _send(statement: str, parameters: Any) -> psycopg.Cursor[Any]:
-    return psycopg.Cursor(connection.connection).execute(statement, parameters, prepare=True)
-
-
 def _json_array(results: Sequence[Result]) -> str:
     return (b"[" + b",".join([result.packed for result in results]) + b"]").decode()
 
@@ -243,7 +239,7 @@ def _json_array(results: Sequence[Result]) -> str:
 def _look(hooks: Collection[uuid.UUID], due_at: datetime | None) -> tuple[psycopg.Cursor[Any], psycopg.Cursor[Any]]:
     """Ask for the limits and the live leases of these webhooks, and of those that are due."""
     named, parameters = (_NAMED, [list(hooks)]) if due_at is None else (_NAMED_OR_DUE, [list(hooks), due_at, WEBHOOKS_AT_ONCE])
-    return _send(_LIMITS.format(hooks=named), parameters), _send(_LIVE.format(hooks=named), parameters)
+    return prepared.execute(_LIMITS.format(hooks=named), parameters), prepared.execute(_LIVE.format(hooks=named), parameters)
 
 
 def _limits(cursor: psycopg.Cursor[Any] | None) -> dict[uuid.UUID, Limits]:

@@ -28,7 +28,8 @@ _TELLING = 6
 
 def seal(headers: Mapping[str, str], query: Mapping[str, str], body: bytes | memoryview) -> bytes:
     """Return what is stored, before it is encrypted."""
-    packer = zlib.compressobj(1)
+    # a window of 8 KB: of a usual body it leaves as much, and takes a third of the time to set up
+    packer = zlib.compressobj(1, zlib.DEFLATED, 13, 6)
     line = json.dumps({"headers": headers, "query": query}, separators=(",", ":")).encode() + b"\n"
     return packer.compress(line) + packer.compress(body) + packer.flush()
 

@@ -25,7 +25,7 @@ from integrations.contract.inbound import InboundRequest, Receiver, Verified
 from webhooks.choices import ReceiptOutcome, Verdict
 from webhooks.inbound import keeping
 from webhooks.inbound.body import gate
-from webhooks.inbound.storing import Target, insert, kept_target, read_target
+from webhooks.inbound.storing import NewReceipt, Target, insert, kept_target, read_target
 from webhooks.inbound.waking import waker
 from webhooks.models import InboundSource, Receipt
 
@@ -132,7 +132,8 @@ def _refuse(arrival: _Arrival, error: NotAllowed, inbound: InboundRequest) -> No
     body = inbound.body
     headers = keeping.kept_headers(inbound.headers, arrival.target.secrets(arrival.now), verified=False)
     query = keeping.kept_query(inbound.query, arrival.target.secrets(arrival.now), verified=False)
-    receipt = _receipt(arrival, Verdict.REFUSED)
+    receipt = Receipt(source_id=arrival.target.id, owner_id=arrival.target.owner_id, received_at=arrival.now, run_after=arrival.now)
+    receipt.remote_address, receipt.verdict = arrival.address or "", Verdict.REFUSED
     receipt.reason = storable(error.message)[:_LONGEST_REASON]
     receipt.state, receipt.finished_at, receipt.result = WorkState.DONE, arrival.now, ReceiptOutcome.NONE
     receipt.sealed = keeping.seal(headers, query, body[: keeping.UNVERIFIED_BYTES])
@@ -147,25 +148,23 @@ def _store(arrival: _Arrival, inbound: InboundRequest, verified: Verified) -> uu
     secrets = arrival.target.secrets(arrival.now)
     headers = keeping.kept_headers(inbound.headers, secrets, verified=True)
     query = keeping.kept_query(inbound.query, secrets, verified=True)
-    receipt = _receipt(arrival, Verdict.ACCEPTED)
-    receipt.dedupe_id, receipt.event = _short_id(verified.dedupe_id), storable(verified.event)[:_LONGEST_EVENT]
-    receipt.size, receipt.body_hash = len(body), hashlib.sha256(body).hexdigest()
     inline = len(body) <= keeping.INLINE
-    receipt.sealed = keeping.seal(headers, query, body if inline else b"")
-    receipt.parts = 0 if inline else -(-len(body) // keeping.PIECE)
+    receipt = NewReceipt(
+        source_id=arrival.target.id,
+        owner_id=arrival.target.owner_id,
+        received_at=arrival.now,
+        remote_address=arrival.address or "",
+        dedupe_id=_short_id(verified.dedupe_id),
+        event=storable(verified.event)[:_LONGEST_EVENT],
+        size=len(body),
+        body_hash=hashlib.sha256(body).hexdigest(),
+        parts=0 if inline else -(-len(body) // keeping.PIECE),
+        sealed=keeping.seal(headers, query, body if inline else b""),
+    )
     stored = insert(receipt, arrival.target, () if inline else keeping.pieces(body))
     if stored is None:
         raise _SourceChanged
     return stored
-
-
-def _receipt(arrival: _Arrival, verdict: Verdict) -> Receipt:
-    target, now = arrival.target, arrival.now
-    method = (arrival.request.method or "")[:10]
-    return Receipt(
-        source_id=target.id, owner_id=target.owner_id, received_at=now, run_after=now, method=method,
-        remote_address=arrival.address or "", verdict=verdict,
-    )  # fmt: skip
 
 
 def _short_id(text: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -16,17 +16,16 @@ from typing import Any
 from django.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
 from django.db.models import F
 
+from core import prepared
+from core.fields import EncryptedBytesField
+from core.ids import uuid7
 from webhooks import secrets as signing
-from webhooks.choices import ReceiptOutcome
+from webhooks.choices import ReceiptOutcome, Verdict
 from webhooks.models import InboundSource, Receipt, ReceiptPart
 
 _NAMES = ("id", "owner_id", "active", "config", "secrets", "allowed_cidrs", "updated_at")
 _MOST_KEPT = 1000
-# what the statement is given; everything else of a new receipt is written out in it
-_GIVEN = (
-    "id", "source_id", "owner_id", "received_at", "run_after", "remote_address", "size", "body_hash", "sealed", "parts",
-    "dedupe_id", "event",
-)  # fmt: skip
+# what the statement writes of a new receipt beside what it is given
 _CONSTANT = {
     "state": "'queued'", "attempts": "0", "max_attempts": "3", "progress": "'{}'", "error": "''", "method": "'POST'",
     "verdict": "'accepted'", "reason": "''", "result": "'waiting'", "duplicates": "0", "event_ids": "'[]'",
@@ -51,6 +50,29 @@ class Target:
         return signing.signing_secrets(self.stored_secrets, now)
 
 
+@dataclass(frozen=True, slots=True)
+class NewReceipt:
+    """What a receipt of an authentic request is stored with; `sealed` is not encrypted yet."""
+
+    source_id: uuid.UUID
+    owner_id: uuid.UUID | None
+    received_at: datetime
+    remote_address: str
+    dedupe_id: str
+    event: str
+    size: int
+    body_hash: str
+    parts: int
+    sealed: bytes = field(repr=False)
+    id: uuid.UUID = field(default_factory=uuid7)
+
+    def values(self) -> dict[str, Any]:
+        """Return the values by the names of a receipt's columns."""
+        return {**{name: getattr(self, name) for name in _GIVEN}, "run_after": self.received_at}
+
+
+_GIVEN = tuple(one.name for one in fields(NewReceipt))
+_COLUMNS = (*_GIVEN, "run_after")
 _kept: dict[tuple[str, uuid.UUID | None], Target] = {}
 
 
@@ -78,7 +100,7 @@ def forget_targets() -> None:
     _kept.clear()
 
 
-def insert(receipt: Receipt, target: Target, pieces: Iterable[bytes] = ()) -> uuid.UUID | None:
+def insert(receipt: NewReceipt, target: Target, pieces: Iterable[bytes] = ()) -> uuid.UUID | None:
     """Store an accepted receipt with the pieces of a large body; return its id, or that of the one which settled its delivery.
 
     A delivery that was settled before is counted on its first receipt and not stored again. None means that the source changed
@@ -90,11 +112,11 @@ def insert(receipt: Receipt, target: Target, pieces: Iterable[bytes] = ()) -> uu
         stored = _insert(receipt, target)
         if stored == receipt.id:
             for number, data in enumerate(pieces):
-                ReceiptPart.objects.create(receipt=receipt, number=number, data=data)
+                ReceiptPart.objects.create(receipt_id=receipt.id, number=number, data=data)
     return stored
 
 
-def _insert(receipt: Receipt, target: Target) -> uuid.UUID | None:
+def _insert(receipt: NewReceipt, target: Target) -> uuid.UUID | None:
     if _insert_if(receipt, target):
         return receipt.id
     if target.kept:
@@ -102,11 +124,11 @@ def _insert(receipt: Receipt, target: Target) -> uuid.UUID | None:
     if receipt.dedupe_id and (first := _count_duplicate(receipt)):
         return first
     # the source was changed, or the settled receipt pruned, within these milliseconds
-    receipt.save(force_insert=True)
+    Receipt(**receipt.values(), verdict=Verdict.ACCEPTED).save(force_insert=True)
     return receipt.id
 
 
-def _count_duplicate(receipt: Receipt) -> uuid.UUID | None:
+def _count_duplicate(receipt: NewReceipt) -> uuid.UUID | None:
     settled = (ReceiptOutcome.PROCESSED, ReceiptOutcome.IGNORED)
     same = Receipt.objects.filter(source_id=receipt.source_id, dedupe_id=receipt.dedupe_id, result__in=settled)
     first: uuid.UUID | None = same.values_list("id", flat=True).first()
@@ -115,45 +137,68 @@ def _count_duplicate(receipt: Receipt) -> uuid.UUID | None:
     return first
 
 
-@cache
-def _sql() -> str:
-    # written out: the ORM's compiler costs more than the rest of the request, and knows no INSERT with a condition
-    receipts, sources = Receipt._meta.db_table, InboundSource._meta.db_table
-    names, values = ", ".join([*_GIVEN, *_CONSTANT]), ", ".join(["%s"] * len(_GIVEN) + list(_CONSTANT.values()))
-    same = f"EXISTS (SELECT 1 FROM {sources} WHERE id = %s AND updated_at = %s)"  # noqa: S608 - names of our own tables
-    settled = (
-        f"EXISTS (SELECT 1 FROM {receipts} WHERE source_id = %s AND dedupe_id = %s"  # noqa: S608
-        " AND result IN ('processed', 'ignored') AND NOT (dedupe_id = ''))"
-    )
-    return f"INSERT INTO {receipts} ({names}) SELECT {values} WHERE {same} AND NOT {settled}"
-
-
-@cache
-def _fields() -> tuple[Any, ...]:
-    columns = {one.attname: one for one in Receipt._meta.concrete_fields}
-    return tuple(columns[name] for name in _GIVEN)
-
-
-def _insert_if(receipt: Receipt, target: Target) -> bool:
-    values = [one.get_db_prep_save(getattr(receipt, one.attname), connection) for one in _fields()]
-    changed = InboundSource._meta.get_field("updated_at").get_db_prep_value(target.updated_at, connection)
-    source_id, dedupe_id = values[1], values[10]
-    parameters = [*values, source_id, changed, source_id, dedupe_id]
+def _insert_if(receipt: NewReceipt, target: Target) -> bool:
     # the connection is not asked before whether it still lives, as that is a statement: one that died is replaced, and told again
     connection.health_check_done = True  # type: ignore[attr-defined]  # the stubs don't know it
     try:
-        return _execute(parameters)
+        return _execute(receipt, target)
     except (OperationalError, InterfaceError):
         if connection.in_atomic_block:
             raise
         connection.close()
     try:
-        return _execute(parameters)
+        return _execute(receipt, target)
     except IntegrityError:
         return True  # it was stored, and only the answer got lost
 
 
-def _execute(parameters: list[Any]) -> bool:
+def _execute(receipt: NewReceipt, target: Target) -> bool:
+    given = parameters(receipt, target)
+    if connection.vendor == "postgresql":
+        connection.ensure_connection()
+        with connection.wrap_database_errors:
+            return bool(prepared.execute_replanned(statement(), given).rowcount)
     with connection.cursor() as cursor:
-        cursor.execute(_sql(), parameters)
+        cursor.execute(statement(), given)
         return bool(cursor.rowcount)
+
+
+def parameters(receipt: NewReceipt, target: Target) -> list[Any]:
+    """Return what statement() is given, as this database's driver takes it."""
+    given = [*receipt.values().values(), target.id, target.updated_at, target.id, receipt.dedupe_id]
+    if connection.vendor == "postgresql":
+        given[_COLUMNS.index("sealed")] = EncryptedBytesField.seal(receipt.sealed)
+        return given
+    return [one.get_db_prep_save(value, connection) for one, value in zip(_fields(), given, strict=True)]
+
+
+@cache
+def _fields() -> tuple[Any, ...]:
+    """Return the columns of what the statement is given, in its order."""
+    receipt = {one.attname: one for one in Receipt._meta.concrete_fields}
+    source = InboundSource._meta
+    return (
+        *(receipt[name] for name in _COLUMNS), source.pk, source.get_field("updated_at"), receipt["source_id"], receipt["dedupe_id"],
+    )  # fmt: skip
+
+
+@cache
+def statement() -> str:
+    """Return the one statement of the receive path."""
+    # written out: the ORM's compiler costs more than the rest of the request, and knows no INSERT with a condition
+    receipts, sources = Receipt._meta.db_table, InboundSource._meta.db_table
+    given = [_placeholder(str(one.db_type(connection))) for one in _fields()]
+    names, values = ", ".join([*_COLUMNS, *_CONSTANT]), ", ".join([*given[: len(_COLUMNS)], *_CONSTANT.values()])
+    source, changed, same_source, delivery = given[len(_COLUMNS) :]
+    return f"""
+        INSERT INTO {receipts} ({names}) SELECT {values}
+        WHERE EXISTS (SELECT 1 FROM {sources} WHERE id = {source} AND updated_at = {changed}) AND NOT EXISTS (
+            SELECT 1 FROM {receipts} WHERE source_id = {same_source} AND dedupe_id = {delivery}
+            AND result IN ('processed', 'ignored') AND NOT (dedupe_id = '')
+        )"""  # noqa: S608 - names of our own tables
+
+
+def _placeholder(kind: str) -> str:
+    if connection.vendor != "postgresql":
+        return "%s"
+    return f"{'%b' if kind == 'bytea' else '%s'}::{kind}"
