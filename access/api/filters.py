@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import difflib
 from typing import Any
 
 import django_filters
+from django.apps import apps
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
@@ -48,7 +50,7 @@ class AuditFilter(django_filters.FilterSet):
 
     actor_id = django_filters.CharFilter(max_length=64)
     verb = django_filters.ChoiceFilter(choices=AuditVerb.choices)
-    object_type = django_filters.CharFilter(max_length=60)
+    object_type = django_filters.CharFilter(max_length=60, method="by_type", label="As entries name it, such as apikey or inboundsource.")
     object_id = django_filters.CharFilter(max_length=64, label="Id of the object; give object_type as well.")
     since = django_filters.IsoDateTimeFilter(method="from_time", label="Not before this time.")
     until = django_filters.IsoDateTimeFilter(method="to_time", label="Before this time.")
@@ -63,6 +65,15 @@ class AuditFilter(django_filters.FilterSet):
             raise InvalidInput.of("object_id", "needs object_type as well, for example object_type=webhook.")
         rows: QuerySet[Any] = super().filter_queryset(queryset)
         return rows
+
+    def by_type(self, queryset: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        """Apply `object_type`; a kind that does not exist is refused, or a typing mistake would look like a clean record."""
+        known = {str(model._meta.model_name) for model in apps.get_models()}
+        if value not in known:
+            close = difflib.get_close_matches(value, known, n=1)
+            hint = f"Did you mean {close[0]}?" if close else "It is written as entries show it, such as apikey, inboundsource or webhook."
+            raise InvalidInput.of(name, f"is not a kind of object. {hint}")
+        return queryset.filter(object_type=value)
 
     def from_time(self, queryset: QuerySet[Any], name: str, value: dt.datetime) -> QuerySet[Any]:
         """Apply `since`."""

@@ -122,6 +122,12 @@ class TestLog:
         assert answer.status_code == 400
         assert answer.json()["fields"] == {"object_id": ["needs object_type as well, for example object_type=webhook."]}
 
+    @pytest.mark.parametrize(("given", "hint"), [("api-key", "Did you mean apikey?"), ("zzz", "It is written as entries show it")])
+    def test_a_kind_of_object_that_does_not_exist_is_no_clean_record(self, given: str, hint: str) -> None:
+        answer = client_of(None).get(PATH, {"object_type": given})
+        assert answer.status_code == 400
+        assert f"is not a kind of object. {hint}" in answer.json()["fields"]["object_type"][0]
+
     def test_times_are_ranges_of_the_id(self, repository: Repository) -> None:
         noon = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
         for hours in (-1, 0, 1):
