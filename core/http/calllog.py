@@ -76,7 +76,7 @@ class CallLog:
             row.response_headers = mask.headers(answered.headers.items(), _HEADER_CHARS)
             row.response_bytes = len(answered.body)
             row.response_body = self._body(answered) if entry.keep_body else ""
-            row.address, row.started_at, row.duration_ms = answered.address, answered.started_at, answered.duration * 1000
+            row.address, row.started_at, row.duration_ms = answered.address, answered.started_at, round(answered.duration * 1000, 1)
             if entry.outcome != CallOutcome.REFUSED:
                 counts |= metrics.histogram(DURATION, {}, [answered.duration], metrics.DURATION_BUCKETS)
         with transaction.atomic():
