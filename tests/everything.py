@@ -23,7 +23,7 @@ from repoguard import keys
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 APPS = ["repoguard", "core", "access", "integrations", "templates_app", "webhooks", "scans", "builds"]
-NEEDED = {"redis-server": "redis-server"}
+NEEDED = {"redis-server": "redis-server", "curl": "curl"}
 
 
 class Run:
