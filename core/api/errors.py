@@ -101,6 +101,8 @@ def _sentence(exc: drf.APIException) -> str:
         return "Send the body as JSON with the header Content-Type: application/json."
     if isinstance(exc, drf.NotAuthenticated):
         return "Send an API key with the header Authorization: Bearer <key>."
+    if isinstance(exc, drf.MethodNotAllowed):
+        return "This path does not take that method; the answer's header Allow lists those it takes."
     if isinstance(exc, drf.NotFound) or not isinstance(exc.detail, str):
         return "There is no such object." if exc.status_code == 404 else str(exc.default_detail)
     return str(exc.detail)

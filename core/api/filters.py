@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import QuerySet
+from django_filters import BooleanFilter, ChoiceFilter, DateFilter, Filter, FilterSet, IsoDateTimeFilter, UUIDFilter
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework.request import Request
 
@@ -15,6 +16,14 @@ from core.errors import InvalidInput
 if TYPE_CHECKING:  # settings.REST_FRAMEWORK names this module, so it is loaded before DRF's views are
     from rest_framework.views import APIView
 
+_BOOLEANS = ("true", "false", "True", "False")
+_SENTENCES = (
+    (BooleanFilter, "must be true or false."),
+    (UUIDFilter, "must be an id, such as 0192f0c1-2b3c-7d4e-8f50-61728394a5b6."),
+    (IsoDateTimeFilter, "must be a time, such as 2026-11-20T09:30:00Z."),
+    (DateFilter, "must be a day, such as 2026-11-20."),
+)
+
 
 class StrictFilterBackend(DjangoFilterBackend):
     """Applies the `filterset_class` of a view to its list; single objects are not filtered by query parameters."""
@@ -23,8 +32,28 @@ class StrictFilterBackend(DjangoFilterBackend):
         """Return the rows that fit; a wrong value is a 400 naming the parameter."""
         if getattr(view, "detail", False):
             return queryset
-        filtered: QuerySet[Any] = super().filter_queryset(request, queryset, view)
-        return filtered
+        filterset = self.get_filterset(request, queryset, view)
+        return queryset if filterset is None else filtered(filterset)
+
+
+def filtered(filterset: FilterSet) -> QuerySet[Any]:
+    """Return the rows that fit; raises InvalidInput with what each wrong parameter must be."""
+    wrong = {str(name): [_wanted(filterset.filters.get(name), str(sentences[0]))] for name, sentences in filterset.errors.items()}
+    for name, one in filterset.filters.items():
+        # django-filter takes any other word for none, and would answer with every row
+        if isinstance(one, BooleanFilter) and filterset.data.get(name, "true") not in _BOOLEANS:
+            wrong[name] = [_wanted(one, "")]
+    if wrong:
+        raise InvalidInput(" ".join(f"{name}: {sentences[0]}" for name, sentences in wrong.items()), fields=wrong)
+    rows: QuerySet[Any] = filterset.qs
+    return rows
+
+
+def _wanted(one: Filter | None, otherwise: str) -> str:
+    """Return what a parameter must be, or what Django's form said of it."""
+    if isinstance(one, ChoiceFilter):
+        return f"must be one of {', '.join(str(value) for value, _ in one.extra['choices'])}."
+    return next((sentence for kind, sentence in _SENTENCES if isinstance(one, kind)), otherwise)
 
 
 def refuse_unknown(request: Request, known: Iterable[str]) -> None:

@@ -35,7 +35,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeVar
 
 from django.db.models import Model, QuerySet, UUIDField
-from django_filters.utils import translate_validation
 from rest_framework import status
 from rest_framework.exceptions import MethodNotAllowed, NotFound
 from rest_framework.mixins import RetrieveModelMixin
@@ -45,7 +44,7 @@ from rest_framework.serializers import BaseSerializer
 from rest_framework.viewsets import GenericViewSet
 
 from core.api import idempotency
-from core.api.filters import filter_names, refuse_unknown
+from core.api.filters import filter_names, filtered, refuse_unknown
 from core.api.pagination import NewestFirstPagination
 
 M = TypeVar("M", bound=Model)
@@ -127,9 +126,7 @@ class PortalViewSet(GenericViewSet[M]):
         """
         if filterset_class := self.list_actions.get(self._action() or ""):
             filterset = filterset_class(self.request.query_params, queryset=queryset, request=self.request)
-            if not filterset.is_valid():
-                raise translate_validation(filterset.errors)
-            queryset = filterset.qs
+            queryset = filtered(filterset)
         rows: Any = self.paginate_queryset(queryset)
         maker = serializer_class or self.get_serializer_class()
         return self.get_paginated_response(maker(rows, many=True, context=self.get_serializer_context()).data)

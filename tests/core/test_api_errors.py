@@ -87,6 +87,7 @@ def test_a_wrong_method_is_a_405_in_shape(client: APIClient) -> None:
     answer = client.delete("/api/v1/samples")
     assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
     assert "GET" in answer["Allow"]
+    assert answer.json()["message"] == "This path does not take that method; the answer's header Allow lists those it takes."
 
 
 def test_an_anonymous_request_is_told_how_to_authenticate() -> None:

@@ -10,7 +10,7 @@ from rest_framework.test import APIClient
 
 from core.api.serializers import StrictSerializer, type_error
 from integrations.models import Repository
-from tests.access.keys import client_of
+from tests.access.keys import client_of, client_with, make_key
 
 GOOD = {"provider": "github", "full_name": "o/n"}
 
@@ -163,3 +163,27 @@ def test_an_empty_query_parameter_is_refused_by_name(query: str) -> None:
     assert answer.status_code == 400
     assert answer.json()["code"] == "invalid"
     assert answer.json()["fields"] == {name: ["is empty; give a value or leave it out."]}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("path", "name", "sentence"),
+    [
+        ("repositories?active=maybe", "active", "must be true or false."),
+        ("inbound-sources?active=1", "active", "must be true or false."),
+        ("replays?status=over", "status", "must be one of running, paused, done, cancelled, failed."),
+        ("deliveries?webhook=7", "webhook", "must be an id, such as 0192f0c1-2b3c-7d4e-8f50-61728394a5b6."),
+        ("events?since=yesterday", "since", "must be a time, such as 2026-11-20T09:30:00Z."),
+        ("api-keys/{key}/usage?since=yesterday", "since", "must be a day, such as 2026-11-20."),
+    ],
+)
+def test_a_wrong_value_of_a_query_parameter_is_told_what_it_must_be(path: str, name: str, sentence: str) -> None:
+    key, text = make_key(None)
+    answer = client_with(text).get(f"/api/v1/{path.replace('{key}', str(key.id))}")
+    assert (answer.status_code, answer.json()["code"], answer.json()["fields"]) == (400, "invalid", {name: [sentence]})
+
+
+@pytest.mark.django_db
+def test_both_words_of_a_boolean_parameter_are_taken() -> None:
+    for word in ("true", "false"):
+        assert client_of(None).get(f"/api/v1/repositories?active={word}").json()["results"] == []
