@@ -48,6 +48,7 @@ class StrictMixin:
     """See the module."""
 
     fields: Any
+    default_error_messages: Any = {"invalid": "Expected a JSON object ({{…}})."}
 
     def to_internal_value(self, data: Any) -> Any:
         """Check names and types before DRF reads the values."""
@@ -83,7 +84,10 @@ def type_error(field: serializers.Field[Any, Any, Any, Any], value: Any) -> str 
     if isinstance(field, serializers.FloatField | serializers.DecimalField):
         return None if isinstance(value, int | float) and not isinstance(value, bool) else "must be a number."
     if isinstance(field, serializers.ChoiceField) and not isinstance(field, serializers.MultipleChoiceField):
-        return None if any(type(choice) is type(value) for choice in field.choices) else _choices(field)
+        alike = [choice for choice in field.choices if type(choice) is type(value)]
+        if isinstance(field.parent, serializers.ListField):  # DRF names the entry that is none of the choices
+            return None if alike else _choices(field)
+        return None if value in alike or (value == "" and field.allow_blank) else _choices(field)
     if isinstance(field, _TEXT_FIELDS):
         return None if isinstance(value, str) else "must be a text."
     if isinstance(field, serializers.ListField):

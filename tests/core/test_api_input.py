@@ -94,6 +94,18 @@ def test_an_unknown_field_is_told_the_known_ones() -> None:
     assert " id" not in serializer.errors["colour"][0]
 
 
+def test_a_wrong_choice_is_told_the_right_ones_and_a_wrong_body_what_is_expected() -> None:
+    choice, child = Everything(data={"choice": "c"}), Everything(data={"child": []})
+    assert not choice.is_valid()
+    assert choice.errors["choice"] == ["must be one of 'a', 'b'."]
+    assert not child.is_valid()
+    assert child.errors["child"] == {"non_field_errors": ["Expected a JSON object ({…})."]}
+
+
+def test_an_empty_choice_is_taken_where_it_may_be_empty() -> None:
+    assert type_error(serializers.ChoiceField(choices=["a"], allow_blank=True), "") is None
+
+
 def test_several_choices_are_a_list() -> None:
     assert type_error(serializers.MultipleChoiceField(choices=["a"]), ["a"]) is None
 
