@@ -126,6 +126,21 @@ def check_mac(scheme: Scheme, secrets: Sequence[str], headers: Mapping[str, str]
     check_macs(scheme, secrets, given, message)
 
 
+def mac(scheme: Scheme, secret: str, message: Sequence[bytes]) -> str:
+    """Return the signature over the joined parts of a message, without the scheme's prefix; the secret's text is the key."""
+    return _encoded(scheme, _digest(secret.encode(errors="replace"), scheme.algorithm, message)).decode()
+
+
+def mac_value(scheme: Scheme, secret: str, message: Sequence[bytes]) -> str:
+    """Return the value of a scheme's header, as check_mac() takes it."""
+    return prefixed(scheme.prefix, mac(scheme, secret, message))
+
+
+def prefixed(prefix: str, value: str) -> str:
+    """Return a value after its prefix: after a word such as Bearer with a blank between, after `sha256=` without."""
+    return f"{prefix} {value}" if prefix[-1:].isalnum() else f"{prefix}{value}"
+
+
 def check_macs(scheme: Scheme, secrets: Sequence[str], given: Sequence[str], message: Sequence[bytes]) -> None:
     """Check that one of the signatures, without their prefix, is one of `message` by one of the secrets."""
     expected = [_encoded(scheme, _digest(secret.encode(errors="replace"), scheme.algorithm, message)) for secret in _configured(secrets)]
@@ -146,6 +161,11 @@ def check_token(secrets: Sequence[str], given: Sequence[str]) -> None:
     matches = [hmac.compare_digest(one, other) for one in expected for other in found]
     if not any(matches):
         raise BadSignatureError("The request carries another secret than this source has.")
+
+
+def basic_value(user: str, password: str) -> str:
+    """Return the value of an Authorization header of the scheme Basic."""
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
 def basic_password(value: str) -> str | None:

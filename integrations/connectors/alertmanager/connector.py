@@ -9,13 +9,14 @@ from typing import Any
 from core import signing
 from integrations.choices import Category
 from integrations.contract import payloads
-from integrations.contract.inbound import InboundEvent, InboundRequest, Receiver, Verified
+from integrations.contract.inbound import InboundEvent, InboundRequest, Verified
 from integrations.contract.payloads import json_object, moment, objects, peek, text
+from integrations.contract.simulated import Message, Signed, Simulated, read_samples
 
 _BEARER = "bearer "
 
 
-class Alertmanager(Receiver):
+class Alertmanager(Simulated):
     """A Prometheus Alertmanager, which tells of alerts that fire and are resolved."""
 
     key = "alertmanager"
@@ -23,6 +24,7 @@ class Alertmanager(Receiver):
     description = "Tells of alerts that fire or are resolved."
     categories = (Category.MONITORING,)
     docs = "https://prometheus.io/docs/alerting/latest/configuration/#webhook_config"
+    samples = read_samples(__file__)
     overload_status = 503  # only 5xx are tried again; after a 429 the alert is lost until the group's next interval
 
     @classmethod
@@ -38,6 +40,11 @@ class Alertmanager(Receiver):
         )
         delivery = payloads.digest([text(payload.get("groupKey"), 5000), *alerts]) if alerts else ""
         return Verified(delivery, text(payload.get("status")))
+
+    @classmethod
+    def sign(cls, message: Message, secret: str, config: Mapping[str, Any]) -> Signed:
+        """Return the secret as Bearer token."""
+        return Signed({"Authorization": f"Bearer {secret}"})
 
     @classmethod
     def parse(cls, request: InboundRequest, verified: Verified) -> list[InboundEvent]:

@@ -10,14 +10,16 @@ from core import signing
 from core.signing import Scheme
 from integrations.choices import Category
 from integrations.connectors.bitbucket import cloud, data_center
-from integrations.contract.inbound import InboundEvent, InboundRequest, Receiver, Verified
+from integrations.contract.inbound import InboundEvent, InboundRequest, Verified
 from integrations.contract.payloads import json_object, other, text
+from integrations.contract.simulated import Message, Signed, Simulated, read_samples
 
 # the header that GitHub uses for SHA-1; here it is SHA-256, in Cloud and in Data Center
 _SCHEME = Scheme("x-hub-signature", prefix="sha256=")
+_DATA_CENTER = ("pr:", "repo:refs_changed", "diagnostics:")
 
 
-class Bitbucket(Receiver):
+class Bitbucket(Simulated):
     """Repositories at Bitbucket, which tell of pushes, pull requests and build statuses."""
 
     key = "bitbucket"
@@ -25,6 +27,7 @@ class Bitbucket(Receiver):
     description = "Tells of pushes, pull requests and build statuses, in Bitbucket Cloud and Data Center."
     categories = (Category.DEVELOPMENT,)
     docs = "https://support.atlassian.com/bitbucket-cloud/docs/manage-webhooks/"
+    samples = read_samples(__file__)
 
     @classmethod
     def verify(cls, request: InboundRequest, secrets: Sequence[str], config: Mapping[str, Any], now: datetime) -> Verified:
@@ -32,6 +35,13 @@ class Bitbucket(Receiver):
         headers = request.headers
         signing.check_mac(_SCHEME, secrets, headers, [request.body])
         return Verified(text(headers.get("x-request-uuid") or headers.get("x-request-id")), text(headers.get("x-event-key")))
+
+    @classmethod
+    def sign(cls, message: Message, secret: str, config: Mapping[str, Any]) -> Signed:
+        """Return the headers of Cloud, or, for the events that only Data Center has, of Data Center."""
+        name = "X-Request-Id" if message.event.startswith(_DATA_CENTER) else "X-Request-UUID"
+        proof = signing.mac_value(_SCHEME, secret, [message.body])
+        return Signed({"X-Event-Key": message.event, name: message.id, "X-Hub-Signature": proof})
 
     @classmethod
     def parse(cls, request: InboundRequest, verified: Verified) -> list[InboundEvent]:

@@ -10,9 +10,10 @@ from core import signing
 from core.signing import Scheme
 from integrations.choices import Category
 from integrations.contract import payloads
-from integrations.contract.inbound import InboundEvent, InboundRequest, Receiver, Verified
+from integrations.contract.inbound import InboundEvent, InboundRequest, Verified
 from integrations.contract.payloads import at, json_object, moment, peek, repository_in, text
 from integrations.contract.reports import ReportedRun
+from integrations.contract.simulated import Message, Signed, Simulated, read_samples
 
 STATUSES = {
     "success": "success",
@@ -32,7 +33,7 @@ STATUSES = {
 _SCHEME = Scheme("circleci-signature", prefix="v1=", listed=True)
 
 
-class CircleCI(Receiver):
+class CircleCI(Simulated):
     """Projects at CircleCI, which tell of completed workflows and jobs."""
 
     key = "circleci"
@@ -40,6 +41,7 @@ class CircleCI(Receiver):
     description = "Tells of completed workflows and jobs."
     categories = (Category.DEVELOPMENT,)
     docs = "https://circleci.com/docs/guides/integration/outbound-webhooks/"
+    samples = read_samples(__file__)
 
     @classmethod
     def verify(cls, request: InboundRequest, secrets: Sequence[str], config: Mapping[str, Any], now: datetime) -> Verified:
@@ -47,6 +49,12 @@ class CircleCI(Receiver):
         signing.check_mac(_SCHEME, secrets, request.headers, [request.body])
         payload = peek(request.body)
         return Verified(text(payload.get("id")), text(payload.get("type")))
+
+    @classmethod
+    def sign(cls, message: Message, secret: str, config: Mapping[str, Any]) -> Signed:
+        """Return the signature over the body, which holds the delivery's id."""
+        proof = signing.mac_value(_SCHEME, secret, [message.body])
+        return Signed({"circleci-event-type": message.event, "circleci-signature": proof})
 
     @classmethod
     def parse(cls, request: InboundRequest, verified: Verified) -> list[InboundEvent]:

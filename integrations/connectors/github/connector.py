@@ -15,12 +15,13 @@ from integrations.connectors.github.deliveries import Backfill, Received, backfi
 from integrations.connectors.github.fields import GITHUB_FIELDS, base_url, field_errors, sign_in
 from integrations.connectors.github.walk import RunPage, RunQuery, run_pages
 from integrations.contract.connector import BuildSource, Checker, CheckResult
-from integrations.contract.inbound import InboundEvent, InboundRequest, Receiver, Verified
+from integrations.contract.inbound import InboundEvent, InboundRequest, Verified
 from integrations.contract.reports import ReportedRun, RepositoryRef
 from integrations.contract.signin import OAuthApp
+from integrations.contract.simulated import Message, Signed, Simulated, read_samples
 
 
-class GitHub(Checker, BuildSource, Receiver):
+class GitHub(Checker, BuildSource, Simulated):
     """GitHub.com or an Enterprise Server, signed in to with a token, as an app, or not at all."""
 
     key = "github"
@@ -29,6 +30,7 @@ class GitHub(Checker, BuildSource, Receiver):
     categories = (Category.DEVELOPMENT, Category.SECURITY)
     docs = "https://docs.github.com/en/rest"
     fields = GITHUB_FIELDS
+    samples = read_samples(__file__)
 
     @classmethod
     def validate(cls, config: Mapping[str, Any], credentials: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -70,6 +72,11 @@ class GitHub(Checker, BuildSource, Receiver):
     def answer(cls, request: InboundRequest, verified: Verified) -> Mapping[str, Any] | None:
         """Answer a ping."""
         return receiver.pong(verified)
+
+    @classmethod
+    def sign(cls, message: Message, secret: str, config: Mapping[str, Any]) -> Signed:
+        """Return the names of event and delivery, and X-Hub-Signature-256."""
+        return receiver.signed(message, secret)
 
     @classmethod
     def parse(cls, request: InboundRequest, verified: Verified) -> list[InboundEvent]:

@@ -9,10 +9,11 @@ from typing import Any, NoReturn
 from urllib.parse import parse_qs
 
 from core.errors import InvalidInput, NotAllowed
-from core.signing import BadSignatureError, verify_hub_256
+from core.signing import BadSignatureError, hub_signature_256, verify_hub_256
 from integrations.connectors.github.reading import moment, number, part, text
 from integrations.connectors.github.runs import reported
 from integrations.contract.inbound import InboundEvent, InboundRequest, Verified
+from integrations.contract.simulated import Message, Signed
 
 PROVIDER = "github"
 _SIGNATURE, _DELIVERY, _EVENT, _OLD = "x-hub-signature-256", "x-github-delivery", "x-github-event", "x-hub-signature"
@@ -34,6 +35,16 @@ def verified(request: InboundRequest, secrets: Sequence[str]) -> Verified:
     except BadSignatureError as error:
         raise NotAllowed(str(error)) from None
     return Verified(headers.get(_DELIVERY, "").strip()[:_LONGEST_ID], headers.get(_EVENT, "").strip())
+
+
+def signed(message: Message, secret: str) -> Signed:
+    """Return what GitHub sends beside a body."""
+    headers = {
+        "X-GitHub-Event": message.event,
+        "X-GitHub-Delivery": message.id,
+        "X-Hub-Signature-256": hub_signature_256(secret, message.body),
+    }
+    return Signed(headers)
 
 
 def events(request: InboundRequest, found: Verified) -> list[InboundEvent]:

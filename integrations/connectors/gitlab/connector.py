@@ -10,13 +10,15 @@ from core import signing
 from integrations.choices import Category
 from integrations.connectors.gitlab.events import events
 from integrations.contract.fields import Field, FieldKind
-from integrations.contract.inbound import InboundEvent, InboundRequest, Receiver, Verified
+from integrations.contract.inbound import InboundEvent, InboundRequest, Verified
 from integrations.contract.payloads import json_object, peek, text
+from integrations.contract.simulated import Message, Signed, Simulated, read_samples, standard_headers
 
 TOKEN, SIGNING = "token", "signing"
+_HOOKS = {"build": "Job"}
 
 
-class GitLab(Receiver):
+class GitLab(Simulated):
     """Projects and groups at GitLab, which tell of pushes, merge requests and pipelines."""
 
     key = "gitlab"
@@ -24,6 +26,7 @@ class GitLab(Receiver):
     description = "Tells of pushes, merge requests, pipelines and jobs, on gitlab.com or self-managed."
     categories = (Category.DEVELOPMENT,)
     docs = "https://docs.gitlab.com/user/project/integrations/webhooks/"
+    samples = read_samples(__file__)
     source_fields = (
         Field("mode", "How GitLab proves itself", FieldKind.CHOICE, required=True, default=TOKEN,
               choices=((TOKEN, "Secret token"), (SIGNING, "Signing token")),
@@ -46,6 +49,14 @@ class GitLab(Receiver):
         payload = peek(request.body)
         event = text(payload.get("object_kind") or payload.get("event_name") or headers.get("x-gitlab-event"))
         return Verified(text(delivery), event)
+
+    @classmethod
+    def sign(cls, message: Message, secret: str, config: Mapping[str, Any]) -> Signed:
+        """Return the token, or a signature as Standard Webhooks has it, as the source says."""
+        hook = _HOOKS.get(message.event, message.event.replace("_", " ").title())
+        headers = {"X-Gitlab-Event": f"{hook} Hook", "X-Gitlab-Event-UUID": message.id, "Idempotency-Key": message.id}
+        proof = {"X-Gitlab-Token": secret} if config.get("mode", TOKEN) == TOKEN else standard_headers(message, secret)
+        return Signed({**headers, **proof})
 
     @classmethod
     def parse(cls, request: InboundRequest, verified: Verified) -> list[InboundEvent]:

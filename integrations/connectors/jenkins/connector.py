@@ -11,9 +11,10 @@ from core import signing
 from integrations.choices import Category
 from integrations.contract import payloads
 from integrations.contract.fields import Field, FieldKind
-from integrations.contract.inbound import InboundEvent, InboundRequest, Receiver, Verified
+from integrations.contract.inbound import InboundEvent, InboundRequest, Verified
 from integrations.contract.payloads import at, json_object, moment, peek, repository_in, text, whole
 from integrations.contract.reports import ReportedRun
+from integrations.contract.simulated import Message, Signed, Simulated, read_samples
 
 BASIC, ADDRESS = "basic", "address"
 STATUSES = {
@@ -28,7 +29,7 @@ _ENDED = ("COMPLETED", "FINALIZED")
 _LOGS = ("log",)
 
 
-class Jenkins(Receiver):
+class Jenkins(Simulated):
     """A Jenkins server, whose jobs tell of their builds."""
 
     key = "jenkins"
@@ -36,6 +37,7 @@ class Jenkins(Receiver):
     description = "Jobs tell of their builds through the Notification plugin."
     categories = (Category.DEVELOPMENT,)
     docs = "https://plugins.jenkins.io/notification/"
+    samples = read_samples(__file__)
     source_fields = (
         Field("mode", "Where the secret stands", FieldKind.CHOICE, required=True, default=BASIC,
               choices=((BASIC, "Password in the address (Basic)"), (ADDRESS, "Parameter ?token= of the address")),
@@ -58,6 +60,13 @@ class Jenkins(Receiver):
         url, number, phase = text(at(build, "full_url"), 2000), text(at(build, "number")), text(at(build, "phase"))
         delivery = payloads.digest([url or text(peek(request.body).get("url"), 2000), number, phase]) if number and phase else ""
         return Verified(delivery, phase.lower())
+
+    @classmethod
+    def sign(cls, message: Message, secret: str, config: Mapping[str, Any]) -> Signed:
+        """Return the secret where the source has it: as password, or as parameter of the address."""
+        if config.get("mode", BASIC) == ADDRESS:
+            return Signed({}, {"token": secret})
+        return Signed({"Authorization": signing.basic_value("jenkins", secret)})
 
     @classmethod
     def parse(cls, request: InboundRequest, verified: Verified) -> list[InboundEvent]:

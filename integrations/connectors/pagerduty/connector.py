@@ -10,14 +10,15 @@ from core import signing
 from core.signing import Scheme
 from integrations.choices import Category
 from integrations.contract import payloads
-from integrations.contract.inbound import InboundEvent, InboundRequest, Receiver, Verified
+from integrations.contract.inbound import InboundEvent, InboundRequest, Verified
 from integrations.contract.payloads import at, json_object, moment, peek, text, whole
+from integrations.contract.simulated import Message, Signed, Simulated, read_samples
 
 _SCHEME = Scheme("x-pagerduty-signature", prefix="v1=", listed=True)
 _ALERTS = ("incident.", "alert.")
 
 
-class PagerDuty(Receiver):
+class PagerDuty(Simulated):
     """An account at PagerDuty, which tells of incidents."""
 
     key = "pagerduty"
@@ -25,6 +26,7 @@ class PagerDuty(Receiver):
     description = "Tells of incidents that were triggered, acknowledged or resolved."
     categories = (Category.MONITORING,)
     docs = "https://developer.pagerduty.com/docs/webhooks-overview"
+    samples = read_samples(__file__)
     secret_is_given = True
 
     @classmethod
@@ -33,6 +35,11 @@ class PagerDuty(Receiver):
         signing.check_mac(_SCHEME, secrets, request.headers, [request.body])
         event = peek(request.body).get("event")
         return Verified(text(request.headers.get("x-webhook-id")) or text(at(event, "id")), text(at(event, "event_type")))
+
+    @classmethod
+    def sign(cls, message: Message, secret: str, config: Mapping[str, Any]) -> Signed:
+        """Return the signature of version 1 over the body."""
+        return Signed({"X-Webhook-Id": message.id, "X-PagerDuty-Signature": signing.mac_value(_SCHEME, secret, [message.body])})
 
     @classmethod
     def parse(cls, request: InboundRequest, verified: Verified) -> list[InboundEvent]:

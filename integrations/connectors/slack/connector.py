@@ -11,8 +11,9 @@ from core import signing
 from core.signing import Scheme
 from integrations.choices import Category
 from integrations.contract import payloads
-from integrations.contract.inbound import InboundEvent, InboundRequest, Receiver, Verified
+from integrations.contract.inbound import InboundEvent, InboundRequest, Verified
 from integrations.contract.payloads import at, json_object, moment, peek, text
+from integrations.contract.simulated import Message, Signed, Simulated, read_samples
 
 _SCHEME = Scheme("x-slack-signature", prefix="v0=")
 _TIME = "x-slack-request-timestamp"
@@ -22,7 +23,7 @@ _SECRET = ("token", "response_url", "trigger_id")
 """What lets its holder answer in the app's name."""
 
 
-class Slack(Receiver):
+class Slack(Simulated):
     """A Slack app, which passes on what happens in its workspace."""
 
     key = "slack"
@@ -30,6 +31,7 @@ class Slack(Receiver):
     description = "Passes on events, slash commands and clicked buttons of a Slack app."
     categories = (Category.COMMUNICATION,)
     docs = "https://docs.slack.dev/apis/events-api/"
+    samples = read_samples(__file__)
     secret_is_given = True
 
     @classmethod
@@ -49,6 +51,12 @@ class Slack(Receiver):
         """Return the challenge by which Slack sees that the address is this app's."""
         challenge = peek(request.body).get("challenge")
         return {"challenge": challenge} if verified.event == _HANDSHAKE and isinstance(challenge, str) else None
+
+    @classmethod
+    def sign(cls, message: Message, secret: str, config: Mapping[str, Any]) -> Signed:
+        """Return the signature of version 0 over time and body."""
+        proof = signing.mac_value(_SCHEME, secret, [f"v0:{message.stamp}:".encode(), message.body])
+        return Signed({"X-Slack-Request-Timestamp": str(message.stamp), "X-Slack-Signature": proof})
 
     @classmethod
     def parse(cls, request: InboundRequest, verified: Verified) -> list[InboundEvent]:

@@ -10,15 +10,16 @@ from core import signing
 from core.signing import Scheme
 from integrations.choices import Category
 from integrations.contract import payloads
-from integrations.contract.inbound import InboundEvent, InboundRequest, Receiver, Verified
+from integrations.contract.inbound import InboundEvent, InboundRequest, Verified
 from integrations.contract.payloads import at, json_object, moment, objects, text
+from integrations.contract.simulated import Message, Signed, Simulated, read_samples
 
 # the header that GitHub uses for SHA-1; the bytes are signed as they were sent, unlike Snyk's own sample says
 _SCHEME = Scheme("x-hub-signature", prefix="sha256=")
 _SNAPSHOT = "project_snapshot"
 
 
-class Snyk(Receiver):
+class Snyk(Simulated):
     """Organisations at Snyk, which tell of issues that came and went."""
 
     key = "snyk"
@@ -26,6 +27,7 @@ class Snyk(Receiver):
     description = "Tells of issues that came up or went away with a project's latest test."
     categories = (Category.SECURITY,)
     docs = "https://docs.snyk.io/snyk-api/using-specific-snyk-apis/webhooks-apis"
+    samples = read_samples(__file__)
 
     @classmethod
     def verify(cls, request: InboundRequest, secrets: Sequence[str], config: Mapping[str, Any], now: datetime) -> Verified:
@@ -33,6 +35,17 @@ class Snyk(Receiver):
         signing.check_mac(_SCHEME, secrets, request.headers, [request.body])
         event, _, _ = text(request.headers.get("x-snyk-event")).partition("/")
         return Verified(text(request.headers.get("x-snyk-transport-id")), event)
+
+    @classmethod
+    def sign(cls, message: Message, secret: str, config: Mapping[str, Any]) -> Signed:
+        """Return the signature over the body; the time beside it is not signed."""
+        headers = {
+            "X-Snyk-Event": message.event if "/" in message.event else f"{message.event}/v0",
+            "X-Snyk-Transport-ID": message.id,
+            "X-Snyk-Timestamp": message.now.isoformat(),
+            "X-Hub-Signature": signing.mac_value(_SCHEME, secret, [message.body]),
+        }
+        return Signed(headers)
 
     @classmethod
     def parse(cls, request: InboundRequest, verified: Verified) -> list[InboundEvent]:

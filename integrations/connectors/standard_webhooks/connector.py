@@ -9,14 +9,15 @@ from typing import Any
 from core import signing
 from integrations.choices import Category
 from integrations.contract import payloads
-from integrations.contract.inbound import InboundEvent, InboundRequest, Receiver, Verified
+from integrations.contract.inbound import InboundEvent, InboundRequest, Verified
 from integrations.contract.payloads import json_object, moment, peek, text
+from integrations.contract.simulated import Message, Signed, Simulated, read_samples, standard_headers
 
 _NAMES = (signing.ID_HEADER, signing.TIMESTAMP_HEADER, signing.SIGNATURE_HEADER)
 _SVIX_NAMES = ("svix-id", "svix-timestamp", "svix-signature")
 
 
-class StandardWebhooks(Receiver):
+class StandardWebhooks(Simulated):
     """Any sender that follows the specification."""
 
     key = "standard_webhooks"
@@ -24,6 +25,7 @@ class StandardWebhooks(Receiver):
     description = "Any sender that signs as Standard Webhooks says, such as those that use Svix, or another RepoGuard."
     categories = (Category.DEVELOPMENT, Category.MONITORING, Category.SECURITY, Category.ANALYTICS)
     docs = "https://www.standardwebhooks.com"
+    samples = read_samples(__file__)
     secret_is_given = True
 
     @classmethod
@@ -34,6 +36,11 @@ class StandardWebhooks(Receiver):
         names = _SVIX_NAMES if svix else _NAMES
         signing.verify(secrets, request.headers, request.body, now.timestamp(), names=names)
         return Verified(text(request.headers[names[0]]), text(peek(request.body).get("type")))
+
+    @classmethod
+    def sign(cls, message: Message, secret: str, config: Mapping[str, Any]) -> Signed:
+        """Return id, time and an HMAC over both and the body."""
+        return Signed(standard_headers(message, secret))
 
     @classmethod
     def parse(cls, request: InboundRequest, verified: Verified) -> list[InboundEvent]:

@@ -10,13 +10,14 @@ from core import signing
 from core.signing import BadSignatureError, Scheme
 from integrations.choices import Category
 from integrations.contract import payloads
-from integrations.contract.inbound import InboundEvent, InboundRequest, Receiver, Verified
+from integrations.contract.inbound import InboundEvent, InboundRequest, Verified
 from integrations.contract.payloads import json_object, moment, peek, text
+from integrations.contract.simulated import Message, Signed, Simulated, read_samples
 
 _HEADER = "stripe-signature"
 
 
-class Stripe(Receiver):
+class Stripe(Simulated):
     """An account at Stripe, which tells of payments."""
 
     key = "stripe"
@@ -24,6 +25,7 @@ class Stripe(Receiver):
     description = "Tells of payments, invoices and subscriptions."
     categories = (Category.ANALYTICS,)
     docs = "https://docs.stripe.com/webhooks"
+    samples = read_samples(__file__)
     secret_is_given = True
 
     @classmethod
@@ -38,6 +40,12 @@ class Stripe(Receiver):
         signing.check_macs(Scheme(_HEADER), secrets, given, [f"{stamps[0]}.".encode(), request.body])
         payload = peek(request.body)
         return Verified(text(payload.get("id")), text(payload.get("type")))
+
+    @classmethod
+    def sign(cls, message: Message, secret: str, config: Mapping[str, Any]) -> Signed:
+        """Return the signature of version 1 over time and body."""
+        proof = signing.mac(Scheme(_HEADER), secret, [f"{message.stamp}.".encode(), message.body])
+        return Signed({"Stripe-Signature": f"t={message.stamp},v1={proof}"})
 
     @classmethod
     def parse(cls, request: InboundRequest, verified: Verified) -> list[InboundEvent]:
