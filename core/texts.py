@@ -1,4 +1,4 @@
-"""Texts of other systems, as databases take them. The one place for it: whatever a service said may hold any character."""
+"""Texts of other systems, as databases and terminals take them. The one place for it: whatever a service said may hold any character."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ def storable(text: str) -> str:
     if text.isascii() and "\0" not in text:
         return text
     return text.encode("utf-8", "replace").decode().replace("\0", "\N{SYMBOL FOR NULL}")
+
+
+def printable(text: str, length: int = 200, keep: str = "") -> str:
+    """Return text that can't steer the terminal it is printed on; characters of `keep` stay."""
+    return "".join(character if character.isprintable() or character in keep else "?" for character in text[:length])
 
 
 def storable_json(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -9,9 +10,12 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
+from core.models import Event
 from tests.factories import owner_of
 from tests.webhooks.inbound_kit import SECRET, send, source, work_off
 from tests.webhooks.inbound_kit import sender as sender
+from webhooks import secrets
+from webhooks.inbound import samples
 from webhooks.models import InboundSource, Receipt
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
@@ -107,3 +111,41 @@ def test_strangers_see_nothing_and_auditors_change_nothing(
     assert log_in(auditor).get(f"{SOURCES}{to.pk}/change/").status_code == 200
     to.refresh_from_db()
     assert to.active
+
+
+def github(**more: Any) -> InboundSource:
+    return source(**{"provider": "github", "secrets": secrets.initial("planted-sample-9e41b07d")} | more)
+
+
+def test_the_button_leads_to_the_receipt(browser: Client) -> None:
+    to = github()
+    page = browser.get(f"{SOURCES}{to.pk}/change/").content.decode()
+    assert "pull_request: a pull request is opened" in page
+    answer = browser.post(f"{SOURCES}{to.pk}/do/send-sample/", {"event": "push"})
+    receipt = Receipt.objects.get()
+    assert answer["Location"] == f"/admin/webhooks/receipt/{receipt.pk}/change/"
+    assert "was accepted and stored" in browser.get(answer["Location"]).content.decode()
+    work_off()
+    assert Event.objects.get(type="repository.pushed").payload["repository"]["full_name"] == "acme/shop"
+
+
+def test_a_refused_sample_is_shown_as_such(browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    to = github()
+    wrong = samples.Sending(samples.simulated(to.provider), {}, "another-secret-9e41")
+    monkeypatch.setattr("webhooks.inbound.samples.sending_to", lambda source: wrong)
+    page = browser.post(f"{SOURCES}{to.pk}/do/send-sample/", {"event": "push"}, follow=True).content.decode()
+    assert "The sample push was refused" in page
+    unknown = browser.post(f"{SOURCES}{to.pk}/do/send-sample/", {"event": str(uuid.uuid4())}, follow=True)
+    assert unknown.status_code == 200
+    assert Receipt.objects.count() == 1
+
+
+def test_who_may_not_change_the_source_has_no_button(alice: User, auditor: User, charlie: User, log_in: LogIn) -> None:
+    to = github(owner=owner_of(alice))
+    assert "Send sample" in log_in(alice).get(f"{SOURCES}{to.pk}/change/").content.decode()
+    assert "Send sample" not in log_in(auditor).get(f"{SOURCES}{to.pk}/change/").content.decode()
+    for person in (auditor, charlie):
+        assert log_in(person).post(f"{SOURCES}{to.pk}/do/send-sample/", {"event": "push"}).status_code in (302, 403)
+    off = github(owner=owner_of(alice), active=False)
+    assert "Send sample" not in log_in(alice).get(f"{SOURCES}{off.pk}/change/").content.decode()
+    assert not Receipt.objects.exists()

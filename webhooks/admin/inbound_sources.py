@@ -16,7 +16,8 @@ from access.admin_base.filters import choice_filter
 from core import runtime
 from core.errors import InvalidInput
 from webhooks.admin.inbound_form import InboundSourceForm
-from webhooks.inbound import sources
+from webhooks.choices import Verdict
+from webhooks.inbound import samples, sources
 from webhooks.inbound.selectors import live_sources, receiver_url, receivers
 from webhooks.models import InboundSource, Receipt
 
@@ -85,7 +86,9 @@ class InboundSourceAdmin(PortalAdmin):
     def buttons(self) -> list[Button]:
         """Return what can be done with a source."""
         ask = "Disable it? Everything that is sent to it is refused until it is enabled."
+        sample = "Send it? It is processed like a request of the platform: it becomes events and builds, and your webhooks tell of it."
         return [
+            Button("send-sample", "Send sample", "science", self._send_sample, _can_sample, _samples, confirm=sample),
             Button("rotate-secret", "Rotate secret", "sync_lock", self._rotate, _takes_ours, _overlap),
             Button("enable", "Enable", "play_arrow", self._enable, lambda request, source: not source.active),
             Button("disable", "Disable", "pause", self._disable, lambda request, source: source.active, confirm=ask),
@@ -102,6 +105,16 @@ class InboundSourceAdmin(PortalAdmin):
             f"; requests with the old one are taken for {hours:g} more hours." if hours else " now: the old one is refused."
         )
         return self._secret(request, source, str(secret), lead)
+
+    def _send_sample(self, request: HttpRequest, source: InboundSource) -> HttpResponseBase:
+        result = samples.send_sample(source, request.POST.get("event", ""))
+        if result.verdict == Verdict.ACCEPTED:
+            messages.success(
+                request, f"The sample {result.event} was accepted and stored: this is its receipt. Reload to see what it became."
+            )
+        else:
+            messages.error(request, f"The sample {result.event} was refused: {result.reason}")
+        return HttpResponseRedirect(show.admin_url(Receipt, "change", result.receipt))
 
     def _enable(self, request: HttpRequest, source: InboundSource) -> HttpResponseBase:
         sources.enable(source)
@@ -157,6 +170,16 @@ class InboundSourceAdmin(PortalAdmin):
 
 def _takes_ours(request: HttpRequest, source: InboundSource) -> bool:
     return any(one.key == source.provider and one.needs_secret and not one.secret_is_given for one in receivers())
+
+
+def _can_sample(request: HttpRequest, source: InboundSource) -> bool:
+    return source.active and samples.simulator_of(source) is not None
+
+
+def _samples(request: HttpRequest, source: InboundSource) -> list[ButtonField]:
+    receiver = samples.simulator_of(source)
+    choices = tuple((one.event, f"{one.event}: {one.about}") for one in (receiver.samples if receiver else ()))
+    return [ButtonField("event", "sample", kind="select", choices=choices)]
 
 
 def _overlap(request: HttpRequest, source: InboundSource) -> list[ButtonField]:

@@ -25,10 +25,12 @@ from webhooks.api.inbound_serializers import (
     ReprocessAnswerSerializer,
     ReprocessSerializer,
     RotateInboundSecretSerializer,
+    SampleResultSerializer,
+    SendSampleSerializer,
 )
 from webhooks.api.webhook_serializers import NothingSerializer
 from webhooks.choices import ReceiptOutcome, Verdict
-from webhooks.inbound import reprocess, sources
+from webhooks.inbound import reprocess, samples, sources
 from webhooks.inbound.selectors import live_sources, shown_receipts, shown_request
 from webhooks.models import InboundSource, Receipt
 
@@ -105,6 +107,13 @@ class InboundSourceViewSet(
         source = self.get_object()
         secret = sources.rotate_secret(source, values.get("overlap_hours"), values.get("secret"))
         return self.answer(_with_secret(source, secret), serializer_class=CreatedInboundSourceSerializer)
+
+    @extend_schema(request=SendSampleSerializer, responses={200: SampleResultSerializer})
+    @action(detail=True, methods=["post"], url_path="send-sample")
+    def send_sample(self, request: Request, id: str) -> Response:
+        """Receive a sample of what the platform sends, signed with the source's own secret, and processed like any other."""
+        source, values = self.get_object(), self.checked_data(SendSampleSerializer)
+        return self.answer(samples.send_sample(source, values["event"]), serializer_class=SampleResultSerializer)
 
     @extend_schema(request=NothingSerializer, responses={200: InboundSourceSerializer})
     @action(detail=True, methods=["post"])

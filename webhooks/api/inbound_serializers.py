@@ -9,7 +9,7 @@ from rest_framework import serializers
 
 from access.api.serializers import OwnerField
 from core.api.serializers import SecretField, StrictModelSerializer, StrictSerializer
-from webhooks.choices import ReceiptOutcome, ReprocessableOutcome
+from webhooks.choices import ReceiptOutcome, ReprocessableOutcome, Verdict
 from webhooks.inbound.reprocess import MOST_AT_ONCE
 from webhooks.inbound.selectors import Shown, receiver_url
 from webhooks.inbound.source_values import MAX_CIDRS, MAX_NAME, MAX_SECRET, MAX_SILENCE
@@ -128,6 +128,31 @@ class RotateInboundSecretSerializer(StrictSerializer):
 
     overlap_hours = serializers.FloatField(required=False, min_value=0, max_value=720, help_text="How long the old one verifies as well.")
     secret = SecretField(max_length=MAX_SECRET, help_text="Generated where it is left out and the platform takes ours.")
+
+
+@extend_schema_serializer(examples=[OpenApiExample("A push", value={"event": "push"}, request_only=True)])
+class SendSampleSerializer(StrictSerializer):
+    """Which sample."""
+
+    event = serializers.CharField(
+        max_length=100, help_text="The platform's word, such as push; the refusal of another says which there are."
+    )
+
+
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "It was taken", value={"event": "push", "verdict": "accepted", "reason": "", "receipt": _RECEIPT["id"]}, response_only=True
+        )
+    ]
+)
+class SampleResultSerializer(serializers.Serializer[Any]):
+    """What became of a sample."""
+
+    event = serializers.CharField()
+    verdict = serializers.ChoiceField(choices=Verdict.choices)
+    reason = serializers.CharField(help_text="Why it was refused.")
+    receipt = serializers.UUIDField(help_text="Where it stands among the inbound events, with what became of it.")
 
 
 @extend_schema_serializer(examples=[OpenApiExample("A request that became an event", value=_RECEIPT, response_only=True)])

@@ -43,6 +43,14 @@ class Received:
     answer: Mapping[str, Any] | None = None
 
 
+class Refused(NotAllowed):
+    """The request was stored as the receipt `receipt_id`, and refused."""
+
+    def __init__(self, error: NotAllowed, receipt_id: uuid.UUID) -> None:
+        super().__init__(error.message, code=error.code)
+        self.receipt_id = receipt_id
+
+
 @dataclass(frozen=True)
 class _Arrival:
     """What is known of a request before its body is."""
@@ -51,43 +59,47 @@ class _Arrival:
     target: Target
     address: str | None
     now: datetime
+    here: bool = False
 
     def may_send(self) -> bool:
         """Say whether the source is on, and lets this address in."""
-        return self.target.active and is_allowed(self.address, self.target.allowed_cidrs)
+        return self.target.active and (self.here or is_allowed(self.address, self.target.allowed_cidrs))
 
 
 class _SourceChanged(Exception):
     """What was remembered of the source may not hold any more: read it, and judge the request again."""
 
 
-def receive(request: HttpRequest, receiver: type[Receiver], source_id: uuid.UUID | None) -> Received:
+def receive(request: HttpRequest, receiver: type[Receiver], source_id: uuid.UUID | None, *, here: bool = False) -> Received:
     """Take a request of a provider in, for the source with this id or the provider's default one.
 
-    Raises NotFound without such a source, NotAllowed when the request is not authentic, RateLimited when its address sent too
-    many such, TooLarge, Unavailable when there is no room.
+    `here` says that the portal made the request itself: it has no address to judge. Raises NotFound without such a source, NotAllowed
+    when the request is not authentic (Refused when it was stored), RateLimited when its address sent too many such, TooLarge,
+    Unavailable when there is no room.
     """
-    now, address = timezone.now(), client_address(request)
+    now, address = timezone.now(), None if here else client_address(request)
     target = kept_target(receiver.key, source_id)
-    arrival = None if target is None else _Arrival(request, target, address, now)
+    arrival = None if target is None else _Arrival(request, target, address, now, here)
     if arrival is None or not arrival.may_send():
-        arrival = _fresh(request, receiver, source_id, address, now)
+        arrival = _fresh(request, receiver, source_id, address, now, here)
     with gate.taken(request, settings.INBOUND_MAX_BODY_BYTES) as body:
         inbound = _inbound(arrival, body)
         try:
             return _take(arrival, receiver, inbound)
         except _SourceChanged:
-            return _take(_fresh(request, receiver, source_id, address, now), receiver, inbound)
+            return _take(_fresh(request, receiver, source_id, address, now, here), receiver, inbound)
 
 
-def _fresh(request: HttpRequest, receiver: type[Receiver], source_id: uuid.UUID | None, address: str | None, now: datetime) -> _Arrival:
+def _fresh(
+    request: HttpRequest, receiver: type[Receiver], source_id: uuid.UUID | None, address: str | None, now: datetime, here: bool
+) -> _Arrival:
     target = read_target(receiver.key, source_id)
     if target is None:
         where = "with this id" if source_id else "marked as its default"
         raise NotFound(f"There is no inbound source of {receiver.key} {where}.")
     if not target.active:
         raise NotAllowed("This inbound source is switched off.", code="source_inactive")
-    arrival = _Arrival(request, target, address, now)
+    arrival = _Arrival(request, target, address, now, here)
     if not arrival.may_send():
         sentence = "The address it came from is not in the source's allowed networks."
         _refuse(arrival, NotAllowed(sentence, code="address_not_allowed"), _inbound(arrival, b""))
@@ -128,7 +140,8 @@ def _verify(arrival: _Arrival, receiver: type[Receiver], inbound: InboundRequest
 
 def _refuse(arrival: _Arrival, error: NotAllowed, inbound: InboundRequest) -> NoReturn:
     """Store a request that is not authentic, unless its address sent too many; raises always."""
-    count_failure(arrival.request, FAILURES, "request that proves authentic")
+    if not arrival.here:
+        count_failure(arrival.request, FAILURES, "request that proves authentic")
     body = inbound.body
     headers = keeping.kept_headers(inbound.headers, arrival.target.secrets(arrival.now), verified=False)
     query = keeping.kept_query(inbound.query, arrival.target.secrets(arrival.now), verified=False)
@@ -140,7 +153,7 @@ def _refuse(arrival: _Arrival, error: NotAllowed, inbound: InboundRequest) -> No
     receipt.size, receipt.body_hash = len(body), hashlib.sha256(body).hexdigest() if body else ""
     receipt.save(force_insert=True)
     InboundSource.objects.filter(id=arrival.target.id).update(refused_count=F("refused_count") + 1)
-    raise error
+    raise Refused(error, receipt.id) from error
 
 
 def _store(arrival: _Arrival, inbound: InboundRequest, verified: Verified) -> uuid.UUID:

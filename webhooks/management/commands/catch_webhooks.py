@@ -16,6 +16,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from core import signing
 from core.errors import InvalidInput
+from core.texts import printable
 
 MAX_BODY = 64 * 1024 * 1024
 MAX_SHOWN = 10_000
@@ -85,11 +86,11 @@ class Catcher:
         except ValueError:
             message = None
         known = message if isinstance(message, dict) else {}
-        message_id = _printable(request.headers.get(signing.ID_HEADER) or str(known.get("id") or "(no id)"))
+        message_id = printable(request.headers.get(signing.ID_HEADER) or str(known.get("id") or "(no id)"))
         self.seen[message_id] += 1
         verdict = self._verdict(request, body)
         self.verified += verdict == "verified"
-        kind = _printable(str(known.get("type") or "(no type)"))
+        kind = printable(str(known.get("type") or "(no type)"))
         return Catch(message_id, kind, verdict, self.seen[message_id], self._intent(number), dict(request.headers), body)
 
     def _status(self, number: int) -> int:
@@ -212,7 +213,7 @@ class Command(BaseCommand):
         told = f"{self._painted(catch)}  {catch.answer}{again}"
         self._say(f"{now.astimezone():%H:%M:%S}  {catch.type}  {catch.id}  {len(catch.body):,} bytes  {told}")
         if self.verbose:
-            self._say(_printable(catch.body.decode(errors="replace"), MAX_SHOWN, keep="\n\t"))
+            self._say(printable(catch.body.decode(errors="replace"), MAX_SHOWN, keep="\n\t"))
 
     def _painted(self, catch: Catch) -> str:
         if catch.verified:
@@ -239,11 +240,6 @@ def manners_of(options: dict[str, Any]) -> Manners:
         retry_after=options["retry_after"],
         fail_first=options["fail_first"],
     )
-
-
-def _printable(text: str, length: int = 200, keep: str = "") -> str:
-    """Return text that can't steer the terminal it is printed on."""
-    return "".join(character if character.isprintable() or character in keep else "?" for character in text[:length])
 
 
 def _totals(catcher: Catcher) -> str:
