@@ -45,7 +45,7 @@ def test_every_receiver_has_a_section() -> None:
 
 @pytest.mark.parametrize("provider", sorted(set(SECTIONS) - {"github"}))
 def test_its_command_makes_an_authentic_request(provider: str, tmp_path: Path) -> None:
-    (command,) = re.findall(r"```sh\n(.*?)```", SECTIONS[provider], re.DOTALL)
+    (command,) = (block for block in re.findall(r"```sh\n(.*?)```", SECTIONS[provider], re.DOTALL) if "manage.py" not in block)
     sender = ONE_EACH[provider]
     receiver, secret = sender.receiver, sender.secrets[0]
     config = {} if provider == "generic" else sender.config
