@@ -24,6 +24,8 @@ from core.errors import InvalidInput, NotAllowed
 PREFIX, PUBLIC_PREFIX = "whsec_", "whpk_"
 TOLERANCE_SECONDS = 300
 MIN_BYTES, MAX_BYTES = 24, 64
+MIN_KEY, PUBLIC_BYTES = 16, 32
+"""What a sender's key must hold at least (some are shorter than the specification says), and a public one exactly."""
 MAX_HEADER = 8192
 ID_HEADER, TIMESTAMP_HEADER, SIGNATURE_HEADER = "webhook-id", "webhook-timestamp", "webhook-signature"
 
@@ -65,6 +67,20 @@ def check_secret(text: object, field: str = "secret") -> str:
     if not MIN_BYTES <= len(key) <= MAX_BYTES:
         raise InvalidInput.of(field, f"must hold {MIN_BYTES} to {MAX_BYTES} bytes in base64; it holds {len(key)}.")
     return text
+
+
+def key_problem(text: str, prefixes: Sequence[str]) -> str:
+    """Return why a text is no Standard Webhooks key with one of the prefixes ("" stands for none), "" where it is one; never shows it."""
+    prefix = next((prefix for prefix in prefixes if text.startswith(prefix)), None)
+    if prefix is None:
+        return f"must begin with {' or '.join(prefix for prefix in prefixes if prefix)}; copy the whole of it."
+    try:
+        key = _decode(text.removeprefix(prefix))
+    except ValueError:
+        return f"must be base64{f' after {prefix}' if prefix else ''}; copy the whole of it."
+    if prefix == PUBLIC_PREFIX and len(key) != PUBLIC_BYTES:
+        return f"must hold {PUBLIC_BYTES} bytes in base64, as a public key has; it holds {len(key)}."
+    return "" if len(key) >= MIN_KEY else f"must hold at least {MIN_KEY} bytes in base64; it holds {len(key)}. Copy the whole of it."
 
 
 def sign(secret: str, message_id: str, timestamp: int, body: bytes) -> str:

@@ -21,6 +21,7 @@ from core.http import pauses
 from core.models import RequestLog
 from core.models.outbound import CircuitState
 from integrations import registry
+from integrations.admin.choosing import CHOOSE, choices
 from integrations.admin.health import STATES
 from integrations.admin.integration_columns import IntegrationColumns
 from integrations.admin.integration_form import PREFIX, IntegrationForm
@@ -106,7 +107,8 @@ class IntegrationAdmin(IntegrationColumns, PortalAdmin):
         if not self.has_add_permission(request):
             raise PermissionDenied
         if _connector(request, None) is None:
-            return self.page(request, "portal/choose_connector.html", "Add integration", connectors=_choices())
+            lead = "What should be connected? Each connector asks for its own address and credentials on the next page."
+            return self.page(request, CHOOSE, "Add integration", connectors=choices(registry.for_integrations()), lead=lead)
         return super().add_view(request, form_url, extra_context)
 
     def save_model(self, request: HttpRequest, obj: Integration, form: Any, change: bool) -> None:
@@ -220,20 +222,6 @@ def _connector(request: HttpRequest, obj: Any) -> type[Connector] | None:
         return registry.find(key)
     except InvalidInput:
         return None
-
-
-def _choices() -> list[dict[str, Any]]:
-    """Return what the first page of adding one shows; templates would call the classes themselves."""
-    return [
-        {
-            "key": connector.key,
-            "title": connector.title,
-            "description": connector.description,
-            "categories": [category.label for category in connector.categories],
-            "docs": connector.docs,
-        }
-        for connector in sorted(registry.for_integrations(), key=lambda connector: connector.title.lower())
-    ]
 
 
 def _to(integration: Integration) -> HttpResponseRedirect:

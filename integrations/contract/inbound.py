@@ -12,6 +12,8 @@ from integrations.contract.connector import Connector
 from integrations.contract.fields import Field
 from integrations.contract.reports import ReportedRun
 
+MIN_SECRET = 16
+
 
 @dataclass(frozen=True)
 class InboundRequest:
@@ -53,6 +55,8 @@ class Receiver(Connector):
     needs_secret: ClassVar[bool] = True
     secret_is_given: ClassVar[bool] = False
     """The platform makes the secret itself (Slack, Stripe), so that none is generated here."""
+    key_help: ClassVar[str] = ""
+    """Where the platform takes or shows the secret, for whoever enters it."""
     overload_status: ClassVar[int] = 429
     """What the platform is told when the portal has no room: some give up for ever at a 4xx and want 503."""
 
@@ -64,6 +68,11 @@ class Receiver(Connector):
         `secrets` are the current one and, during a rotation, the previous; `config` holds the source's fields. Raises
         core.errors.NotAllowed with the reason, whatever the headers and the body hold; never anything else.
         """
+
+    @classmethod
+    def secret_problem(cls, secret: str, config: Mapping[str, Any]) -> str:
+        """Return what is wrong with the form of a new secret, in words that follow its name and never show it; "" where nothing is."""
+        return "" if len(secret) >= MIN_SECRET else f"must have at least {MIN_SECRET} characters: a shorter one can be guessed."
 
     @classmethod
     def answer(cls, request: InboundRequest, verified: Verified) -> Mapping[str, Any] | None:

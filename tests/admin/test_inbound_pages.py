@@ -25,11 +25,14 @@ LogIn = Callable[[User], Client]
 
 
 def form(**more: Any) -> dict[str, Any]:
-    return {"name": "main", "provider": "sender", "secret": "", "config": "", "allowed_cidrs": "", "active": "on", "owner": ""} | more
+    return {"name": "main", "secret": "", "c_header": "", "allowed_cidrs": "", "active": "on", "owner": ""} | more
+
+
+ADD = f"{SOURCES}add/?type=sender"
 
 
 def test_a_source_is_made_and_its_secret_shown_once(browser: Client) -> None:
-    page = browser.post(f"{SOURCES}add/", form(allowed_cidrs="127.0.0.0/8\n10.0.0.0/8"))
+    page = browser.post(ADD, form(allowed_cidrs="127.0.0.0/8\n10.0.0.0/8"))
     made = InboundSource.objects.get()
     secret = made.secrets[0]["secret"]
     assert secret in page.content.decode()
@@ -42,16 +45,63 @@ def test_a_source_is_made_and_its_secret_shown_once(browser: Client) -> None:
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
-        ({"config": "no json"}, "Write a JSON object"),
-        ({"config": '{"color": 1}'}, "color is not a known field"),
+        ({"c_header": "x" * 41}, "at most 40"),
+        ({"secret": "too-short"}, "at least 16 characters"),
         ({"allowed_cidrs": "nowhere"}, "is not a network"),
         ({"secret": " a "}, "white space"),
     ],
 )
 def test_wrong_values_are_shown_beside_their_field(browser: Client, wrong: dict[str, Any], sentence: str) -> None:
-    page = browser.post(f"{SOURCES}add/", form(**wrong)).content.decode()
+    page = browser.post(ADD, form(**wrong)).content.decode()
     assert sentence.lower() in page.lower()
     assert not InboundSource.objects.exists()
+
+
+def test_the_provider_is_chosen_first_and_its_form_speaks_of_it_alone(browser: Client) -> None:
+    chosen = browser.get(f"{SOURCES}add/").content.decode()
+    assert 'href="?type=gitlab"' in chosen
+    assert "Deaf" not in chosen
+    page = browser.get(f"{SOURCES}add/?type=gitlab").content.decode()
+    assert "Signing token" in page
+    assert "At GitLab: Settings" in page
+    assert "Jenkins" not in page
+    assert "Header of the signature" not in page
+    generic = browser.get(f"{SOURCES}add/?type=generic").content.decode()
+    assert 'data-only-if="c_mode" data-only-if-values="token"' in generic
+    browser.post(f"{SOURCES}add/?type=generic", form(c_mode="token", c_token_header="X-Token", c_signature_header="X-Signature"))
+    made = InboundSource.objects.get()
+    assert (made.provider, made.config["token_header"]) == ("generic", "X-Token")
+    assert "signature_header" not in made.config
+
+
+@pytest.mark.parametrize(
+    ("provider", "options", "secret", "sentence"),
+    [
+        ("stripe", {}, "", "must be given: Stripe makes it"),
+        ("stripe", {}, "planted-api-key-0123456789", "must begin with whsec_"),
+        ("gitlab", {"c_mode": "signing"}, "planted-not-a-key-123", "must begin with whsec_"),
+        ("standard_webhooks", {}, "whsec_planted-not-base64", "must be base64 after whsec_"),
+        ("slack", {}, "planted-short", "at least 16 characters"),
+    ],
+)
+def test_a_secret_of_another_form_is_refused_beside_its_field(
+    browser: Client, provider: str, options: dict[str, str], secret: str, sentence: str
+) -> None:
+    page = browser.post(f"{SOURCES}add/?type={provider}", form(secret=secret, **options)).content.decode()
+    assert sentence.lower() in page.lower()
+    assert not secret or secret not in page
+    assert not InboundSource.objects.exists()
+
+
+def test_a_secret_may_be_replaced_and_must_fit_the_options(browser: Client) -> None:
+    to = source(provider="gitlab", config={"mode": "token"})
+    page = browser.post(f"{SOURCES}{to.pk}/change/", form(c_mode="signing")).content.decode()
+    assert "does not fit these options" in page
+    signing = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    browser.post(f"{SOURCES}{to.pk}/change/", form(c_mode="signing", secret=signing))
+    to.refresh_from_db()
+    assert (to.config, [entry["secret"] for entry in to.secrets]) == ({"mode": "signing"}, [signing, SECRET])
+    assert signing not in browser.get(f"{SOURCES}{to.pk}/change/").content.decode()
 
 
 def test_a_source_is_changed_and_keeps_its_secret(browser: Client) -> None:

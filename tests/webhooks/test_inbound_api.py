@@ -95,9 +95,9 @@ def test_a_rotated_secret_verifies_beside_the_old_one_for_its_overlap(alice: Use
     path = f"/api/v1/webhook/sender/{made['id']}"
     new = client.post(f"{SOURCES}/{made['id']}/rotate-secret", {}, format="json").json()["secret"]
     assert [send(path, secret=secret).status_code for secret in (SECRET, new)] == [202, 202]
-    last = client.post(f"{SOURCES}/{made['id']}/rotate-secret", {"overlap_hours": 0, "secret": "the-last-one"}, format="json").json()[
-        "secret"
-    ]
+    last = client.post(
+        f"{SOURCES}/{made['id']}/rotate-secret", {"overlap_hours": 0, "secret": "planted-the-last-one"}, format="json"
+    ).json()["secret"]
     assert [send(path, secret=secret).status_code for secret in (SECRET, new, last)] == [403, 403, 202]
     entries = json.dumps(list(AuditEntry.objects.values("action", "changes")), default=str)
     assert "rotate-secret" in entries

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from unfold.widgets import (
     UnfoldAdminIntegerFieldWidget,
-    UnfoldAdminSelectWidget,
+    UnfoldAdminPasswordWidget,
     UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
     UnfoldBooleanSwitchWidget,
@@ -16,27 +15,26 @@ from unfold.widgets import (
 
 from access.admin_base.base import ServiceForm
 from access.admin_base.owners import OwnerField
-from access.admin_base.show import pretty
-from core.errors import NotFound
-from integrations.contract.fields import Field
-from webhooks.inbound.selectors import find_receiver, receivers
+from core.errors import InvalidInput
+from integrations.contract.inbound import Receiver
+from integrations.contract.schema import form_fields, form_values
 from webhooks.models import InboundSource
 
+PREFIX = "c_"
 _PLAIN = ("name", "active", "is_default", "validate_schema", "silence_seconds")
 
 
 class InboundSourceForm(ServiceForm):
     """Who sends, how they prove who they are, and when their silence is an alarm."""
 
+    receiver: ClassVar[type[Receiver] | None] = None
+
     name = forms.CharField(max_length=100, widget=UnfoldAdminTextInputWidget, help_text="Who sends, such as “GitHub of acme”.")
-    provider = forms.ChoiceField(widget=UnfoldAdminSelectWidget, help_text="Whose webhooks they are: it decides how they are verified.")
     secret = forms.CharField(
         required=False,
         strip=False,
-        widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "off", "type": "password"}),
-        help_text="Left empty, one is generated and shown once. Some platforms make it themselves: then enter theirs.",
+        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}),
     )
-    config = forms.CharField(required=False, label="Options", widget=UnfoldAdminTextareaWidget(attrs={"rows": 4, "spellcheck": "false"}))
     allowed_cidrs = forms.CharField(
         required=False,
         label="Allowed networks",
@@ -76,24 +74,14 @@ class InboundSourceForm(ServiceForm):
         field = self.fields.get("owner")
         if isinstance(field, OwnerField):
             field.offer(self.who, owner)
-        if "provider" in self.fields:
-            self.fields["provider"].choices = [(receiver.key, receiver.title) for receiver in receivers()]  # type: ignore[attr-defined]
-        if "config" in self.fields:
-            self.fields["config"].help_text = _options_help(source.provider)
+        if self.receiver is not None:
+            made = form_fields(self.receiver.source_fields, source.config, prefix=PREFIX)
+            self.fields.update({name: field for name, field in made.items() if name in self.shown_fields})
+            if "secret" in self.fields:
+                self.fields["secret"].help_text = _secret_help(self.receiver, new=source._state.adding)
         if not source._state.adding:
-            shown = {"config": pretty(source.config), "allowed_cidrs": "\n".join(source.allowed_cidrs), "owner": owner or ""}
+            shown = {"allowed_cidrs": "\n".join(source.allowed_cidrs), "owner": owner or ""}
             self.initial = {**{name: getattr(source, name) for name in _PLAIN}, **shown, **self.initial}
-
-    def clean_config(self) -> Any:
-        """Return the options as an object."""
-        text = self.cleaned_data["config"].strip()
-        try:
-            value = json.loads(text) if text else {}
-        except (ValueError, RecursionError):
-            value = None
-        if not isinstance(value, dict):
-            raise forms.ValidationError('Write a JSON object, such as {"header": "X-Signature"}; leave it empty for none.')
-        return value
 
     def clean_allowed_cidrs(self) -> list[str]:
         """Return the networks as a list."""
@@ -107,35 +95,33 @@ class InboundSourceForm(ServiceForm):
         return field.resolve(self.cleaned_data["owner"], self.who) if isinstance(field, OwnerField) else None
 
     def clean(self) -> dict[str, Any] | None:
-        """Show what the service says of single options beside the options."""
+        """Show what the service says of an option beside its field."""
         if self.refusal is not None:
-            options = [sentence for name, found in self.refusal.fields.items() if name.startswith("config.") for sentence in found]
-            names = [name.removeprefix("config.") for name in self.refusal.fields if name.startswith("config.")]
-            for name, sentence in zip(names, options, strict=False):
-                self.add_error("config", f"{name} {sentence}")
+            fields = self.refusal.fields.items()
+            places = {PREFIX + name.removeprefix("config.") if name.startswith("config.") else name: said for name, said in fields}
+            self.refusal = InvalidInput(self.refusal.message, fields=places)  # type: ignore[misc]  # each request has a class of its own
         return super().clean()
 
     def values(self) -> tuple[dict[str, Any], str | None]:
         """Return what the service takes, and the secret if one was entered."""
-        values = dict(self.cleaned_data)
+        values = {name: value for name, value in self.cleaned_data.items() if not name.startswith(PREFIX)}
+        if self.receiver is not None:
+            values["config"], _ = form_values(self.receiver.source_fields, self.cleaned_data, prefix=PREFIX)
+            if self.instance._state.adding:
+                values["provider"] = self.receiver.key
         if "owner" in values:
             values["owner_id"] = values.pop("owner")
         return values, values.pop("secret", None) or None
 
 
-def _options_help(provider: str) -> str:
-    """Return which options there are, in words."""
-    if not provider:
-        known = [
-            f"{receiver.title}: {', '.join(map(_named, receiver.source_fields))}." for receiver in receivers() if receiver.source_fields
-        ]
-        return " ".join(["As JSON, where the provider needs any.", *known])
-    try:
-        fields = find_receiver(provider).source_fields
-    except NotFound:
-        return ""
-    return f"As JSON: {'; '.join(map(_named, fields))}." if fields else "This provider has none."
-
-
-def _named(field: Field) -> str:
-    return f"{field.name} ({field.title}{', required' if field.required else ''})"
+def _secret_help(receiver: type[Receiver], *, new: bool) -> str:
+    """Return what to enter, and what happens where nothing is entered."""
+    if not new:
+        empty = "Stored encrypted, never shown again. Left empty, it stays; the one that a new one replaces is taken for a while longer."
+    elif not receiver.needs_secret:
+        empty = "It can be left empty."
+    elif receiver.secret_is_given:
+        empty = f"Required: {receiver.title} makes it."
+    else:
+        empty = "Left empty, one is generated and shown once; enter it at the platform."
+    return f"{receiver.key_help} {empty}".strip()

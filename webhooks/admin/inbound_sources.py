@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.utils.safestring import SafeString
@@ -14,16 +15,18 @@ from access.admin_base.base import PortalAdmin
 from access.admin_base.buttons import Button, ButtonField
 from access.admin_base.filters import choice_filter
 from core import runtime
-from core.errors import InvalidInput
-from webhooks.admin.inbound_form import InboundSourceForm
+from core.errors import InvalidInput, NotFound
+from integrations.admin.choosing import CHOOSE, choices
+from integrations.contract.inbound import Receiver
+from webhooks.admin.inbound_form import PREFIX, InboundSourceForm
 from webhooks.choices import Verdict
 from webhooks.inbound import samples, sources
-from webhooks.inbound.selectors import live_sources, receiver_url, receivers
+from webhooks.inbound.selectors import find_receiver, live_sources, receiver_url, receivers
 from webhooks.models import InboundSource, Receipt
 
 KEPT = "it encrypted to verify with"
 _READ_ONLY = ("shown_url", "shown_silence", "shown_received", "shown_counts", "shown_owner")
-_FORM = ("name", "allowed_cidrs", "config", "active", "validate_schema", "silence_seconds")
+_TAKES = ("allowed_cidrs", "active", "validate_schema", "silence_seconds")
 
 
 def _providers() -> list[tuple[str, str]]:
@@ -51,14 +54,42 @@ class InboundSourceAdmin(PortalAdmin):
         """Return the sources that were not deleted, never their secrets."""
         return live_sources()
 
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        """Return the form with the options of the provider."""
+        form: Any = super().get_form(request, obj, change=change, **kwargs)
+        form.receiver = _receiver(request, obj)
+        return form
+
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Return the form, or what is shown to those who only read."""
         if obj is not None and not self.has_change_permission(request, obj):
             return [(None, {"fields": ("name", "provider", "allowed_cidrs", "config", *_READ_ONLY)})]
-        default = ("is_default",) if self.who(request).is_admin else ()
-        if obj is None:
-            return [(None, {"fields": ("name", "provider", "secret", *_FORM[1:], *default, "owner")})]
-        return [("Source", {"fields": ("shown_url", *_FORM, *default, "owner")}), ("Traffic", {"fields": _READ_ONLY[1:4]})]
+        receiver = _receiver(request, obj)
+        takes = (*_TAKES, "is_default") if self.who(request).is_admin else _TAKES
+        options = tuple(PREFIX + field.name for field in receiver.source_fields) if receiver else ()
+        secret = ("secret",) if receiver else ()
+        return [
+            (None, {"fields": ("name", "owner") if obj is None else ("shown_url", "name", "owner")}),
+            (f"How {receiver.title} proves itself" if receiver else "Secret", {"fields": (*options, *secret)}),
+            ("What is taken", {"fields": takes}),
+            *([] if obj is None else [("Traffic", {"fields": _READ_ONLY[1:4]})]),
+        ]
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> Any:
+        """First choose the provider, then fill in its form."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        if _receiver(request, None) is None:
+            lead = "Whose webhooks should be received? The next page asks for what that provider needs."
+            return self.page(request, CHOOSE, "Add inbound source", connectors=choices(receivers()), lead=lead)
+        return super().add_view(request, form_url, extra_context)
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> HttpResponse:
+        """Say in the title whose webhooks they are."""
+        receiver = _receiver(request, kwargs.get("obj"))
+        if kwargs.get("obj") is None and receiver is not None:
+            context |= {"title": f"Add inbound source: {receiver.title}", "show_save_and_add_another": False}
+        return cast("HttpResponse", super().render_change_form(request, context, *args, **kwargs))
 
     # --- Changes ---
 
@@ -66,7 +97,7 @@ class InboundSourceAdmin(PortalAdmin):
         """Create or change the source through its service."""
         values, secret = form.values()
         if change:
-            sources.update_source(obj, values)
+            sources.update_source(obj, values, secret=secret)
             return
         source, secret = sources.create_source(values, secret=secret)
         obj.__dict__.update(source.__dict__)
@@ -170,6 +201,14 @@ class InboundSourceAdmin(PortalAdmin):
 
 def _takes_ours(request: HttpRequest, source: InboundSource) -> bool:
     return any(one.key == source.provider and one.needs_secret and not one.secret_is_given for one in receivers())
+
+
+def _receiver(request: HttpRequest, source: InboundSource | None) -> type[Receiver] | None:
+    """Return what receives for a source, or for the provider that was chosen for a new one."""
+    try:
+        return find_receiver(source.provider if source is not None else request.GET.get("type", ""))
+    except NotFound:
+        return None
 
 
 def _can_sample(request: HttpRequest, source: InboundSource) -> bool:

@@ -56,10 +56,10 @@ def receiver_of(provider: object) -> type[Receiver]:
         raise InvalidInput.of("provider", f"is none whose webhooks are received; there are {known}.", code="unknown_provider") from error
 
 
-def secret_for(receiver: type[Receiver], given: str | None) -> str | None:
+def secret_for(receiver: type[Receiver], given: str | None, config: Mapping[str, Any]) -> str | None:
     """Return the secret of a new source or rotation: the given one, else a generated one where the platform takes ours."""
     if given is not None:
-        return check_secret(given)
+        return check_secret(given, receiver, config)
     if not receiver.needs_secret:
         return None
     if receiver.secret_is_given:
@@ -67,12 +67,14 @@ def secret_for(receiver: type[Receiver], given: str | None) -> str | None:
     return new_secret()
 
 
-def check_secret(text: str) -> str:
-    """Return a secret that can verify; raises InvalidInput, which never shows it."""
+def check_secret(text: str, receiver: type[Receiver], config: Mapping[str, Any]) -> str:
+    """Return a secret that can verify requests to a source with this config; raises InvalidInput, which never shows it."""
     if not text or len(text) > MAX_SECRET or "\0" in text:
         raise InvalidInput.of("secret", f"must be a text of 1 to {MAX_SECRET} characters.")
     if text != text.strip() and "-----BEGIN" not in text:
         raise InvalidInput.of("secret", "begins or ends with white space; copy it without.")
+    if problem := receiver.secret_problem(text, config):
+        raise InvalidInput.of("secret", problem)
     return text
 
 

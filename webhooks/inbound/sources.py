@@ -30,7 +30,7 @@ def create_source(values: SourceValues, *, secret: str | None = None) -> tuple[I
         raise InvalidInput(f"{', '.join(missing)}: must be given.", fields={field: ["must be given."] for field in missing})
     receiver = receiver_of(values["provider"])
     fields = checked({"config": {}} | dict(values), receiver)
-    secret = secret_for(receiver, secret)
+    secret = secret_for(receiver, secret, fields["config"])
     source = InboundSource(**fields, secrets=signing.initial(secret) if secret is not None else [])
     with transaction.atomic():
         _save(source, None)
@@ -49,7 +49,10 @@ def update_source(source: InboundSource, values: SourceValues, *, secret: str | 
         for name, label in (("provider", "provider"), ("owner_id", "owner")):
             if name in values and values[name] != getattr(row, name):  # type: ignore[literal-required]
                 raise InvalidInput.of(label, f"can't be changed; create a source for the other {label}.")
-        fields = checked(values, _receiver(row))
+        receiver = _receiver(row)
+        fields = checked(values, receiver)
+        if secret is None and "config" in fields:
+            _check_kept_secret(receiver, row, fields["config"])
         changes = audit.diff({name: getattr(row, name) for name in fields}, fields)
         if changes:
             for name in changes:
@@ -79,10 +82,10 @@ def rotate_secret(source: InboundSource, overlap_hours: float | None = None, sec
     hours = float(runtime.current().secret_overlap_hours) if overlap_hours is None else signing.check_overlap(overlap_hours)
     if secret is None and not receiver.needs_secret:
         raise InvalidInput.of("secret", f"{receiver.title} needs none; give one to have it checked all the same.")
-    new = secret_for(receiver, secret)
-    assert new is not None  # noqa: S101 - given, or generated for a receiver that needs one
     with transaction.atomic():
         row = _locked(source.pk)
+        new = secret_for(receiver, secret, row.config)
+        assert new is not None  # noqa: S101 - given, or generated for a receiver that needs one
         stored = _stored(row.pk)
         if stored and stored[0]["secret"] == new:
             raise InvalidInput.of("secret", "is the current secret; give another.")
@@ -108,6 +111,15 @@ def _receiver(source: InboundSource) -> type[Receiver]:
         return find_receiver(source.provider)
     except NotFound as error:  # of a release that knew the provider
         raise Conflict(f"Webhooks of {source.provider} are not received by this release.", code="unknown_provider") from error
+
+
+def _check_kept_secret(receiver: type[Receiver], row: InboundSource, config: dict[str, Any]) -> None:
+    """Refuse options under which the secret that is kept could verify nothing, such as GitLab's signing token without one."""
+    current = [entry["secret"] for entry in _stored(row.pk)[:1]]
+    for secret in current if config != row.config else []:
+        problem = receiver.secret_problem(secret, config)
+        if problem and not receiver.secret_problem(secret, row.config):
+            raise InvalidInput.of("secret", f"the present one does not fit these options: it {problem} Give one that does along with them.")
 
 
 def _locked(source_id: uuid.UUID) -> InboundSource:

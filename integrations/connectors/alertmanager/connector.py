@@ -25,6 +25,7 @@ class Alertmanager(Simulated):
     categories = (Category.MONITORING,)
     docs = "https://prometheus.io/docs/alerting/latest/configuration/#webhook_config"
     samples = read_samples(__file__)
+    key_help = "At Alertmanager: the credentials under http_config.authorization of the webhook_config."
     overload_status = 503  # only 5xx are tried again; after a 429 the alert is lost until the group's next interval
 
     @classmethod

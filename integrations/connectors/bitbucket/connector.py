@@ -28,6 +28,7 @@ class Bitbucket(Simulated):
     categories = (Category.DEVELOPMENT,)
     docs = "https://support.atlassian.com/bitbucket-cloud/docs/manage-webhooks/"
     samples = read_samples(__file__)
+    key_help = "At Bitbucket: Repository settings → Webhooks, field Secret."
 
     @classmethod
     def verify(cls, request: InboundRequest, secrets: Sequence[str], config: Mapping[str, Any], now: datetime) -> Verified:

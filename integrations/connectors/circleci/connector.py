@@ -42,6 +42,7 @@ class CircleCI(Simulated):
     categories = (Category.DEVELOPMENT,)
     docs = "https://circleci.com/docs/guides/integration/outbound-webhooks/"
     samples = read_samples(__file__)
+    key_help = "At CircleCI: Project Settings → Webhooks, field Secret token."
 
     @classmethod
     def verify(cls, request: InboundRequest, secrets: Sequence[str], config: Mapping[str, Any], now: datetime) -> Verified:

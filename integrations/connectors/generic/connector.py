@@ -31,6 +31,7 @@ class Generic(Simulated):
     categories = (Category.DEVELOPMENT, Category.MONITORING, Category.SECURITY, Category.ANALYTICS)
     source_fields = SOURCE_FIELDS
     samples = read_samples(__file__)
+    key_help = "The key of the signature, or the token that is sent."
 
     @classmethod
     def verify(cls, request: InboundRequest, secrets: Sequence[str], config: Mapping[str, Any], now: datetime) -> Verified:

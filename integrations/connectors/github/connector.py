@@ -31,6 +31,7 @@ class GitHub(Checker, BuildSource, Simulated):
     docs = "https://docs.github.com/en/rest"
     fields = GITHUB_FIELDS
     samples = read_samples(__file__)
+    key_help = "At GitHub: Settings → Webhooks, field Secret."
 
     @classmethod
     def validate(cls, config: Mapping[str, Any], credentials: Mapping[str, Any]) -> dict[str, list[str]]:

@@ -27,6 +27,7 @@ class GitLab(Simulated):
     categories = (Category.DEVELOPMENT,)
     docs = "https://docs.gitlab.com/user/project/integrations/webhooks/"
     samples = read_samples(__file__)
+    key_help = "At GitLab: Settings → Webhooks, field Secret token. With a signing token it is the whsec_… that GitLab generates."
     source_fields = (
         Field("mode", "How GitLab proves itself", FieldKind.CHOICE, required=True, default=TOKEN,
               choices=((TOKEN, "Secret token"), (SIGNING, "Signing token")),
@@ -49,6 +50,13 @@ class GitLab(Simulated):
         payload = peek(request.body)
         event = text(payload.get("object_kind") or payload.get("event_name") or headers.get("x-gitlab-event"))
         return Verified(text(delivery), event)
+
+    @classmethod
+    def secret_problem(cls, secret: str, config: Mapping[str, Any]) -> str:
+        """Look for a key of Standard Webhooks where the source takes signatures."""
+        if config.get("mode", TOKEN) == SIGNING:
+            return signing.key_problem(secret, (signing.PREFIX,))
+        return super().secret_problem(secret, config)
 
     @classmethod
     def sign(cls, message: Message, secret: str, config: Mapping[str, Any]) -> Signed:

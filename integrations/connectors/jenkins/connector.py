@@ -38,6 +38,7 @@ class Jenkins(Simulated):
     categories = (Category.DEVELOPMENT,)
     docs = "https://plugins.jenkins.io/notification/"
     samples = read_samples(__file__)
+    key_help = "At Jenkins it stands, percent-encoded, in the address of the job's notification endpoint."
     source_fields = (
         Field("mode", "Where the secret stands", FieldKind.CHOICE, required=True, default=BASIC,
               choices=((BASIC, "Password in the address (Basic)"), (ADDRESS, "Parameter ?token= of the address")),

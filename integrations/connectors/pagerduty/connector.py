@@ -27,6 +27,7 @@ class PagerDuty(Simulated):
     categories = (Category.MONITORING,)
     docs = "https://developer.pagerduty.com/docs/webhooks-overview"
     samples = read_samples(__file__)
+    key_help = "PagerDuty shows it once, after the webhook is saved."
     secret_is_given = True
 
     @classmethod

@@ -32,6 +32,7 @@ class Slack(Simulated):
     categories = (Category.COMMUNICATION,)
     docs = "https://docs.slack.dev/apis/events-api/"
     samples = read_samples(__file__)
+    key_help = "At Slack: the app's Basic Information, Signing Secret."
     secret_is_given = True
 
     @classmethod

@@ -28,6 +28,7 @@ class Snyk(Simulated):
     categories = (Category.SECURITY,)
     docs = "https://docs.snyk.io/snyk-api/using-specific-snyk-apis/webhooks-apis"
     samples = read_samples(__file__)
+    key_help = "At Snyk: the field secret of the call that makes the webhook."
 
     @classmethod
     def verify(cls, request: InboundRequest, secrets: Sequence[str], config: Mapping[str, Any], now: datetime) -> Verified:

@@ -26,6 +26,7 @@ class StandardWebhooks(Simulated):
     categories = (Category.DEVELOPMENT, Category.MONITORING, Category.SECURITY, Category.ANALYTICS)
     docs = "https://www.standardwebhooks.com"
     samples = read_samples(__file__)
+    key_help = "What the sender shows: whsec_… or its public key whpk_…."
     secret_is_given = True
 
     @classmethod
@@ -36,6 +37,11 @@ class StandardWebhooks(Simulated):
         names = _SVIX_NAMES if svix else _NAMES
         signing.verify(secrets, request.headers, request.body, now.timestamp(), names=names)
         return Verified(text(request.headers[names[0]]), text(peek(request.body).get("type")))
+
+    @classmethod
+    def secret_problem(cls, secret: str, config: Mapping[str, Any]) -> str:
+        """Look for base64, with a prefix of the specification or without."""
+        return signing.key_problem(secret, (signing.PREFIX, signing.PUBLIC_PREFIX, ""))
 
     @classmethod
     def sign(cls, message: Message, secret: str, config: Mapping[str, Any]) -> Signed:

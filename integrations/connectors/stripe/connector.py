@@ -26,6 +26,7 @@ class Stripe(Simulated):
     categories = (Category.ANALYTICS,)
     docs = "https://docs.stripe.com/webhooks"
     samples = read_samples(__file__)
+    key_help = "At Stripe: Developers → Webhooks → the destination, Reveal. It begins with whsec_."
     secret_is_given = True
 
     @classmethod
@@ -40,6 +41,13 @@ class Stripe(Simulated):
         signing.check_macs(Scheme(_HEADER), secrets, given, [f"{stamps[0]}.".encode(), request.body])
         payload = peek(request.body)
         return Verified(text(payload.get("id")), text(payload.get("type")))
+
+    @classmethod
+    def secret_problem(cls, secret: str, config: Mapping[str, Any]) -> str:
+        """Look for the whsec_ that Stripe's have, which is a part of the key."""
+        if not secret.startswith(signing.PREFIX):
+            return f"must begin with {signing.PREFIX}, as Stripe's signing secrets do: it is no API key."
+        return super().secret_problem(secret, config)
 
     @classmethod
     def sign(cls, message: Message, secret: str, config: Mapping[str, Any]) -> Signed:
