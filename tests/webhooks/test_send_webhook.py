@@ -130,6 +130,7 @@ def test_a_tampered_body_is_not_the_signed_one(receiver: Receiver) -> None:
     assert json.loads(body)["tampered"] is True
     assert headers["x-hub-signature-256"] != signing.hub_signature_256(SECRET, body)
     assert "does not sign the body" not in shown
+    assert "push of GitHub, changed after it was signed" in shown
     with pytest.raises(CommandError):
         run("--provider", "gitlab", "--event", "push", "--tamper", receiver.url)
 

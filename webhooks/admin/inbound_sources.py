@@ -70,7 +70,7 @@ class InboundSourceAdmin(PortalAdmin):
         secret = ("secret",) if receiver else ()
         return [
             (None, {"fields": ("name", "owner") if obj is None else ("shown_url", "name", "owner")}),
-            (f"How {receiver.title} proves itself" if receiver else "Secret", {"fields": (*options, *secret)}),
+            (receiver.title if receiver else None, {"fields": (*options, *secret)}),
             ("What is taken", {"fields": takes}),
             *([] if obj is None else [("Traffic", {"fields": _READ_ONLY[1:4]})]),
         ]

@@ -62,7 +62,7 @@ class Command(BaseCommand):
         except RepoGuardError as error:
             raise CommandError(_told(error)) from None
         target = url + ("&" if "?" in url else "?") + urlencode(request.query) if request.query else url
-        self._show_request(sending, request, url, verbose=options["verbosity"] > 1)
+        self._show_request(sending, request, url, _wrong(options), verbose=options["verbosity"] > 1)
         outgoing = OutboundRequest(target, request.headers, request.body, max_response_body=MAX_SHOWN)
         answers = asyncio.run(_post([outgoing] * (2 if options["replay"] else 1)))
         hidden = [sending.secret, *request.query.values(), *_credentials(sending, request)]
@@ -95,13 +95,13 @@ class Command(BaseCommand):
             for field in receiver.source_fields:
                 self._say(f"  --option {field.name}={_shown(field):<{30 - len(field.name)}} {field.title}")
 
-    def _show_request(self, sending: Sending, request: SampleRequest, url: str, *, verbose: bool) -> None:
+    def _show_request(self, sending: Sending, request: SampleRequest, url: str, wrong: str, *, verbose: bool) -> None:
         secret = sending.secret
         query = urlencode(kept_query(request.query, [secret], verified=True), safe="*")
         self._say(f"POST {redact.url(url)}{'?' + query if query else ''}")
         for name, value in kept_headers(request.headers, [secret], verified=True).items():
             self._say(f"  {printable(name)}: {printable(_without(value, [secret]), 300)}")
-        self._say(f"  {len(request.body):,} bytes: {request.event} of {sending.receiver.title}")
+        self._say(f"  {len(request.body):,} bytes: {request.event} of {sending.receiver.title}{wrong}")
         if verbose:
             self._say(printable(_without(request.body.decode(errors="replace"), [secret]), MAX_SHOWN, keep="\n\t"))
 
@@ -159,6 +159,12 @@ def _secret(given: str | None) -> str:
     if not secret.strip():
         raise CommandError(f"There is no secret: set {VARIABLE}, type it when asked, or pipe it in.")
     return secret
+
+
+def _wrong(options: dict[str, Any]) -> str:
+    """Return in words what is wrong on purpose."""
+    old = f", signed with a time {STALE.total_seconds() / 3600:g} hours ago" if options["stale"] else ""
+    return old + (", changed after it was signed" if options["tamper"] else "")
 
 
 def _told(error: RepoGuardError) -> str:
