@@ -8,7 +8,7 @@ from typing import Any
 from integrations.contract.connector import Connector
 
 CHOOSE = "portal/choose_connector.html"
-"""Its template; it wants `connectors` and a `lead`, and leads back with the chosen key as `?type=`."""
+"""Its template: `connectors`, a `lead`, and `about` (the name of links to documents). It leads back with the chosen key as `?type=`."""
 
 
 def choices(connectors: Iterable[type[Connector]]) -> list[dict[str, Any]]:

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.test import Client
+from django.utils import timezone
 
 from builds.models import Build
-from core import signing
 from core.models import Event
+from integrations.connectors.github.connector import GitHub
+from integrations.contract.simulated import Message
 from tests.connectors.senders import SENDERS, Sender, fixture
 from tests.webhooks.inbound_kit import sender as _quiet_worker  # noqa: F401 - no worker is woken
 from tests.webhooks.inbound_kit import url, work_off
@@ -36,7 +38,7 @@ def made(provider: str, secret: str, config: Any = None) -> InboundSource:
 
 def github(to: InboundSource, event: str, data: Any, delivery: str) -> Any:
     body = json.dumps(data).encode()
-    headers = {"X-GitHub-Event": event, "X-GitHub-Delivery": delivery, "X-Hub-Signature-256": signing.hub_signature_256(SECRET, body)}
+    headers = dict(GitHub.sign(Message(event, body, delivery, timezone.now()), SECRET, {}).headers)
     return Client().post(url(to), body, content_type="application/json", headers=headers)
 
 

@@ -81,7 +81,8 @@ class InboundSourceAdmin(PortalAdmin):
             raise PermissionDenied
         if _receiver(request, None) is None:
             lead = "Whose webhooks should be received? The next page asks for what that provider needs."
-            return self.page(request, CHOOSE, "Add inbound source", connectors=choices(receivers()), lead=lead)
+            shown = {"connectors": choices(receivers()), "lead": lead, "about": "Its documentation"}
+            return self.page(request, CHOOSE, "Add inbound source", **shown)
         return super().add_view(request, form_url, extra_context)
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> HttpResponse:

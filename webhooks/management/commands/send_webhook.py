@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote_plus, urlencode
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
@@ -65,7 +65,7 @@ class Command(BaseCommand):
         self._show_request(sending, request, url, _wrong(options), verbose=options["verbosity"] > 1)
         outgoing = OutboundRequest(target, request.headers, request.body, max_response_body=MAX_SHOWN)
         answers = asyncio.run(_post([outgoing] * (2 if options["replay"] else 1)))
-        hidden = [sending.secret, *request.query.values(), *_credentials(sending, request)]
+        hidden = [sending.secret, quote_plus(sending.secret), *_credentials(sending, request)]
         for number, answer in enumerate(answers, 1):
             self._show_answer(answer, hidden, f" ({number} of {len(answers)})" if options["replay"] else "")
         if not all(answer.status is not None and 200 <= answer.status < 300 for answer in answers):
