@@ -139,7 +139,7 @@ def _checked(
             clean[field.name] = value
         elif partial:
             continue
-        elif field.required:
+        elif field.required and field.default is None:
             errors[path] = ["is required." if field.only_if is None else f"is required if {_condition(field)}."]
         elif field.default is not None:
             clean[field.name] = _fresh(field)

@@ -54,10 +54,7 @@ def test_it_fits(provider: str, secret: str, config: dict[str, Any] | None) -> N
 @pytest.mark.parametrize(
     ("provider", "secret", "config", "words"),
     [
-        ("github", "a" * 15, None, "at least 16 characters"),
-        ("slack", "8f742231b10e888", None, "at least 16 characters"),
-        ("stripe", "sk_live_0123456789abcdef", None, "begin with whsec_"),
-        ("stripe", "whsec_brief", None, "at least 16 characters"),
+        ("stripe", "sk_live_0123456789abcdef", None, "begins with whsec_"),
         ("standard_webhooks", "whsec_test_not-base64", None, "base64 after whsec_"),
         ("standard_webhooks", "not base64 at all", None, "must be base64;"),
         ("standard_webhooks", "whsec_c2hvcnQ=", None, "at least 16 bytes in base64; it holds 5"),

@@ -20,6 +20,7 @@ from tests.factories import owner_of, statements
 from tests.webhooks.inbound_kit import SECRET, Sender, Told, send, source, work_off
 from tests.webhooks.inbound_kit import sender as sender
 from webhooks.inbound import reprocess
+from webhooks.inbound.selectors import receivers
 from webhooks.models import InboundSource, Receipt
 
 pytestmark = pytest.mark.django_db
@@ -236,3 +237,9 @@ def test_a_list_takes_the_same_statements_however_long(alice: User) -> None:
             counts.append(statements(queries))
         source(owner=owner_of(alice))
     assert counts[:2] == counts[2:]
+
+
+@pytest.mark.parametrize("provider", [one.key for one in receivers() if one.__module__.startswith("integrations.")])
+def test_name_provider_and_secret_are_enough_for_every_provider(provider: str, alice: User) -> None:
+    answer = create(client_of(alice), provider=provider, secret="whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    assert (answer.status_code, answer.json().get("provider")) == (201, provider), answer.content

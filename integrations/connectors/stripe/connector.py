@@ -15,6 +15,7 @@ from integrations.contract.payloads import json_object, moment, peek, text
 from integrations.contract.simulated import Message, Signed, Simulated, read_samples
 
 _HEADER = "stripe-signature"
+_API_KEYS = ("sk_", "rk_", "pk_")
 
 
 class Stripe(Simulated):
@@ -44,9 +45,9 @@ class Stripe(Simulated):
 
     @classmethod
     def secret_problem(cls, secret: str, config: Mapping[str, Any]) -> str:
-        """Look for the whsec_ that Stripe's have, which is a part of the key."""
-        if not secret.startswith(signing.PREFIX):
-            return f"must begin with {signing.PREFIX}, as Stripe's signing secrets do: it is no API key."
+        """Look for an API key, which is easily taken for the signing secret."""
+        if secret.startswith(_API_KEYS):
+            return f"is an API key; the signing secret begins with {signing.PREFIX}."
         return super().secret_problem(secret, config)
 
     @classmethod
