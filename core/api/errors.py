@@ -27,6 +27,7 @@ from rest_framework.settings import api_settings
 from core import context
 from core.errors import RepoGuardError
 from core.fields import DecryptError
+from core.intake import SlowSender
 
 logger = logging.getLogger(__name__)
 API_PREFIX = "/api/"
@@ -118,6 +119,8 @@ def _from_request(exc: Exception) -> Problem | None:
         return Problem(413, "too_large", "The body is over the limit set by API_MAX_BODY_BYTES.")
     if isinstance(exc, DisallowedHost):
         return Problem(400, "malformed", "This host name is not served here; the setting ALLOWED_HOSTS lists those that are.")
+    if isinstance(exc, UnreadablePostError) and isinstance(exc.__cause__, SlowSender):
+        return Problem(408, "timed_out", "The body did not arrive in time.")
     if isinstance(exc, SuspiciousOperation | BadRequest | MultiPartParserError | UnreadablePostError):
         return Problem(400, "malformed", "The request can't be read.")
     return None

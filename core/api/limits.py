@@ -10,6 +10,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
 
 from core.api.errors import Problem
+from core.intake import SlowSender
 
 CHUNK = 64 * 1024
 MOST_HELD = 4 * 1024 * 1024
@@ -60,6 +61,8 @@ def _buffer(request: HttpRequest, cap: int, setting: str) -> HttpResponseBase | 
     try:
         while size <= cap and (chunk := source.read(min(CHUNK, cap + 1 - size))):
             size += kept.write(chunk)
+    except SlowSender:
+        return Problem(408, "timed_out", "The body did not arrive in time.").as_response()
     except OSError:  # what gunicorn raises for a chunk without a size, or a body that breaks off
         problem = Problem(400, "malformed", "The chunks of the body can't be read; send it whole, with a Content-Length.").as_response()
         problem["Connection"] = "close"

@@ -14,7 +14,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "repoguard.settings")
 
 wsgi_app = settings.WSGI_APPLICATION.replace(".application", ":application")
 bind = f"{settings.BIND}:{settings.PORT}"
-worker_class = "gthread"
+worker_class = "core.supervisor.worker.PatientWorker"
 workers = settings.WEB_PROCESSES
 threads = settings.WEB_THREADS
 timeout = 60

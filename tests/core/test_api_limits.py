@@ -10,6 +10,7 @@ import pytest
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
+from core.intake import SlowSender
 from integrations.models import Repository
 from tests.access.keys import client_of
 
@@ -94,3 +95,13 @@ def test_a_malformed_length_is_a_400(client: APIClient, length: str) -> None:
 def test_an_absurd_length_is_a_413(client: APIClient) -> None:
     answer = client.generic("POST", "/api/v1/samples", BODY, content_type="application/json", CONTENT_LENGTH="9" * 5000)
     assert answer.status_code == 413
+
+
+@pytest.mark.parametrize("more", [{}, {"HTTP_TRANSFER_ENCODING": "", "CONTENT_LENGTH": "100"}], ids=["in chunks", "with a length"])
+def test_a_body_that_comes_too_slowly_is_said_to(client: APIClient, more: dict[str, str]) -> None:
+    class Slow(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            raise SlowSender
+
+    answer = chunked(client, "/api/v1/samples", Slow(), **more)
+    assert (answer.status_code, answer.json()["code"]) == (408, "timed_out")

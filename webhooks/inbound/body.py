@@ -12,7 +12,8 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.http.request import UnreadablePostError
 
-from core.errors import InvalidInput, TooLarge, Unavailable
+from core.errors import InvalidInput, RepoGuardError, TooLarge, Unavailable
+from core.intake import NoPlaceForSlow, SlowSender
 
 CHUNK = 64 * 1024
 LARGE = 1024 * 1024
@@ -64,14 +65,22 @@ def _read(request: HttpRequest, limit: int, enter: Callable[[int], None]) -> byt
             enter(size)
             body.write(chunk)
             if time.monotonic() > deadline:
-                raise InvalidInput(f"The body did not arrive within {READ_SECONDS:g} s.", code="malformed")
-    except (OSError, UnreadablePostError) as error:  # what gunicorn raises for a broken chunk, Django for a broken connection
-        raise InvalidInput("The body broke off.", code="malformed") from error
+                raise InvalidInput(f"The body did not arrive within {READ_SECONDS:g} s.", code="timed_out")
+    except OSError as error:  # what gunicorn raises for a broken chunk, and Django's UnreadablePostError
+        raise _broken(error.__cause__ if isinstance(error, UnreadablePostError) else error) from error
     if size > limit:
         raise _too_large(limit)
     if declared is not None and size != declared:
         raise InvalidInput("The body is shorter than its Content-Length.", code="malformed")
     return body.getvalue()
+
+
+def _broken(error: BaseException | None) -> RepoGuardError:
+    if isinstance(error, NoPlaceForSlow):
+        return Unavailable("The portal waits for other slow requests; send this one again shortly.", retry_after=RETRY_SECONDS)
+    if isinstance(error, SlowSender):
+        return InvalidInput("The body did not arrive in time.", code="timed_out")
+    return InvalidInput("The body broke off.", code="malformed")
 
 
 def _length(request: HttpRequest) -> int | None:
