@@ -19,7 +19,7 @@ from core.ids import is_uuid
 from core.models import Event
 from webhooks.choices import ReceiptOutcome, ReprocessableOutcome, Verdict
 from webhooks.inbound import reprocess
-from webhooks.inbound.selectors import shown_receipts, shown_request
+from webhooks.inbound.selectors import of_verdict, shown_receipts, shown_request
 from webhooks.models import InboundSource, Receipt
 
 TONES = {"processed": show.GOOD, "waiting": show.INFO, "failed": show.BAD, "ignored": show.QUIET, "duplicate": show.QUIET}
@@ -43,6 +43,20 @@ class SourceFilter(ChoiceFilter):
         return queryset.filter(source_id=value) if is_uuid(value) else queryset.none() if value else queryset
 
 
+class VerdictFilter(ChoiceFilter):
+    """Accepted or refused, as the API filters them."""
+
+    title = parameter_name = field = "verdict"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Return the verdicts."""
+        return [(str(value), str(label)) for value, label in Verdict.choices]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Return the requests with the chosen verdict."""
+        return of_verdict(queryset, str(self.value())) if self.value() else queryset
+
+
 @admin.register(Receipt)
 class ReceiptAdmin(LogAdmin):
     """The log of what came in."""
@@ -52,7 +66,7 @@ class ReceiptAdmin(LogAdmin):
     list_display = ("shown_at", "shown_result", "shown_source", "event", "shown_reason", "shown_size", "remote_address")
     list_display_links = ("shown_at",)
     list_filter = (
-        SourceFilter, choice_filter("verdict", "verdict", Verdict.choices), choice_filter("outcome", "outcome", _OUTCOMES),
+        SourceFilter, VerdictFilter, choice_filter("outcome", "outcome", _OUTCOMES),
         SinceFilter, UntilFilter,
     )  # fmt: skip
 

@@ -31,7 +31,7 @@ from webhooks.api.inbound_serializers import (
 from webhooks.api.webhook_serializers import NothingSerializer
 from webhooks.choices import ReceiptOutcome, Verdict
 from webhooks.inbound import reprocess, samples, sources
-from webhooks.inbound.selectors import live_sources, shown_receipts, shown_request
+from webhooks.inbound.selectors import live_sources, of_verdict, shown_receipts, shown_request
 from webhooks.models import InboundSource, Receipt
 
 # what a PUT leaves out becomes what a new source would have; secret, owner and whether it is active stay
@@ -55,13 +55,17 @@ class ReceiptFilter(TimeFilter):
     """By source, verdict, outcome, the provider's word for the event, and time."""
 
     source = django_filters.UUIDFilter(field_name="source_id", label="Id of the source.")
-    verdict = django_filters.ChoiceFilter(choices=Verdict.choices)
+    verdict = django_filters.ChoiceFilter(choices=Verdict.choices, method="by_verdict")
     outcome = django_filters.ChoiceFilter(choices=_OUTCOMES, label="What came of an authentic one.")
     event = django_filters.CharFilter(max_length=100, label="The provider's word, in full.")
 
     class Meta:
         model = Receipt
         fields: list[str] = []
+
+    def by_verdict(self, queryset: QuerySet[Receipt], name: str, value: str) -> QuerySet[Receipt]:
+        """Apply `verdict`."""
+        return of_verdict(queryset, value)
 
 
 class InboundSourceViewSet(

@@ -13,7 +13,7 @@ from core.fields import DecryptError
 from core.texts import storable
 from integrations import registry
 from integrations.contract.inbound import Receiver
-from webhooks.choices import ReceiptOutcome
+from webhooks.choices import ReceiptOutcome, Verdict
 from webhooks.inbound.keeping import kept_request
 from webhooks.models import InboundSource, Receipt
 
@@ -51,6 +51,12 @@ def shown_receipts(*, duplicates: bool = False) -> QuerySet[Receipt]:
     """Return the receipts with their source's name. A duplicate is counted on its first receipt, and not listed unless asked for."""
     rows = Receipt.objects.filter(source__deleted_at__isnull=True).select_related("source").defer("source__secrets", "sealed")
     return rows if duplicates else rows.exclude(outcome=ReceiptOutcome.DUPLICATE)
+
+
+def of_verdict(rows: QuerySet[Receipt], verdict: str) -> QuerySet[Receipt]:
+    """Return the receipts with a verdict. What was refused has no outcome: said as well, it is found by the index of outcomes."""
+    rows = rows.filter(verdict=verdict)
+    return rows.filter(outcome=ReceiptOutcome.NONE) if verdict == Verdict.REFUSED else rows
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from core.models.work import WorkState
 from webhooks.choices import ReceiptOutcome, Verdict
 
 REFUSED = models.Q(verdict=Verdict.REFUSED)
+SETTLED = ~models.Q(outcome=ReceiptOutcome.WAITING)
 
 
 class InboundSource(Owned):
@@ -109,6 +110,8 @@ class Receipt(WorkRow):
             models.Index(fields=["event", "-id"], name="receipt_event_idx"),
             models.Index(fields=["outcome", "-id"], name="receipt_outcome_idx"),
             models.Index(fields=["-id"], name="receipt_refused_idx", condition=REFUSED),
+            # what a source seldom has is found among its many others; it costs nothing when a request is taken in
+            models.Index(fields=["source", "outcome", "-id"], name="receipt_source_outcome_idx", condition=SETTLED),
             models.Index(fields=["state", "run_after"], name="receipt_due_idx"),
         ]
 
