@@ -28,8 +28,16 @@ class Sent:
     """How often a delivery was sent again because no answer came: it may have been stored all the same."""
 
 
-def send(port: int, sources: dict[str, str], sent: Sequence[Delivery], senders: int, *, meanwhile: Callable[[], None] = lambda: None) -> Sent:
-    """Send everything, and do something beside it; returns when each delivery got its 2xx."""
+def send(
+    port: int,
+    sources: dict[str, str],
+    sent: Sequence[Delivery],
+    senders: int,
+    *,
+    meanwhile: Callable[[], None] = lambda: None,
+    resend: bool = True,
+) -> Sent:
+    """Send everything, and do something beside it; returns when each delivery got its 2xx, or any answer without `resend`."""
     report, left, lock = Sent(), list(reversed(sent)), threading.Lock()
 
     def work() -> None:
@@ -39,7 +47,8 @@ def send(port: int, sources: dict[str, str], sent: Sequence[Delivery], senders: 
                 if not left:
                     return
                 delivery = left.pop()
-            while not _sent(connection, f"/api/v1/webhook/{delivery.provider}/{sources[delivery.provider]}", delivery, report, lock):
+            path = f"/api/v1/webhook/{delivery.provider}/{sources[delivery.provider]}"
+            while (status := _answer(connection, path, delivery, report, lock)) // 100 != 2 and (resend or not status):
                 time.sleep(_PAUSE_SECONDS)
 
     threads = [threading.Thread(target=work) for _ in range(senders)]
@@ -53,7 +62,8 @@ def send(port: int, sources: dict[str, str], sent: Sequence[Delivery], senders: 
     return report
 
 
-def _sent(connection: http.client.HTTPConnection, path: str, delivery: Delivery, report: Sent, lock: threading.Lock) -> bool:
+def _answer(connection: http.client.HTTPConnection, path: str, delivery: Delivery, report: Sent, lock: threading.Lock) -> int:
+    """Return the status of the answer, 0 where none came."""
     try:
         connection.request("POST", path, delivery.body, delivery.headers())
         answer = connection.getresponse()
@@ -63,10 +73,9 @@ def _sent(connection: http.client.HTTPConnection, path: str, delivery: Delivery,
         with lock:
             report.answers[type(error).__name__] += 1
             report.broken[delivery.id] += 1
-        return False
+        return 0
     with lock:
         report.answers[str(answer.status)] += 1
-        if answer.status // 100 == 2:
+        if answer.status == 202:
             report.ids.append(json.loads(body)["id"])
-            return True
-    return False
+    return answer.status

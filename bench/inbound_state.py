@@ -1,6 +1,6 @@
 """What became of the deliveries of bench.traffic, in a form that two portals can be compared by: no ids, no times of their own.
 
-python -m bench.inbound_state state|sources|waiting        prints it as JSON, with the settings of a portal
+python -m bench.inbound_state state|sources|waiting|became        prints it as JSON, with the settings of a portal
 """
 
 from __future__ import annotations
@@ -114,6 +114,17 @@ def of_portal(portal: Any, what: str = "state") -> Any:
     return json.loads(done.stdout)
 
 
+def became() -> dict[str, list[str]]:
+    """Return the outcome of each delivery, the types of its events, and its builds' status."""
+    from builds.models import Build
+    from core.models import Event
+    from webhooks.models import Receipt
+
+    types = {str(pk): kind for pk, kind in Event.objects.values_list("id", "type")}
+    found = {row.dedupe_id: [row.error or row.outcome, *(types[event] for event in row.event_ids)] for row in Receipt.objects.all()}
+    return found | {"": [f"{build.source} {build.build_id} {build.status}" for build in Build.objects.all()]}
+
+
 def waiting() -> int:
     """Return how many requests wait to be interpreted."""
     from webhooks.models import Receipt
@@ -123,7 +134,7 @@ def waiting() -> int:
 
 def main() -> None:
     setup.start_django()
-    print(json.dumps({"state": state, "sources": sources, "waiting": waiting}[sys.argv[1]]()))
+    print(json.dumps({"state": state, "sources": sources, "waiting": waiting, "became": became}[sys.argv[1]]()))
 
 
 if __name__ == "__main__":

@@ -182,7 +182,8 @@ def cluster_setting(cluster: str, name: str) -> int:
 def web() -> Web:
     """Return the web server."""
     command = [sys.executable, "-m", "gunicorn", "-c", "python:core.supervisor.web"]
-    return Web("web", ProcessGroup("web", command))
+    # large bodies are given back to the system: glibc would keep more of them on the heap of each thread as it goes
+    return Web("web", ProcessGroup("web", command, {"MALLOC_MMAP_THRESHOLD_": "1048576"}))
 
 
 def cluster(name: str) -> Cluster:

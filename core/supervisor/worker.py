@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from gunicorn.workers.gthread import ThreadWorker
@@ -9,16 +10,28 @@ from gunicorn.workers.gthread import ThreadWorker
 from core import intake
 
 
+_CLOSING_SECONDS = 2.0
+
+
+def _closed_already(graceful: bool = False) -> None:
+    """Stand for the close() of a connection that is closed."""
+
+
 class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     """Patient, but not for ever: see core/intake.py. The body is watched where it is read."""
 
     def handle(self, conn: Any) -> Any:
-        """Handle one request of a connection."""
+        """Handle one request of a connection, and close it here where it ends: gunicorn's loop would accept nothing for two seconds."""
         try:
             with intake.watch.waiting(conn.sock, intake.HEADER_SECONDS) as conn.head:
-                return super().handle(conn)
+                going_on = super().handle(conn)
         except intake.SlowSender:
-            return False
+            going_on = False
+        if not going_on:
+            with suppress(OSError), intake.watch.waiting(conn.sock, _CLOSING_SECONDS, _CLOSING_SECONDS / 4):
+                conn.close(graceful=True)
+            conn.close = _closed_already
+        return going_on
 
     def handle_request(self, req: Any, conn: Any) -> Any:
         """Answer a request whose head is complete."""

@@ -15,7 +15,7 @@ from django.http.request import UnreadablePostError
 from core.errors import InvalidInput, RepoGuardError, TooLarge, Unavailable
 from core.intake import NoPlaceForSlow, SlowSender
 
-CHUNK = 64 * 1024
+CHUNK = 256 * 1024
 LARGE = 1024 * 1024
 """Bytes from which on a body counts as large: only so many are held at once."""
 READ_SECONDS = 60.0

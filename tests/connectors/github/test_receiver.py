@@ -228,10 +228,22 @@ def test_a_leaked_secret_goes_no_further(event: str) -> None:
         assert found.data["alert"]["title"] == "AWS key"
 
 
-def test_every_other_event_keeps_its_name_and_payload() -> None:
-    event = only("check_run", {"action": "completed", "repository": REPOSITORY})
-    assert event.type == "inbound.github.check_run"
-    assert event.data == {"provider": "github", "event": "check_run", "payload": {"action": "completed", "repository": REPOSITORY}}
+@pytest.mark.parametrize(
+    ("event", "about"),
+    [
+        ("check_run", {"check_run": {"id": 4, "name": "unit", "status": "completed", "conclusion": "success", "pull_requests": []}}),
+        ("check_suite", {"check_suite": {"id": 5, "head_branch": "main", "head_sha": "3484a3fb", "conclusion": "failure"}}),
+        ("workflow_job", {"workflow_job": {"id": 6, "run_id": 9183741982, "run_attempt": 2, "conclusion": "failure", "steps": []}}),
+        ("security_advisory", {"security_advisory": {"ghsa_id": "GHSA-c2qf-rxjj-qqgw", "severity": "high", "vulnerabilities": []}}),
+    ],
+)
+def test_every_other_event_keeps_its_name_and_payload(event: str, about: dict[str, Any]) -> None:
+    """A job is no run of its own: its run is told of as well. An advisory is about no repository."""
+    payload = {"action": "completed", **about, **({} if event == "security_advisory" else {"repository": REPOSITORY})}
+    found = only(event, payload)
+    assert (found.type, found.repository) == (f"inbound.github.{event}", "" if event == "security_advisory" else "acme/shop")
+    assert found.data == {"provider": "github", "event": event, "payload": payload}
+    assert found.runs == ()
 
 
 def test_whatever_an_authentic_request_holds_is_read_or_refused() -> None:
