@@ -82,7 +82,8 @@ def main() -> None:
     again = {key: number - 1 for key, number in Counter(delivery.id for delivery in sent).items()}
     told = inbound_state.differences(expected, found, again)
     kinds = Counter(f"{delivery.provider} {delivery.event}" for delivery in deliveries)
-    print(f"{'PostgreSQL' if os.environ.get('DATABASE_URL') else 'SQLite'}: {len(sent)} requests of {len(deliveries)} deliveries: {dict(kinds)}")
+    where = "PostgreSQL" if os.environ.get("DATABASE_URL") else "SQLite"
+    print(f"{where}: {len(sent)} requests of {len(deliveries)} deliveries: {dict(kinds)}")
     print(f"answers {dict(report.answers)}, {len(sent) / report.seconds:.0f} a second; interpreted {waited:.0f} s after the last")
     print(f"{len(found['receipts'])} receipts, {sum(row[3] for row in found['receipts'].values())} duplicates counted, "
           f"{found['stored duplicates']} of them stored before the first was interpreted; {len(found['builds'])} builds, "

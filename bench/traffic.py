@@ -12,7 +12,7 @@ from hashlib import sha256
 from itertools import islice
 from typing import Any
 
-SECRET = "flood-4f1c9a-secret"  # noqa: S105 - of sources that a bench makes
+SECRET = "flood-4f1c9a-secret"
 _START = datetime(2026, 3, 2, 8, tzinfo=UTC)
 _PROJECTS, _BRANCHES, _WORKFLOWS = 6, ("main", "upgrade"), ("test", "lint")
 _ENDS = ("success", "success", "success", "failure", "cancelled", "timed_out")
@@ -71,12 +71,12 @@ def _github(owner: str, number: int, choose: random.Random) -> Iterator[tuple[st
         for action in ("opened", "synchronize", "closed"):
             pull = {"number": number, "state": "closed" if action == "closed" else "open", "head": {"sha": sha}, "updated_at": _at(number)}
             yield "github", "pull_request", {**about, "action": action, "number": number, "pull_request": pull}
-    ends = [choose.choice(_ENDS)]
+    ends, workflow = [choose.choice(_ENDS)], choose.choice(_WORKFLOWS)
     if ends[0] == "failure":
         ends.append(choose.choice(("success", "failure")))
     for attempt, end in enumerate(ends, 1):
         run = {
-            "id": 9_000_000 + number, "name": choose.choice(_WORKFLOWS) if attempt == 1 else run["name"], "run_number": number,  # type: ignore[has-type]  # noqa: F821 - of the attempt before
+            "id": 9_000_000 + number, "name": workflow, "run_number": number,
             "run_attempt": attempt, "event": "pull_request" if number % 3 == 0 else "push", "head_branch": branch, "head_sha": sha,
             "created_at": _at(number), "run_started_at": _at(number, 60 * attempt), "html_url": f"https://github.com/{project}/actions/{number}",
             "actor": {"login": "alice"},
@@ -103,7 +103,8 @@ def _gitlab(owner: str, number: int, choose: random.Random) -> Iterator[tuple[st
         yield "gitlab", "Pipeline Hook", {
             "object_kind": "pipeline", **about, "builds": jobs,
             "object_attributes": {
-                "id": 5_000 + number, "iid": number, "status": status, "ref": "main", "sha": sha, "source": "push", "created_at": _at(number),
+                "id": 5_000 + number, "iid": number, "status": status, "ref": "main", "sha": sha, "source": "push",
+                "created_at": _at(number),
                 "finished_at": _at(number, 30 + 10 * place) if ended else None, "duration": 10 * place if ended else None,
             },
         }  # fmt: skip

@@ -176,7 +176,8 @@ def main() -> None:
             seconds = time.monotonic() - began
             grown = stored_bytes(portal, database) - before
             left = [path.name for path in temporary.rglob("*") if path.is_file()]
-    print(f"{'PostgreSQL' if database else 'SQLite'}: {options.requests} requests of {SIZE >> 20} MB by {options.senders} senders in {seconds:.0f} s")
+    where = "PostgreSQL" if database else "SQLite"
+    print(f"{where}: {options.requests} requests of {SIZE >> 20} MB by {options.senders} senders in {seconds:.0f} s")
     for said, number in sorted(answers.items()):
         print(f"{number:5} {said}")
     print(f"memory of each web process in MB: {sorted(memory.values())} before, at most {sorted(watcher.memory.values())}")

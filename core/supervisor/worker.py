@@ -5,10 +5,9 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
-from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
 
 from core import intake
-
 
 _CLOSING_SECONDS = 2.0
 
@@ -17,7 +16,7 @@ def _closed_already(graceful: bool = False) -> None:
     """Stand for the close() of a connection that is closed."""
 
 
-class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
+class PatientWorker(ThreadWorker):
     """Patient, but not for ever: see core/intake.py. The body is watched where it is read."""
 
     def handle(self, conn: Any) -> Any:
