@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from tests.plans import nodes, rows_read
 from tests.webhooks.inbound_kit import sender as sender
 from tests.webhooks.inbound_kit import source
-from tests.webhooks.test_engine_plan import nodes, rows_read
 from webhooks.api.inbound import ReceiptFilter
 from webhooks.inbound.selectors import shown_receipts
 from webhooks.models import Receipt
