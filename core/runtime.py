@@ -23,6 +23,9 @@ class Runtime:
     usage_retention_days: int
     request_log_retention_days: int
     receipt_retention_days: int
+    build_retention_days: int
+    build_import_retention_days: int
+    analysis_retention_days: int
     health_retention_days: int
     request_timeout_seconds: int
     connect_timeout_seconds: int

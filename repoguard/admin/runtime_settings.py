@@ -44,6 +44,9 @@ class RuntimeSettingsForm(forms.ModelForm):  # type: ignore[type-arg]
             "audit_retention_days": "Audit log (days)",
             "usage_retention_days": "Use of API keys (days)",
             "request_log_retention_days": "Outbound calls (days)",
+            "build_retention_days": "Builds (days)",
+            "build_import_retention_days": "Imports of builds (days)",
+            "analysis_retention_days": "Analyses (days)",
             "health_retention_days": "Single health checks (days)",
         }
 
@@ -78,6 +81,9 @@ class RuntimeSettingsAdmin(PortalAdmin):
                     "usage_retention_days",
                     "request_log_retention_days",
                     "receipt_retention_days",
+                    "build_retention_days",
+                    "build_import_retention_days",
+                    "analysis_retention_days",
                     "health_retention_days",
                 )
             },
