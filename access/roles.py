@@ -33,6 +33,7 @@ _INTEGRATOR_VIEWS = (
     "core.requestlog",
     "integrations.integrationhealth",
     "webhooks.deliveryattempt",
+    "webhooks.inboundbackfill",
     "webhooks.receipt",
     "webhooks.replay",
     "webhooks.webhookdelivery",

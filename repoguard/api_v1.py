@@ -22,7 +22,7 @@ from integrations.api.repository_views import RepositoryViewSet
 from repoguard.health import HealthView
 from webhooks.api.deliveries import DeliveryViewSet
 from webhooks.api.events import EventTypeViewSet, EventViewSet
-from webhooks.api.inbound import InboundSourceViewSet, ReceiptViewSet
+from webhooks.api.inbound import BackfillViewSet, InboundSourceViewSet, ReceiptViewSet
 from webhooks.api.inbound_receiver import receive_view
 from webhooks.api.replays import ReplayViewSet
 from webhooks.api.templates import InstantiableTemplateViewSet
@@ -40,6 +40,7 @@ RESOURCES: dict[str, type[GenericViewSet[Any]]] = {
     "deliveries": DeliveryViewSet,
     "event-types": EventTypeViewSet,
     "events": EventViewSet,
+    "inbound-backfills": BackfillViewSet,
     "inbound-events": ReceiptViewSet,
     "inbound-sources": InboundSourceViewSet,
     "integration-templates": InstantiableTemplateViewSet,

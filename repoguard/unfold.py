@@ -67,6 +67,7 @@ _NAVIGATION: list[dict[str, Any]] = [
         _entry("Recoveries", "settings_backup_restore", "webhooks.replay"),
         _entry("Inbound sources", "input", "webhooks.inboundsource"),
         _entry("Inbound events", "inbox", "webhooks.receipt"),
+        _entry("Missed deliveries", "history", "webhooks.inboundbackfill"),
         _entry("Events", "bolt", "core.event"),
         {"title": "Event types", "icon": "menu_book", "link": reverse_lazy("admin:event_types")},
     ),

@@ -135,3 +135,12 @@ class ReprocessableOutcome(models.TextChoices):
     FAILED = "failed", "failed"
     PROCESSED = "processed", "processed"
     IGNORED = "ignored", "nothing in it for the portal"
+
+
+class BackfillStatus(models.TextChoices):
+    """Where a look for missed deliveries stands."""
+
+    RUNNING = "running", "running"
+    WAITING = "waiting", "waiting"
+    DONE = "done", "done"
+    FAILED = "failed", "failed"

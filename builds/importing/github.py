@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any, cast
 
 from django.db import transaction
@@ -24,7 +23,7 @@ from builds.services import BuildRow, Rejected, scope_of, store_builds
 from core import work_registry
 from core.errors import NotFound, RepoGuardError, Unavailable
 from core.fields import DecryptError
-from core.http.door import CircuitOpen, QuotaUsedUp, Throttled
+from core.limited import LIMITS, put_aside
 from core.models.outbound import CallPurpose
 from core.work import Done, Later, LeaseLost, Run
 from integrations.calls import build_connector, connector_for
@@ -39,8 +38,6 @@ MOST_PROBLEMS = 20
 # GitHub counts the calls of nobody by address: all such imports share one pause
 _NOBODY = uuid.UUID("6c1f4a52-6f6e-5d0b-9a53-1f2b8f1f9c10")
 _NOBODYS_CONFIG = {"auth": "none"}
-_UNNAMED_WAIT = 60.0
-_LATER = 1.0  # a limit's end is a whole second, and clocks differ
 
 
 def work_off(run: Run, row: BuildImport) -> Later | Done:
@@ -56,8 +53,9 @@ def work_off(run: Run, row: BuildImport) -> Later | Done:
             if run.time_is_up():
                 work_registry.wake(KIND_NAME)
                 return Later()
-    except (Throttled, QuotaUsedUp, CircuitOpen) as error:
-        return _wait(run, error)
+    except LIMITS as error:
+        _save(run, status=ImportStatus.WAITING)
+        return put_aside(error)
     except RepoGuardError as error:
         if error.permanent or run.row.attempts >= run.row.max_attempts:
             _save(run, status=ImportStatus.FAILED)
@@ -108,16 +106,6 @@ def _keep(run: Run, page: RunPage) -> bool:
 def _problems(builds: Sequence[BuildRow], rejected: Sequence[Rejected], note: str) -> list[dict[str, Any]]:
     found = [{"field": one.field, "reason": f"Run {builds[one.index].build_id}: {one.reason}"} for one in rejected]
     return [*found, {"field": "", "reason": note}] if note else found
-
-
-def _wait(run: Run, error: RepoGuardError) -> Later:
-    """Put the import aside until the limit ends."""
-    seconds = max(error.retry_after or _UNNAMED_WAIT, 0.0) + _LATER
-    _save(run, status=ImportStatus.WAITING)
-    now = timezone.now()
-    until = now + timedelta(seconds=seconds)
-    shown = f"{until:%H:%M} UTC" if until.date() == now.date() else f"{until:%Y-%m-%d %H:%M} UTC"
-    return Later(seconds, f"Limited until {shown}; it goes on by itself. {error.message}")
 
 
 def _save(run: Run, **values: Any) -> None:

@@ -21,6 +21,7 @@ class CallPurpose(models.TextChoices):
     BUILDS = "builds", "build import"
     DESTINATION = "destination", "delivery"
     FOLLOW_UP = "follow_up", "follow-up of a delivery"
+    BACKFILL = "backfill", "missed webhooks"
     SIGN_IN = "sign_in", "sign-in (OAuth2)"
     OTHER = "other", "other"
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from core.errors import InvalidInput
 from integrations.choices import Category
+from integrations.contract.backfill import Backfill
 from integrations.contract.connector import Connector
 from integrations.contract.fields import Field, FieldKind
 from integrations.contract.inbound import Receiver
@@ -43,6 +44,10 @@ def _problems(connector: type[Connector]) -> Iterator[str]:
         secret = [field.name for field in connector.source_fields if field.secret]
         if secret:  # a source's fields are shown; its one secret is kept apart
             yield f"its source field {secret[0]} is secret; a source has one secret, beside its fields."
+    if issubclass(connector, Backfill):
+        known = {field.name for field in connector.source_fields}
+        if unknown := sorted(set(connector.backfill_needs) - known):
+            yield f"missed deliveries need {unknown[0]}, which is none of its source fields."
 
 
 def _of_fields(fields: Sequence[Field], outer: Sequence[Field]) -> Iterator[str]:

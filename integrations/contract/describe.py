@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from integrations.contract.addresses import PublishedAddresses
+from integrations.contract.backfill import Backfill
 from integrations.contract.connector import BuildSource, Checker, Connector, ScanSource
 from integrations.contract.fields import Field, FieldKind
 from integrations.contract.gateway import GatewayTarget
@@ -19,6 +21,8 @@ CAPABILITIES: dict[str, tuple[type[Connector], str]] = {
     "scans": (ScanSource, "findings are read from it"),
     "builds": (BuildSource, "build runs are read from it"),
     "inbound": (Receiver, "its webhooks are received"),
+    "backfill": (Backfill, "it sends missed webhooks again"),
+    "addresses": (PublishedAddresses, "it publishes the addresses that its webhooks come from"),
     "destination": (Destination, "events are sent to it"),
     "follow_up": (Followed, "what an event starts there is followed to its end"),
 }

@@ -53,6 +53,8 @@ class Receiver(Connector):
     needs_secret: ClassVar[bool] = True
     secret_is_given: ClassVar[bool] = False
     """The platform makes the secret itself (Slack, Stripe), so that none is generated here."""
+    log_fields: ClassVar[tuple[str, ...]] = ()
+    """Where its JSON is known to carry the log of a build, as dotted paths such as build.log: these are not stored."""
     key_help: ClassVar[str] = ""
     """Where the platform takes or shows the secret, for whoever enters it."""
     overload_status: ClassVar[int] = 429
@@ -66,6 +68,16 @@ class Receiver(Connector):
         `secrets` are the current one and, during a rotation, the previous; `config` holds the source's fields. Raises
         core.errors.NotAllowed with the reason, whatever the headers and the body hold; never anything else.
         """
+
+    @classmethod
+    def body_is_unique(cls, request: InboundRequest, verified: Verified) -> bool:
+        """Say whether the authentic body says when or under which id something happened, so that no other happening has the same bytes.
+
+        For platforms that sign the body, but not the id of the delivery: who caught a request can send it again under another id, and
+        what such a body became is not repeated. False wherever the same bytes may be meant twice (a ping, a repeated alert). Raises
+        InvalidInput where the event is not signed and does not fit such a body: taken as something else it would not come as itself.
+        """
+        return False
 
     @classmethod
     def secret_problem(cls, secret: str, config: Mapping[str, Any]) -> str:

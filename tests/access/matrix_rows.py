@@ -21,7 +21,7 @@ from templates_app.models import IntegrationTemplate
 from tests.access.keys import make_key
 from webhooks.choices import DeliveryStatus
 from webhooks.inbound.keeping import seal
-from webhooks.models import InboundSource, Receipt, Replay, Webhook, WebhookDelivery
+from webhooks.models import InboundBackfill, InboundSource, Receipt, Replay, Webhook, WebhookDelivery
 from webhooks.services import create_webhook
 from webhooks.services.values import WebhookValues
 
@@ -104,6 +104,10 @@ def template(owner: Owner) -> IntegrationTemplate:
     return IntegrationTemplate.objects.create(name="t", type="http", config=config, owner=owner)
 
 
+def backfill(owner: Owner) -> Model:
+    return InboundBackfill.objects.create(source=inbound_source(owner), owner_id=owner.id, since=timezone.now(), state="done")
+
+
 ROWS: dict[str, Callable[[Owner], Any]] = {
     "analysis": analysis,
     "analyze": analysis,
@@ -113,6 +117,7 @@ ROWS: dict[str, Callable[[Owner], Any]] = {
     "builds/imports": build_import,
     "deliveries": delivery,
     "events": event,
+    "inbound-backfills": backfill,
     "inbound-events": receipt,
     "inbound-sources": inbound_source,
     "integration-templates": template,

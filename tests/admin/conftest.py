@@ -29,7 +29,7 @@ from tests.builds.build_kit import MONDAY, WEEK, build, store
 from tests.factories import EventFactory, RepositoryFactory
 from webhooks import services
 from webhooks.inbound.keeping import seal
-from webhooks.models import DeliveryAttempt, InboundSource, Receipt, Replay, Webhook, WebhookDelivery
+from webhooks.models import DeliveryAttempt, InboundBackfill, InboundSource, Receipt, Replay, Webhook, WebhookDelivery
 from webhooks.secrets import initial
 
 EVIL = "<script>alert(1)</script>"
@@ -101,6 +101,11 @@ def make_receipt(owner: User, name: str = "source") -> Receipt:
     source = InboundSource.objects.create(name=name, provider="nosuch", secrets=initial("very-secret"), owner=whose)
     said = {"verdict": "accepted", "state": "failed", "error": EVIL, "event": EVIL, "dedupe_id": EVIL, "received_at": timezone.now()}
     return Receipt.objects.create(source=source, owner_id=whose.id, sealed=seal({"x-evil": EVIL}, {}, EVIL.encode()), **said)
+
+
+def make_backfill(source: InboundSource) -> InboundBackfill:
+    said = {"state": "failed", "error": EVIL, "started_by": EVIL, "finished_at": timezone.now()}
+    return InboundBackfill.objects.create(source=source, owner_id=source.owner_id, since=timezone.now(), **said)
 
 
 def make_key(owner: User, name: str = "key") -> ApiKey:
@@ -198,12 +203,14 @@ def things(alice: User, team: Group) -> SimpleNamespace:
     integration = make_integration(alice, EVIL)
     webhook = make_webhook(alice, EVIL, headers={"X-Token": "very-secret"}, repositories=[repository], filter={"title": EVIL})
     delivery = make_delivery(webhook)
+    receipt = make_receipt(alice, EVIL)
     return SimpleNamespace(
         analysis=make_analysis(alice),
         webhook=webhook,
         delivery=delivery,
         replay=make_replay(webhook),
-        receipt=make_receipt(alice, EVIL),
+        receipt=receipt,
+        backfill=make_backfill(receipt.source),
         event=delivery.event,
         repository=repository,
         health=make_health(alice, EVIL),

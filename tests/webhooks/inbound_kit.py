@@ -56,6 +56,10 @@ class Sender(Receiver):
         return Told.answer
 
     @classmethod
+    def body_is_unique(cls, request: InboundRequest, verified: Verified) -> bool:
+        return b'"at"' in request.body
+
+    @classmethod
     def parse(cls, request: InboundRequest, verified: Verified) -> list[InboundEvent]:
         if Told.parse is not None:
             return Told.parse(request, verified)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import uuid
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +15,8 @@ from django.utils import timezone
 
 from core import work
 from core.errors import InvalidInput
+from core.housekeeping import Batch
+from core.ids import first_id_at
 from core.models import Event
 from core.work import LeaseLost
 from integrations import reported
@@ -22,8 +26,8 @@ from integrations.reported import RunReport
 from tests.factories import owner_of, statements
 from tests.webhooks.inbound_kit import Told, claimed, send, source, work_off
 from tests.webhooks.inbound_kit import sender as sender
-from webhooks.inbound import interpret
-from webhooks.models import Receipt
+from webhooks.inbound import interpret, pruning, reprocess
+from webhooks.models import InboundSource, Receipt, SettledBody
 
 pytestmark = pytest.mark.django_db
 
@@ -253,3 +257,77 @@ def test_interpreting_takes_the_same_statements_however_much_there_is() -> None:
             work.perform(run, interpret.interpret)
         counts.append(statements(queries))
     assert len(set(counts)) == 1
+
+
+def test_a_body_that_can_not_be_meant_twice_is_a_duplicate_under_any_id_and_event() -> None:
+    to, other = source(), source()
+    data = {"at": "2026-11-20T09:30:00Z"}
+    send(to, data, id="d-1", event="thing.done")
+    work_off()
+    for id, event in (("d-2", "thing.done"), ("d-3", "thing.undone"), ("", "")):
+        send(to, data, id=id, event=event)
+    assert work_off() == 3
+    first, *replayed = Receipt.objects.order_by("id")
+    assert (Event.objects.count(), first.outcome, first.duplicates) == (1, "processed", 3)
+    assert {(one.outcome, one.error) for one in replayed} == {
+        ("duplicate", f"Under another id, the same body as {first.pk}: it is not repeated.")
+    }
+    send(other, data, id="d-2")
+    send(to, {"a": 1}, id="d-4")
+    send(to, {"a": 1}, id="d-5")  # may be meant twice
+    work_off()
+    assert Event.objects.count() == 4
+
+
+def test_the_first_of_such_a_body_is_interpreted_anew_and_a_failed_one_leaves_no_mark() -> None:
+    to, data = source(), {"at": "2026-11-20T09:30:00Z"}
+
+    def fail(request: Any, verified: Any) -> list[InboundEvent]:
+        raise InvalidInput("not yet")
+
+    Told.parse = fail
+    send(to, data, id="d-1")
+    work_off()
+    Told.parse = None
+    send(to, data, id="d-2")
+    work_off()
+    failed, taken = Receipt.objects.order_by("id")
+    assert (failed.outcome, taken.outcome, SettledBody.objects.get().receipt_id) == ("failed", "processed", taken.pk)
+    reprocess.reprocess(taken)
+    reprocess.reprocess(failed)
+    work_off()
+    assert [one.outcome for one in Receipt.objects.order_by("id")] == ["duplicate", "processed"]
+    assert Event.objects.count() == 1
+
+
+def test_two_workers_with_the_same_body_publish_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    to, data = source(), {"at": "2026-11-20T09:30:00Z"}
+    send(to, data, id="d-1")
+    work_off()
+    send(to, data, id="d-2")
+    looked, found = interpret._same_body, []
+
+    def too_early(receipt: Receipt) -> Any:
+        found.append(looked(receipt))
+        return None if len(found) == 1 else found[-1]
+
+    monkeypatch.setattr(interpret, "_same_body", too_early)
+    work_off()
+    assert (Receipt.objects.latest("id").outcome, Event.objects.count(), len(found)) == ("duplicate", 1, 2)
+
+
+def test_bodies_are_forgotten_with_the_receipts_of_their_time() -> None:
+    to = source()
+    send(to, {"at": 1})
+    work_off()
+    old = uuid.UUID(int=first_id_at(timezone.now() - timedelta(days=31)).int)
+    SettledBody.objects.update(id=old)
+    assert (pruning.prune_bodies(Batch()).rows, SettledBody.objects.count()) == (1, 0)
+    send(to, {"at": 2})
+    work_off()
+    InboundSource.objects.update(deleted_at=timezone.now() - timedelta(days=1))
+    while pruning.purge_sources(Batch()).cursor:
+        pass
+    pruning.purge_sources(Batch())
+    assert not SettledBody.objects.exists()
+    assert not InboundSource.objects.exists()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any, ClassVar
 
 from django import forms
 from unfold.widgets import (
     UnfoldAdminIntegerFieldWidget,
     UnfoldAdminPasswordWidget,
+    UnfoldAdminSelectWidget,
     UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
     UnfoldBooleanSwitchWidget,
@@ -15,13 +17,16 @@ from unfold.widgets import (
 
 from access.admin_base.base import ServiceForm
 from access.admin_base.owners import OwnerField
+from access.selectors import visible
 from core.errors import InvalidInput
 from integrations.contract.inbound import Receiver
 from integrations.contract.schema import form_fields, form_values
+from integrations.models import Integration
 from webhooks.models import InboundSource
 
 PREFIX = "c_"
-_PLAIN = ("name", "active", "is_default", "validate_schema", "silence_seconds")
+_OFFERED = 500
+_PLAIN = ("name", "active", "is_default", "validate_schema", "provider_addresses", "silence_seconds")
 
 
 class InboundSourceForm(ServiceForm):
@@ -39,7 +44,21 @@ class InboundSourceForm(ServiceForm):
         required=False,
         label="Allowed networks",
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 3, "placeholder": "192.30.252.0/22"}),
-        help_text="One a line; empty lets any address send.",
+        help_text="One a line; empty lets any address send, unless the next switch is on.",
+    )
+    provider_addresses = forms.BooleanField(
+        required=False,
+        label="Only the platform's addresses",
+        widget=UnfoldBooleanSwitchWidget,
+        help_text="Besides the allowed networks, only the addresses that the platform publishes may send (GitHub.com; an Enterprise Server"
+        " sends from its own).",
+    )
+    integration = forms.ChoiceField(
+        required=False,
+        label="Integration for missed deliveries",
+        widget=UnfoldAdminSelectWidget,
+        help_text="Through it missed deliveries are requested: by the button, every hour, and after a silence. It must be the source's"
+        " owner's, of the same platform, and may need further rights there.",
     )
     active = forms.BooleanField(required=False, initial=True, widget=UnfoldBooleanSwitchWidget, help_text="Off, everything is refused.")
     is_default = forms.BooleanField(
@@ -79,13 +98,30 @@ class InboundSourceForm(ServiceForm):
             self.fields.update({name: field for name, field in made.items() if name in self.shown_fields})
             if "secret" in self.fields:
                 self.fields["secret"].help_text = _secret_help(self.receiver, new=source._state.adding)
+        if "integration" in self.fields:
+            self.fields["integration"].choices = self._integrations()  # type: ignore[attr-defined]
         if not source._state.adding:
             shown = {"allowed_cidrs": "\n".join(source.allowed_cidrs), "owner": owner or ""}
+            shown["integration"] = str(source.integration_id or "")
             self.initial = {**{name: getattr(source, name) for name in _PLAIN}, **shown, **self.initial}
+
+    def _integrations(self) -> list[tuple[str, str]]:
+        """Return what can be chosen: the caller's integrations with the platform, of the source's owner once it has one."""
+        source, receiver = self.instance, self.receiver
+        rows = visible(Integration.objects.filter(type=receiver.key if receiver else ""), self.who)
+        if not source._state.adding:
+            rows = rows.filter(owner_id=source.owner_id)
+        pairs = rows.order_by("name", "id").values_list("id", "name")[:_OFFERED]
+        return [("", "none: missed deliveries stay missed"), *((str(id), name) for id, name in pairs)]
 
     def clean_allowed_cidrs(self) -> list[str]:
         """Return the networks as a list."""
         return str(self.cleaned_data["allowed_cidrs"]).replace(",", " ").split()
+
+    def clean_integration(self) -> uuid.UUID | None:
+        """Return the integration's id."""
+        value = self.cleaned_data["integration"]
+        return uuid.UUID(value) if value else None
 
     def clean_owner(self) -> Any:
         """Return the owner's id."""
@@ -111,6 +147,8 @@ class InboundSourceForm(ServiceForm):
                 values["provider"] = self.receiver.key
         if "owner" in values:
             values["owner_id"] = values.pop("owner")
+        if "integration" in values:
+            values["integration_id"] = values.pop("integration")
         return values, values.pop("secret", None) or None
 
 

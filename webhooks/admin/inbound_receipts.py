@@ -96,6 +96,7 @@ class ReceiptAdmin(LogAdmin):
             "headers": None if shown.headers is None else sorted(shown.headers.items()),
             "body": None if shown.body is None else show.pretty_text(shown.body),
             "truncated": shown.truncated,
+            "dropped": ", ".join(shown.dropped),
             "events": [(key, show.admin_url(Event, "change", key)) for key in receipt.event_ids],
             "portal_buttons": self.shown_buttons(request, receipt),
         }

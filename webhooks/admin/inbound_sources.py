@@ -8,6 +8,7 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from access.admin_base import show
@@ -17,16 +18,21 @@ from access.admin_base.filters import choice_filter
 from core import runtime
 from core.errors import InvalidInput, NotFound
 from integrations.admin.choosing import CHOOSE, choices
+from integrations.contract.addresses import PublishedAddresses
+from integrations.contract.backfill import Backfill
 from integrations.contract.inbound import Receiver
 from webhooks.admin.inbound_form import PREFIX, InboundSourceForm
 from webhooks.choices import Verdict
 from webhooks.inbound import samples, sources
+from webhooks.inbound.backfill_start import request_backfill
+from webhooks.inbound.missed import backfillers, hindrance, last_backfill, shown_status
+from webhooks.inbound.provider_addresses import known, publishers
 from webhooks.inbound.selectors import find_receiver, live_sources, receiver_url, receivers
-from webhooks.models import InboundSource, Receipt
+from webhooks.models import InboundBackfill, InboundSource, Receipt
 
 KEPT = "it encrypted to verify with"
-_READ_ONLY = ("shown_url", "shown_silence", "shown_received", "shown_counts", "shown_owner")
-_TAKES = ("allowed_cidrs", "active", "validate_schema", "silence_seconds")
+_READ_ONLY = ("shown_url", "shown_silence", "shown_received", "shown_counts", "shown_missed", "shown_addresses", "shown_owner")
+_TAKES = ("active", "validate_schema", "silence_seconds")
 
 
 def _providers() -> list[tuple[str, str]]:
@@ -65,14 +71,16 @@ class InboundSourceAdmin(PortalAdmin):
         if obj is not None and not self.has_change_permission(request, obj):
             return [(None, {"fields": ("name", "provider", "allowed_cidrs", "config", *_READ_ONLY)})]
         receiver = _receiver(request, obj)
-        takes = (*_TAKES, "is_default") if self.who(request).is_admin else _TAKES
+        addresses = ("provider_addresses",) if receiver and issubclass(receiver, PublishedAddresses) else ()
+        missed = ("integration",) if receiver and issubclass(receiver, Backfill) else ()
+        takes = ("allowed_cidrs", *addresses, *_TAKES, *(("is_default",) if self.who(request).is_admin else ()))
         options = tuple(PREFIX + field.name for field in receiver.source_fields) if receiver else ()
         secret = ("secret",) if receiver else ()
         return [
             (None, {"fields": ("name", "owner") if obj is None else ("shown_url", "name", "owner")}),
-            (receiver.title if receiver else None, {"fields": (*options, *secret)}),
+            (receiver.title if receiver else None, {"fields": (*options, *missed, *secret)}),
             ("What is taken", {"fields": takes}),
-            *([] if obj is None else [("Traffic", {"fields": _READ_ONLY[1:4]})]),
+            *([] if obj is None else [("Traffic", {"fields": _READ_ONLY[1:6]})]),
         ]
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> Any:
@@ -122,6 +130,7 @@ class InboundSourceAdmin(PortalAdmin):
         return [
             Button("send-sample", "Send sample", "science", self._send_sample, _can_sample, _samples, confirm=sample),
             Button("rotate-secret", "Rotate secret", "sync_lock", self._rotate, _takes_ours, _overlap),
+            Button("backfill", "Request missed deliveries", "history", self._backfill, _can_request, tone="primary"),
             Button("enable", "Enable", "play_arrow", self._enable, lambda request, source: not source.active),
             Button("disable", "Disable", "pause", self._disable, lambda request, source: source.active, confirm=ask),
         ]
@@ -137,6 +146,11 @@ class InboundSourceAdmin(PortalAdmin):
             f"; requests with the old one are taken for {hours:g} more hours." if hours else " now: the old one is refused."
         )
         return self._secret(request, source, str(secret), lead)
+
+    def _backfill(self, request: HttpRequest, source: InboundSource) -> HttpResponseBase:
+        row = request_backfill(source)
+        messages.success(request, "The platform's list of deliveries is compared with what arrived; this page follows it.")
+        return HttpResponseRedirect(show.admin_url(InboundBackfill, "change", row.pk))
 
     def _send_sample(self, request: HttpRequest, source: InboundSource) -> HttpResponseBase:
         result = samples.send_sample(source, request.POST.get("event", ""))
@@ -184,6 +198,28 @@ class InboundSourceAdmin(PortalAdmin):
         url = f"{show.admin_url(Receipt, 'changelist')}?source={source.pk}"
         return show.link(url, f"{source.accepted_count:,} accepted, {source.refused_count:,} refused")
 
+    @admin.display(description="missed deliveries")
+    def shown_missed(self, source: InboundSource) -> Any:
+        """Return what came of the latest request for them, or what hinders one."""
+        if source.provider not in backfillers():
+            return show.NOTHING
+        last = last_backfill(source)
+        if last is None:
+            return hindrance(source) or "never requested"
+        figures = f"{last.requested:,} sent again, {last.looked_at:,} looked at"
+        said = f"{shown_status(last).label}: {figures}, since {last.since:%Y-%m-%d %H:%M} UTC"
+        return show.link(show.admin_url(InboundBackfill, "change", last.pk), said)
+
+    @admin.display(description="may send from")
+    def shown_addresses(self, source: InboundSource) -> Any:
+        """Return which networks may send, and how old the platform's list is."""
+        own = ", ".join(source.allowed_cidrs)
+        if not source.provider_addresses or source.provider not in publishers():
+            return own or "any address"
+        found = known(source.provider)
+        shown = format_html("{}{}: {}", f"{own}; " if own else "", found.said, ", ".join(found.networks))
+        return format_html("{}<br>{}", shown, show.badge(found.error, show.WARN)) if found.error else shown
+
     @admin.display(description="silent")
     def shown_silence(self, source: InboundSource) -> Any:
         """Return since when it is silent."""
@@ -202,6 +238,11 @@ class InboundSourceAdmin(PortalAdmin):
 
 def _takes_ours(request: HttpRequest, source: InboundSource) -> bool:
     return any(one.key == source.provider and one.needs_secret and not one.secret_is_given for one in receivers())
+
+
+def _can_request(request: HttpRequest, source: InboundSource) -> bool:
+    last = None if hindrance(source) else last_backfill(source)
+    return source.active and not hindrance(source) and (last is None or last.finished_at is not None)
 
 
 def _receiver(request: HttpRequest, source: InboundSource | None) -> type[Receiver] | None:

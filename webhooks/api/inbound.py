@@ -18,24 +18,36 @@ from core.api.viewsets import CreateRow, DestroyRow, ListRows, RetrieveRow, Upda
 from core.errors import InvalidInput, NotAllowed
 from webhooks.api.filters import TimeFilter
 from webhooks.api.inbound_serializers import (
+    BackfillSerializer,
     CreatedInboundSourceSerializer,
     InboundSourceSerializer,
     ReceiptDetailSerializer,
     ReceiptSerializer,
     ReprocessAnswerSerializer,
     ReprocessSerializer,
+    RequestBackfillSerializer,
     RotateInboundSecretSerializer,
     SampleResultSerializer,
     SendSampleSerializer,
 )
 from webhooks.api.webhook_serializers import NothingSerializer
-from webhooks.choices import ReceiptOutcome, Verdict
+from webhooks.choices import BackfillStatus, ReceiptOutcome, Verdict
 from webhooks.inbound import reprocess, samples, sources
+from webhooks.inbound.backfill_start import request_backfill
+from webhooks.inbound.missed import shown_backfills, with_status
 from webhooks.inbound.selectors import live_sources, of_verdict, shown_receipts, shown_request
-from webhooks.models import InboundSource, Receipt
+from webhooks.models import InboundBackfill, InboundSource, Receipt
 
 # what a PUT leaves out becomes what a new source would have; secret, owner and whether it is active stay
-_DEFAULTS: dict[str, Any] = {"config": {}, "allowed_cidrs": [], "is_default": False, "validate_schema": False, "silence_seconds": None}
+_DEFAULTS: dict[str, Any] = {
+    "config": {},
+    "allowed_cidrs": [],
+    "provider_addresses": False,
+    "integration_id": None,
+    "is_default": False,
+    "validate_schema": False,
+    "silence_seconds": None,
+}
 _OUTCOMES = [choice for choice in ReceiptOutcome.choices if choice[0] not in ("", ReceiptOutcome.DUPLICATE)]
 
 
@@ -133,10 +145,42 @@ class InboundSourceViewSet(
         self.checked_data(NothingSerializer)
         return self.answer(sources.disable(self.get_object()))
 
+    @extend_schema(request=RequestBackfillSerializer, responses={202: BackfillSerializer})
+    @action(detail=True, methods=["post"])
+    def backfill(self, request: Request, id: str) -> Response:
+        """Have the platform send again what it delivered and what did not arrive; `inbound-backfills/{id}` says how far that is."""
+        values = self.checked_data(RequestBackfillSerializer)
+        made = request_backfill(self.get_object(), values.get("since"))
+        return self.answer(made, status.HTTP_202_ACCEPTED, BackfillSerializer)
+
     def _refuse_default(self, data: dict[str, Any], row: InboundSource | None = None) -> None:
         # the address without an id is everybody's
         if data.get("is_default") and not (row and row.is_default) and not principal(self.request).is_admin:
             raise NotAllowed("is_default: only an admin may say who receives at the provider's address without an id.")
+
+
+class BackfillFilter(django_filters.FilterSet):
+    """By source and by where they stand."""
+
+    source = django_filters.UUIDFilter(field_name="source_id", label="Id of the source.")
+    status = django_filters.ChoiceFilter(choices=BackfillStatus.choices, method="by_status")
+
+    class Meta:
+        model = InboundBackfill
+        fields: list[str] = []
+
+    def by_status(self, queryset: QuerySet[InboundBackfill], name: str, value: str) -> QuerySet[InboundBackfill]:
+        """Apply `status`."""
+        return with_status(queryset, value)
+
+
+class BackfillViewSet(ListRows[InboundBackfill], RetrieveRow[InboundBackfill]):
+    """Requests for missed deliveries, newest first. They are started by `POST inbound-sources/{id}/backfill`, and by the portal."""
+
+    scope_resource = "inbound"
+    queryset = shown_backfills()
+    serializer_class = BackfillSerializer
+    filterset_class = BackfillFilter
 
 
 class ReceiptViewSet(ListRows[Receipt], RetrieveRow[Receipt]):

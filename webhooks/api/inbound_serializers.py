@@ -9,11 +9,12 @@ from rest_framework import serializers
 
 from access.api.serializers import OwnerField
 from core.api.serializers import SecretField, StrictModelSerializer, StrictSerializer
-from webhooks.choices import ReceiptOutcome, ReprocessableOutcome, Verdict
+from webhooks.choices import BackfillStatus, ReceiptOutcome, ReprocessableOutcome, Verdict
+from webhooks.inbound.missed import shown_status
 from webhooks.inbound.reprocess import MOST_AT_ONCE
 from webhooks.inbound.selectors import Shown, receiver_url
 from webhooks.inbound.source_values import MAX_CIDRS, MAX_NAME, MAX_SECRET, MAX_SILENCE
-from webhooks.models import InboundSource, Receipt
+from webhooks.models import InboundBackfill, InboundSource, Receipt
 
 _ID = "0192f0c1-2b3c-7d4e-8f50-61728394a5b6"
 _WRITE: dict[str, Any] = {
@@ -21,6 +22,8 @@ _WRITE: dict[str, Any] = {
     "provider": "github",
     "config": {},
     "allowed_cidrs": [],
+    "provider_addresses": False,
+    "integration": None,
     "is_default": False,
     "active": True,
     "validate_schema": False,
@@ -37,6 +40,23 @@ _READ: dict[str, Any] = {
     "silent_since": None,
     "created_at": "2026-11-01T08:00:00Z",
     "updated_at": "2026-11-01T08:00:00Z",
+}
+_BACKFILL: dict[str, Any] = {
+    "id": "0192f0c1-2b3c-7d4e-8f50-61728394a5d3",
+    "source": _ID,
+    "source_name": "GitHub of acme",
+    "status": "running",
+    "since": "2026-11-18T09:30:00Z",
+    "automatic": False,
+    "looked_at": 300,
+    "requested": 12,
+    "gone": 0,
+    "more": False,
+    "error": "",
+    "started_by": "alice",
+    "created_at": "2026-11-20T09:30:00Z",
+    "updated_at": "2026-11-20T09:30:04Z",
+    "finished_at": None,
 }
 _RECEIPT: dict[str, Any] = {
     "id": "0192f0c1-2b3c-7d4e-8f50-61728394a5c7",
@@ -62,6 +82,7 @@ _DETAIL: dict[str, Any] = _RECEIPT | {
     "headers": {"content-type": "application/json", "x-github-event": "workflow_run", "x-hub-signature-256": "***"},
     "body": '{"action": "completed"}',
     "body_truncated": False,
+    "dropped_fields": [],
 }
 
 
@@ -81,6 +102,15 @@ class InboundSourceSerializer(StrictModelSerializer[InboundSource]):
     config = serializers.DictField(required=False, help_text="What the connector's source fields ask for.")
     allowed_cidrs = serializers.ListField(
         child=serializers.CharField(max_length=60), required=False, max_length=MAX_CIDRS, help_text="Empty is any address."
+    )
+    provider_addresses = serializers.BooleanField(
+        required=False, help_text="Only the addresses that the provider publishes may send, besides `allowed_cidrs` (GitHub)."
+    )
+    integration = serializers.UUIDField(
+        source="integration_id",
+        required=False,
+        allow_null=True,
+        help_text="Through it the platform is asked to send missed deliveries again; the source's owner's, of the provider's type.",
     )
     is_default = serializers.BooleanField(
         required=False, help_text="Also receives at the provider's address without an id; only an admin may set it."
@@ -128,6 +158,37 @@ class RotateInboundSecretSerializer(StrictSerializer):
 
     overlap_hours = serializers.FloatField(required=False, min_value=0, max_value=720, help_text="How long the old one verifies as well.")
     secret = SecretField(max_length=MAX_SECRET, help_text="Generated where it is left out and the platform takes ours.")
+
+
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample("As far back as the platform can", value={}, request_only=True),
+        OpenApiExample("Since a moment", value={"since": "2026-11-20T09:00:00Z"}, request_only=True),
+    ]
+)
+class RequestBackfillSerializer(StrictSerializer):
+    """From when on missed deliveries are looked for."""
+
+    since = serializers.DateTimeField(required=False, help_text="By default, and at most, as far back as the platform can send again.")
+
+
+@extend_schema_serializer(examples=[OpenApiExample("Under way", value=_BACKFILL, response_only=True)])
+class BackfillSerializer(StrictModelSerializer[InboundBackfill]):
+    """A request for missed deliveries, and how far it is. Done means that all were asked for, not that they arrived."""
+
+    source = serializers.UUIDField(source="source_id", read_only=True)  # type: ignore[assignment]  # a field, not DRF's property
+    source_name = serializers.CharField(source="source.name", read_only=True)
+    status = serializers.SerializerMethodField()
+    error = serializers.CharField(read_only=True, help_text="Why it failed or waits, or what there is to say.")
+
+    class Meta:
+        model = InboundBackfill
+        fields: tuple[str, ...] = tuple(_BACKFILL)
+        read_only_fields = fields
+
+    def get_status(self, row: InboundBackfill) -> BackfillStatus:
+        """Return where it stands."""
+        return shown_status(row)
 
 
 @extend_schema_serializer(examples=[OpenApiExample("A push", value={"event": "push"}, request_only=True)])
@@ -180,9 +241,10 @@ class ReceiptDetailSerializer(ReceiptSerializer):
     headers = serializers.SerializerMethodField(help_text="Null where they can't be decrypted any more.")
     body = serializers.SerializerMethodField(help_text="The first 64 KB; null where it can't be decrypted, or the settings hide bodies.")
     body_truncated = serializers.SerializerMethodField()
+    dropped_fields = serializers.SerializerMethodField(help_text="Parts of the body with a build's log, which are not stored.")
 
     class Meta(ReceiptSerializer.Meta):
-        fields = (*ReceiptSerializer.Meta.fields, "headers", "body", "body_truncated")
+        fields = (*ReceiptSerializer.Meta.fields, "headers", "body", "body_truncated", "dropped_fields")
         read_only_fields = fields
 
     def _shown(self, receipt: Receipt) -> Shown:
@@ -202,6 +264,11 @@ class ReceiptDetailSerializer(ReceiptSerializer):
     def get_body_truncated(self, receipt: Receipt) -> bool:
         """Say whether there is more than is shown."""
         return self._shown(receipt).truncated
+
+    @extend_schema_field({"type": "array", "items": {"type": "string"}})
+    def get_dropped_fields(self, receipt: Receipt) -> list[str]:
+        """Return what was left out."""
+        return list(self._shown(receipt).dropped)
 
 
 @extend_schema_serializer(

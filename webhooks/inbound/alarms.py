@@ -13,6 +13,7 @@ from core.fields import JSONValue
 from core.housekeeping import Batch, Step
 from core.ids import first_id_at
 from webhooks.choices import Verdict
+from webhooks.inbound.backfill_start import request_by_itself
 from webhooks.inbound.selectors import live_sources
 from webhooks.inbound.silence import is_silent
 from webhooks.models import InboundSource, Receipt
@@ -50,7 +51,10 @@ def _watch_silence(source: InboundSource, now: datetime) -> int:
     if not silent and source.silent_since is not None:
         seconds = int(((last or now) - source.silent_since).total_seconds())
         back = Q(silent_since=source.silent_since)
-        return _announce(source, "inbound.source_recovered", {"silent_since": None}, back, silent_seconds=max(0, seconds))
+        told = _announce(source, "inbound.source_recovered", {"silent_since": None}, back, silent_seconds=max(0, seconds))
+        if told:
+            request_by_itself(source, source.silent_since)  # what it missed meanwhile
+        return told
     return 0
 
 

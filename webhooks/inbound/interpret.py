@@ -30,10 +30,11 @@ from webhooks.choices import ReceiptOutcome
 from webhooks.inbound.keeping import kept_request
 from webhooks.inbound.selectors import find_receiver
 from webhooks.inbound.waking import KIND_NAME
-from webhooks.models import InboundSource, Receipt
+from webhooks.models import InboundSource, Receipt, SettledBody
 
 logger = logging.getLogger(__name__)
 SOURCE_GONE = "Its source was deleted before it was interpreted."
+SAME_DELIVERY, SAME_BODY = "The same delivery as {}.", "Under another id, the same body as {}: it is not repeated."
 _IDS_KEPT = 100
 _NO_WORD = re.compile(r"[^A-Za-z0-9_-]+")
 
@@ -48,14 +49,19 @@ def interpret(run: Run) -> Done | None:
         return _settle(run, ReceiptOutcome.IGNORED, note=SOURCE_GONE)
     if first := _settled_before(receipt):
         return _count_duplicate(run, source, first)
-    events = _parsed(receipt, source)
+    events, unique = _parsed(receipt, source)
+    if unique and (first := _same_body(receipt)):
+        return _count_duplicate(run, source, first, SAME_BODY)
     try:
-        return _publish(run, source, events)
+        return _publish(run, source, events, unique)
     except IntegrityError:
         first = _settled_before(receipt)  # another worker has settled the same delivery at this moment
+        if first is not None:
+            return _count_duplicate(run, source, first)
+        first = _same_body(receipt) if unique else None
         if first is None:
             raise
-        return _count_duplicate(run, source, first)
+        return _count_duplicate(run, source, first, SAME_BODY)
 
 
 def _settled_before(receipt: Receipt) -> uuid.UUID | None:
@@ -67,10 +73,19 @@ def _settled_before(receipt: Receipt) -> uuid.UUID | None:
     return first
 
 
-def _parsed(receipt: Receipt, source: InboundSource) -> list[InboundEvent]:
+def _same_body(receipt: Receipt) -> uuid.UUID | None:
+    """Return the receipt whose body, the same bytes, became events."""
+    same = SettledBody.objects.filter(source_id=receipt.source_id, body_hash=receipt.body_hash).exclude(receipt_id=receipt.pk)
+    first: uuid.UUID | None = same.values_list("receipt_id", flat=True).first()
+    return first
+
+
+def _parsed(receipt: Receipt, source: InboundSource) -> tuple[list[InboundEvent], bool]:
+    """Return what the request means, and whether the same body can mean nothing else."""
     try:
-        receiver = find_receiver(source.provider)
-        return receiver.parse(kept_request(receipt), Verified(receipt.dedupe_id, receipt.event))
+        receiver, request = find_receiver(source.provider), kept_request(receipt)
+        verified = Verified(receipt.dedupe_id, receipt.event)
+        return receiver.parse(request, verified), receiver.body_is_unique(request, verified)
     except DecryptError as error:
         raise Conflict(str(error)) from error
     except RepoGuardError:
@@ -82,7 +97,7 @@ def _parsed(receipt: Receipt, source: InboundSource) -> list[InboundEvent]:
         raise InvalidInput(sentence, code="unreadable") from error
 
 
-def _publish(run: Run, source: InboundSource, events: Sequence[InboundEvent]) -> Done | None:
+def _publish(run: Run, source: InboundSource, events: Sequence[InboundEvent], unique: bool) -> Done | None:
     receipt = cast("Receipt", run.row)
     repositories = _repositories(source, events)
     with context.acting(context.Actor("inbound", str(source.pk), f"inbound source {source.name}"), str(receipt.pk)), transaction.atomic():
@@ -90,6 +105,8 @@ def _publish(run: Run, source: InboundSource, events: Sequence[InboundEvent]) ->
         if source.validate_schema:
             for announcement in said:
                 check_data(announcement.type, announcement.data, strict=True)
+        if unique and said:
+            _note_body(receipt)
         published = bus.publish_all(said)
         for event in events:
             if event.runs and event.repository:
@@ -97,6 +114,13 @@ def _publish(run: Run, source: InboundSource, events: Sequence[InboundEvent]) ->
         _settle(run, ReceiptOutcome.PROCESSED if said else ReceiptOutcome.IGNORED, [str(event.id) for event in published])
         _count(receipt, source)
     return None
+
+
+def _note_body(receipt: Receipt) -> None:
+    """Note that the body became events; raises IntegrityError where another receipt of the same bytes did at this moment."""
+    mine = {"source_id": receipt.source_id, "body_hash": receipt.body_hash, "receipt_id": receipt.pk}
+    if not SettledBody.objects.filter(**mine).exists():  # else it is interpreted anew
+        SettledBody.objects.create(**mine)
 
 
 def _announcement(
@@ -142,13 +166,13 @@ def _settle(run: Run, result: ReceiptOutcome, event_ids: Sequence[str] = (), not
     return Done(note) if note else None
 
 
-def _count_duplicate(run: Run, source: InboundSource, first: uuid.UUID) -> Done | None:
+def _count_duplicate(run: Run, source: InboundSource, first: uuid.UUID, note: str = SAME_DELIVERY) -> Done | None:
     receipt = cast("Receipt", run.row)
     with transaction.atomic():
         _settle(run, ReceiptOutcome.DUPLICATE)
         Receipt.objects.filter(pk=first).update(duplicates=F("duplicates") + 1)
         _count(receipt, source)
-    return Done(f"The same delivery as {first}.")
+    return Done(note.format(first))
 
 
 def _count(receipt: Receipt, source: InboundSource) -> None:

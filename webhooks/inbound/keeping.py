@@ -1,7 +1,7 @@
 """How a request is kept: headers and body compressed and encrypted, a large body in pieces, credentials not at all.
 
-A row's `sealed` is zlib of one line of JSON ({"headers": …, "query": …}), a newline, and the body. Nothing ever holds a large body
-in more than one form at once.
+A row's `sealed` is zlib of one line of JSON ({"headers": …, "query": …, "dropped": […]}), a newline, and the body. Nothing ever holds
+a large body in more than one form at once, but where a field is left out of it.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from core.fields import DecryptError
 from core.redact import MASK
@@ -26,11 +27,20 @@ _UNVERIFIED_HEADERS, _UNVERIFIED_PARAMETERS, _UNVERIFIED_VALUE = 60, 20, 1000
 _TELLING = 6
 
 
-def seal(headers: Mapping[str, str], query: Mapping[str, str], body: bytes | memoryview) -> bytes:
+@dataclass(frozen=True)
+class KeptRequest:
+    """The request as it was kept, and which fields of its body were left out."""
+
+    request: InboundRequest
+    dropped: tuple[str, ...] = ()
+
+
+def seal(headers: Mapping[str, str], query: Mapping[str, str], body: bytes | memoryview, dropped: Sequence[str] = ()) -> bytes:
     """Return what is stored, before it is encrypted."""
     # a window of 8 KB: of a usual body it leaves as much, and takes a third of the time to set up
     packer = zlib.compressobj(1, zlib.DEFLATED, 13, 6)
-    line = json.dumps({"headers": headers, "query": query}, separators=(",", ":")).encode() + b"\n"
+    about = {"headers": headers, "query": query} | ({"dropped": list(dropped)} if dropped else {})
+    line = json.dumps(about, separators=(",", ":")).encode() + b"\n"
     return packer.compress(line) + packer.compress(body) + packer.flush()
 
 
@@ -69,6 +79,11 @@ def _holds(value: str, secret: str) -> bool:
 
 def kept_request(receipt: Receipt) -> InboundRequest:
     """Return the request of a receipt, its body as far as it was kept; raises DecryptError where FERNET_KEYS lacks the key."""
+    return kept(receipt).request
+
+
+def kept(receipt: Receipt) -> KeptRequest:
+    """Return what was kept of a receipt's request; raises as kept_request() does."""
     if receipt.sealed is None:
         raise DecryptError("The body of this request is not kept any more.")
     line, _, body = zlib.decompress(receipt.sealed).partition(b"\n")
@@ -76,4 +91,5 @@ def kept_request(receipt: Receipt) -> InboundRequest:
     if receipt.parts:
         rows = ReceiptPart.objects.filter(receipt_id=receipt.pk).order_by("number").values_list("data", flat=True)
         body = b"".join(zlib.decompress(data) for data in rows.iterator(chunk_size=1))
-    return InboundRequest(headers=about["headers"], body=body, query=about["query"], received_at=receipt.received_at)
+    request = InboundRequest(headers=about["headers"], body=body, query=about["query"], received_at=receipt.received_at)
+    return KeptRequest(request, tuple(about.get("dropped", ())))

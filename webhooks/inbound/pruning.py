@@ -9,11 +9,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from core import runtime
-from core.housekeeping import Batch, Job, Step, delete_rows
+from core.housekeeping import Batch, Job, Step, delete_rows, prune_by_age
 from core.ids import first_id_at
 from core.models.work import WorkState
 from webhooks.inbound.alarms import watch_sources
-from webhooks.models import InboundSource, Receipt, ReceiptPart
+from webhooks.models import InboundBackfill, InboundSource, Receipt, ReceiptPart, SettledBody
 
 # a request that saw the source before it was deleted must have ended
 GRACE = timedelta(hours=1)
@@ -37,6 +37,18 @@ def prune_receipts(batch: Batch) -> Step:
     return Step(count, str(ids[-1]) if len(ids) == batch.limit else "")
 
 
+def prune_backfills(batch: Batch) -> Step:
+    """Delete ended requests for missed deliveries with the receipts of their time."""
+    before = timezone.now() - timedelta(days=runtime.current().receipt_retention_days)
+    return prune_by_age(InboundBackfill.objects.filter(state__in=_ENDED), before, batch)
+
+
+def prune_bodies(batch: Batch) -> Step:
+    """Forget which bodies became events with the receipts of their time."""
+    before = timezone.now() - timedelta(days=runtime.current().receipt_retention_days)
+    return prune_by_age(SettledBody.objects.all(), before, batch)
+
+
 def purge_sources(batch: Batch) -> Step:
     """Remove what deleted sources left: first their receipts, then the rows."""
     gone = InboundSource.objects.filter(deleted_at__lt=timezone.now() - GRACE)
@@ -48,6 +60,10 @@ def purge_sources(batch: Batch) -> Step:
         return Step(_delete(ids, batch.limit)[0], "more")
     if Receipt.objects.filter(source_id__in=sources).exists():
         return Step()  # some wait for a worker, which finds that their source is gone
+    bodies = list(SettledBody.objects.filter(source_id__in=sources).values_list("id", flat=True)[: batch.limit])
+    if bodies:
+        return Step(delete_rows(SettledBody.objects.filter(id__in=bodies)), "more")
+    InboundBackfill.objects.filter(source_id__in=sources).delete()
     return Step(delete_rows(InboundSource.objects.filter(id__in=sources)), "more" if len(sources) == 100 else "")
 
 
@@ -64,6 +80,13 @@ def _delete(ids: list[uuid.UUID], limit: int) -> tuple[int, bool]:
 
 JOBS = (
     Job("webhooks.receipts", timedelta(hours=1), "Deletes inbound requests after their time.", prune_receipts),
+    Job("webhooks.inbound_backfills", timedelta(days=1), "Deletes ended requests for missed deliveries after their time.", prune_backfills),
+    Job(
+        "webhooks.inbound_bodies",
+        timedelta(hours=1),
+        "Forgets which bodies became events, after their time.",
+        prune_bodies,
+    ),
     Job("webhooks.inbound_deleted", timedelta(minutes=10), "Removes what deleted inbound sources left behind.", purge_sources),
     Job("webhooks.inbound_watch", timedelta(minutes=5), "Announces silent inbound sources and bursts of refused requests.", watch_sources),
 )

@@ -25,6 +25,7 @@ from integrations.contract.inbound import InboundRequest, Receiver, Verified
 from webhooks.choices import ReceiptOutcome, Verdict
 from webhooks.inbound import keeping
 from webhooks.inbound.body import gate
+from webhooks.inbound.logs_dropped import before_logs, without_logs
 from webhooks.inbound.storing import NewReceipt, Target, insert, kept_target, read_target
 from webhooks.inbound.waking import waker
 from webhooks.models import InboundSource, Receipt
@@ -102,13 +103,13 @@ def _fresh(
     arrival = _Arrival(request, target, address, now, here)
     if not arrival.may_send():
         sentence = "The address it came from is not in the source's allowed networks."
-        _refuse(arrival, NotAllowed(sentence, code="address_not_allowed"), _inbound(arrival, b""))
+        _refuse(arrival, receiver, NotAllowed(sentence, code="address_not_allowed"), _inbound(arrival, b""))
     return arrival
 
 
 def _take(arrival: _Arrival, receiver: type[Receiver], inbound: InboundRequest) -> Received:
     verified = _verify(arrival, receiver, inbound)
-    receipt_id = _store(arrival, inbound, verified)
+    receipt_id = _store(arrival, receiver, inbound, verified)
     waker.notify()
     return Received(receipt_id, _answer(receiver, inbound, verified))
 
@@ -132,13 +133,13 @@ def _verify(arrival: _Arrival, receiver: type[Receiver], inbound: InboundRequest
     except NotAllowed as error:
         if arrival.target.kept:
             raise _SourceChanged from None
-        _refuse(arrival, error, inbound)
+        _refuse(arrival, receiver, error, inbound)
     except Exception as error:  # a receiver's defect must neither let a request in nor lose it: the platform may send it again
         logger.error("verifier_failed", extra={"provider": receiver.key, "fault": type(error).__name__, "place": fault_place(error)})
         raise Unavailable("The request could not be verified because of a fault here.", retry_after=_DEFECT_SECONDS) from None
 
 
-def _refuse(arrival: _Arrival, error: NotAllowed, inbound: InboundRequest) -> NoReturn:
+def _refuse(arrival: _Arrival, receiver: type[Receiver], error: NotAllowed, inbound: InboundRequest) -> NoReturn:
     """Store a request that is not authentic, unless its address sent too many; raises always."""
     if not arrival.here:
         count_failure(arrival.request, FAILURES, "request that proves authentic")
@@ -149,19 +150,21 @@ def _refuse(arrival: _Arrival, error: NotAllowed, inbound: InboundRequest) -> No
     receipt.remote_address, receipt.verdict = arrival.address or "", Verdict.REFUSED
     receipt.reason = storable(error.message)[:_LONGEST_REASON]
     receipt.state, receipt.finished_at, receipt.result = WorkState.DONE, arrival.now, ReceiptOutcome.NONE
-    receipt.sealed = keeping.seal(headers, query, body[: keeping.UNVERIFIED_BYTES])
+    kept = before_logs(body[: keeping.UNVERIFIED_BYTES], receiver.log_fields)
+    receipt.sealed = keeping.seal(headers, query, kept.body, kept.dropped)
     receipt.size, receipt.body_hash = len(body), hashlib.sha256(body).hexdigest() if body else ""
     receipt.save(force_insert=True)
     InboundSource.objects.filter(id=arrival.target.id).update(refused_count=F("refused_count") + 1)
     raise Refused(error, receipt.id) from error
 
 
-def _store(arrival: _Arrival, inbound: InboundRequest, verified: Verified) -> uuid.UUID:
+def _store(arrival: _Arrival, receiver: type[Receiver], inbound: InboundRequest, verified: Verified) -> uuid.UUID:
     body = inbound.body
     secrets = arrival.target.secrets(arrival.now)
     headers = keeping.kept_headers(inbound.headers, secrets, verified=True)
     query = keeping.kept_query(inbound.query, secrets, verified=True)
-    inline = len(body) <= keeping.INLINE
+    kept = without_logs(body, receiver.log_fields)
+    inline = len(kept.body) <= keeping.INLINE
     receipt = NewReceipt(
         source_id=arrival.target.id,
         owner_id=arrival.target.owner_id,
@@ -171,10 +174,10 @@ def _store(arrival: _Arrival, inbound: InboundRequest, verified: Verified) -> uu
         event=storable(verified.event)[:_LONGEST_EVENT],
         size=len(body),
         body_hash=hashlib.sha256(body).hexdigest(),
-        parts=0 if inline else -(-len(body) // keeping.PIECE),
-        sealed=keeping.seal(headers, query, body if inline else b""),
+        parts=0 if inline else -(-len(kept.body) // keeping.PIECE),
+        sealed=keeping.seal(headers, query, kept.body if inline else b"", kept.dropped),
     )
-    stored = insert(receipt, arrival.target, () if inline else keeping.pieces(body))
+    stored = insert(receipt, arrival.target, () if inline else keeping.pieces(kept.body))
     if stored is None:
         raise _SourceChanged
     return stored

@@ -14,7 +14,7 @@ from core.texts import storable
 from integrations import registry
 from integrations.contract.inbound import Receiver
 from webhooks.choices import ReceiptOutcome, Verdict
-from webhooks.inbound.keeping import kept_request
+from webhooks.inbound.keeping import kept
 from webhooks.models import InboundSource, Receipt
 
 ADDRESS = "api/v1/webhook"
@@ -66,16 +66,18 @@ class Shown:
     headers: dict[str, str] | None = None
     body: str | None = None
     truncated: bool = False
+    dropped: tuple[str, ...] = ()
 
 
 def shown_request(receipt: Receipt) -> Shown:
     """Return headers and the start of the body, with secrets masked."""
     try:
-        kept = kept_request(receipt)
+        found = kept(receipt)
     except DecryptError:
         return Shown()
-    headers = redact.headers(kept.headers)
+    headers, body = redact.headers(found.request.headers), found.request.body
     if not runtime.current().log_request_bodies:
-        return Shown(headers)
-    text = kept.body[:SHOWN_BYTES].decode("utf-8", "replace")
-    return Shown(headers, storable(redact.body(text)), truncated=receipt.size > min(len(kept.body), SHOWN_BYTES))
+        return Shown(headers, dropped=found.dropped)
+    whole = len(body) if found.dropped else receipt.size
+    text = body[:SHOWN_BYTES].decode("utf-8", "replace")
+    return Shown(headers, storable(redact.body(text)), whole > min(len(body), SHOWN_BYTES), found.dropped)

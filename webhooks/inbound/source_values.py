@@ -9,8 +9,11 @@ from typing import Any, TypedDict
 from access.addresses import parse_cidrs
 from core.errors import InvalidInput, NotFound
 from core.signing import new_secret
+from integrations.contract.addresses import PublishedAddresses
+from integrations.contract.backfill import Backfill
 from integrations.contract.inbound import Receiver
 from integrations.contract.schema import validate_source
+from integrations.models import Integration
 from webhooks.inbound.selectors import find_receiver, receivers
 
 MAX_NAME, MAX_CIDRS, MAX_SECRET = 100, 100, 5000
@@ -24,6 +27,8 @@ class SourceValues(TypedDict, total=False):
     provider: str
     config: dict[str, Any]
     allowed_cidrs: list[str]
+    provider_addresses: bool
+    integration_id: uuid.UUID | None
     is_default: bool
     active: bool
     validate_schema: bool
@@ -37,6 +42,8 @@ def checked(values: Mapping[str, Any], receiver: type[Receiver]) -> dict[str, An
     checks: dict[str, Callable[[Any], Any]] = {
         "name": _name, "config": lambda value: validate_source(receiver, value), "allowed_cidrs": _cidrs, "silence_seconds": _silence,
     }  # fmt: skip
+    if values.get("provider_addresses") and not issubclass(receiver, PublishedAddresses):
+        errors["provider_addresses"] = [f"{receiver.title} publishes no addresses; name its networks in allowed_cidrs."]
     for field in checks.keys() & values.keys():
         try:
             result[field] = checks[field](values[field])
@@ -45,6 +52,20 @@ def checked(values: Mapping[str, Any], receiver: type[Receiver]) -> dict[str, An
     if errors:
         raise InvalidInput(" ".join(f"{field}: {sentences[0]}" for field, sentences in sorted(errors.items())), fields=errors)
     return result
+
+
+def integration_for(integration_id: uuid.UUID | None, provider: str, owner_id: uuid.UUID | None) -> None:
+    """Check the integration through which missed deliveries are requested: it is the provider's, and the source's owner's.
+
+    Whoever may change a source sees what its owner has. Raises InvalidInput.
+    """
+    if integration_id is None:
+        return
+    if not issubclass(receiver_of(provider), Backfill):
+        raise InvalidInput.of("integration", f"is of no use: {provider} can't be asked for missed deliveries.")
+    owners = list(Integration.objects.filter(id=integration_id, type=provider).values_list("owner_id", flat=True))
+    if owners != [owner_id]:
+        raise InvalidInput.of("integration", f"{integration_id} is no integration of the type {provider} of the source's owner.")
 
 
 def receiver_of(provider: object) -> type[Receiver]:

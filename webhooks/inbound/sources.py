@@ -16,7 +16,7 @@ from core.fields import DecryptError
 from integrations.contract.inbound import Receiver
 from webhooks import secrets as signing
 from webhooks.inbound.selectors import find_receiver, live_sources
-from webhooks.inbound.source_values import SourceValues, checked, receiver_of, secret_for
+from webhooks.inbound.source_values import SourceValues, checked, integration_for, receiver_of, secret_for
 from webhooks.models import InboundSource
 
 
@@ -30,6 +30,7 @@ def create_source(values: SourceValues, *, secret: str | None = None) -> tuple[I
         raise InvalidInput(f"{', '.join(missing)}: must be given.", fields={field: ["must be given."] for field in missing})
     receiver = receiver_of(values["provider"])
     fields = checked({"config": {}} | dict(values), receiver)
+    integration_for(fields.get("integration_id"), receiver.key, fields.get("owner_id"))
     secret = secret_for(receiver, secret, fields["config"])
     source = InboundSource(**fields, secrets=signing.initial(secret) if secret is not None else [])
     with transaction.atomic():
@@ -53,6 +54,8 @@ def update_source(source: InboundSource, values: SourceValues, *, secret: str | 
         fields = checked(values, receiver)
         if secret is None and "config" in fields:
             _check_kept_secret(receiver, row, fields["config"])
+        if fields.get("integration_id", row.integration_id) != row.integration_id:
+            integration_for(fields["integration_id"], row.provider, row.owner_id)
         changes = audit.diff({name: getattr(row, name) for name in fields}, fields)
         if changes:
             for name in changes:
@@ -69,7 +72,8 @@ def delete_source(source: InboundSource) -> None:
     with transaction.atomic():
         now = timezone.now()
         gone = InboundSource.objects.filter(id=source.pk, deleted_at__isnull=True)
-        if gone.update(deleted_at=now, updated_at=now, is_default=False, active=False):
+        # it must not keep its integration from being deleted
+        if gone.update(deleted_at=now, updated_at=now, is_default=False, active=False, integration=None):
             audit.record(AuditVerb.DELETED, source)
 
 

@@ -21,9 +21,10 @@ from core.fields import EncryptedBytesField
 from core.ids import uuid7
 from webhooks import secrets as signing
 from webhooks.choices import ReceiptOutcome, Verdict
+from webhooks.inbound.provider_addresses import known
 from webhooks.models import InboundSource, Receipt, ReceiptPart
 
-_NAMES = ("id", "owner_id", "active", "config", "secrets", "allowed_cidrs", "updated_at")
+_NAMES = ("id", "owner_id", "active", "config", "secrets", "allowed_cidrs", "updated_at", "provider_addresses")
 _MOST_KEPT = 1000
 # what the statement writes of a new receipt beside what it is given
 _CONSTANT = {
@@ -42,6 +43,7 @@ class Target:
     config: dict[str, Any]
     stored_secrets: list[dict[str, Any]] = field(repr=False)
     allowed_cidrs: tuple[str, ...]
+    """With the networks that the provider publishes, where the source goes by these; empty is any."""
     updated_at: datetime
     kept: bool = False
 
@@ -88,7 +90,9 @@ def read_target(provider: str, source_id: uuid.UUID | None) -> Target | None:
     if row is None:
         _kept.pop((provider, source_id), None)
         return None
-    id, owner_id, active, config, stored, cidrs, updated_at = row
+    id, owner_id, active, config, stored, cidrs, updated_at, published = row
+    if published:  # after the source: if the list changes at this moment, so does its updated_at
+        cidrs = [*cidrs, *known(provider).networks]
     if len(_kept) >= _MOST_KEPT:
         _kept.clear()
     _kept[provider, source_id] = Target(id, owner_id, active, config, stored, tuple(cidrs), updated_at, kept=True)

@@ -9,6 +9,7 @@ from core.fields import EncryptedBytesField, EncryptedJSONField
 from core.ids import uuid7
 from core.models import Owned, WorkRow
 from core.models.work import WorkState
+from integrations.models import Integration
 from webhooks.choices import ReceiptOutcome, Verdict
 
 REFUSED = models.Q(verdict=Verdict.REFUSED)
@@ -24,6 +25,17 @@ class InboundSource(Owned):
     config = models.JSONField(default=dict, blank=True, help_text="What that connector's source fields ask for.")
     secrets = EncryptedJSONField(editable=False)
     allowed_cidrs = models.JSONField(default=list, blank=True, help_text="Networks that it may send from; empty is any.")
+    provider_addresses = models.BooleanField(
+        default=False, help_text="Besides those networks, only the addresses that the provider publishes may send."
+    )
+    integration = models.ForeignKey(
+        Integration,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="inbound_sources",
+        help_text="Through which the platform is asked to send missed deliveries again.",
+    )
     is_default = models.BooleanField(default=False, help_text="Also receives at the provider's address without an id.")
     active = models.BooleanField(default=True)
     validate_schema = models.BooleanField(default=False, help_text="Events that don't fit the schema of their type fail.")
@@ -117,6 +129,25 @@ class Receipt(WorkRow):
 
     def __str__(self) -> str:
         return f"{self.event or 'request'} {self.id}"
+
+
+class SettledBody(models.Model):
+    """A body that became events, of those that no two happenings share: under another id of a delivery it is a duplicate.
+
+    Written by workers, beside the receipt: an index of the receipts themselves would cost each request.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    source = models.ForeignKey(InboundSource, on_delete=models.DO_NOTHING, related_name="+", db_index=False, db_constraint=False)
+    body_hash = models.CharField(max_length=64)
+    receipt_id = models.UUIDField()
+
+    class Meta:
+        verbose_name_plural = "settled bodies"
+        constraints = [models.UniqueConstraint(fields=["source", "body_hash"], name="settledbody_once")]
+
+    def __str__(self) -> str:
+        return f"body of {self.receipt_id}"
 
 
 class ReceiptPart(models.Model):

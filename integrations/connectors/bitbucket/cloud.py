@@ -16,7 +16,7 @@ _PULL_REQUEST = {
     "pullrequest:fulfilled": "merged",
     "pullrequest:rejected": "closed",
 }
-_BUILDS = ("repo:commit_status_created", "repo:commit_status_updated")
+BUILDS = ("repo:commit_status_created", "repo:commit_status_updated")
 
 
 def events(key: str, payload: dict[str, Any]) -> list[InboundEvent]:
@@ -26,7 +26,7 @@ def events(key: str, payload: dict[str, Any]) -> list[InboundEvent]:
         return [_push(repository, change, payload) for change in objects(at(payload, "push", "changes"))]
     if key in _PULL_REQUEST:
         return [_pull_request(repository, _PULL_REQUEST[key], payload)]
-    if key in _BUILDS:
+    if key in BUILDS:
         return [_build(repository["full_name"], key, payload)]
     return [payloads.other("bitbucket", key, payload, repository=repository["full_name"])]
 

@@ -7,15 +7,23 @@ from datetime import datetime
 from typing import Any
 
 from core import signing
+from core.errors import InvalidInput
 from core.signing import Scheme
 from integrations.choices import Category
 from integrations.connectors.bitbucket import cloud, data_center
 from integrations.contract.inbound import InboundEvent, InboundRequest, Verified
-from integrations.contract.payloads import json_object, other, text
+from integrations.contract.payloads import at, json_object, moment, other, peek, text
 from integrations.contract.simulated import Message, Signed, Simulated, read_samples
 
 # the header that GitHub uses for SHA-1; here it is SHA-256, in Cloud and in Data Center
 _SCHEME = Scheme("x-hub-signature", prefix="sha256=")
+# what is said about a pull request does not change its time
+_ABOUT = frozenset({"approval", "changes_request", "comment"})
+_OF_STATES = {
+    "OPEN": ("pullrequest:created", "pullrequest:updated"),
+    "MERGED": ("pullrequest:fulfilled",),
+    "DECLINED": ("pullrequest:rejected",),
+}
 _DATA_CENTER = ("pr:", "repo:refs_changed", "diagnostics:")
 
 
@@ -38,6 +46,15 @@ class Bitbucket(Simulated):
         return Verified(text(headers.get("x-request-uuid") or headers.get("x-request-id")), text(headers.get("x-event-key")))
 
     @classmethod
+    def body_is_unique(cls, request: InboundRequest, verified: Verified) -> bool:
+        """Say so of bodies that tell when the change was made; the request's id and event are not signed. A push of Cloud does not tell."""
+        payload = peek(request.body)
+        keys = _fitting(payload)
+        if keys and verified.event not in keys:
+            raise InvalidInput.of("X-Event-Key", f"does not fit the body, which is that of {' or '.join(keys)}.")
+        return bool(keys)
+
+    @classmethod
     def sign(cls, message: Message, secret: str, config: Mapping[str, Any]) -> Signed:
         """Return the headers of Cloud, or, for the events that only Data Center has, of Data Center."""
         name = "X-Request-Id" if message.event.startswith(_DATA_CENTER) else "X-Request-UUID"
@@ -53,3 +70,14 @@ class Bitbucket(Simulated):
         if verified.event.startswith("pr:") or verified.event == "repo:refs_changed":
             return data_center.events(verified.event, payload)
         return cloud.events(verified.event, payload)
+
+
+def _fitting(payload: dict[str, Any]) -> tuple[str, ...]:
+    """Return the events whose body this is, none where it does not tell when something happened."""
+    if moment(payload.get("date")) is not None:
+        return tuple(filter(None, (text(payload.get("eventKey")),)))
+    if moment(at(payload, "commit_status", "updated_on")) is not None:
+        return cloud.BUILDS
+    if payload.keys() & _ABOUT or moment(at(payload, "pullrequest", "updated_on")) is None:
+        return ()
+    return _OF_STATES.get(text(at(payload, "pullrequest", "state")), ())

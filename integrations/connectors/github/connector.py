@@ -8,12 +8,14 @@ from typing import Any
 
 from core.http.door import Auth
 from integrations.choices import Category
-from integrations.connectors.github import receiver
+from integrations.connectors.github import meta, receiver
 from integrations.connectors.github.check import checked
 from integrations.connectors.github.client import Client
-from integrations.connectors.github.deliveries import Backfill, Received, backfill
-from integrations.connectors.github.fields import GITHUB_FIELDS, base_url, field_errors, sign_in
+from integrations.connectors.github.deliveries import KEPT_DAYS, request_missed
+from integrations.connectors.github.fields import GITHUB_FIELDS, SOURCE_FIELDS, base_url, field_errors, sign_in
 from integrations.connectors.github.walk import RunPage, RunQuery, run_pages
+from integrations.contract.addresses import PublishedAddresses
+from integrations.contract.backfill import Backfill, MissedQuery, MissedStep, Received
 from integrations.contract.connector import BuildSource, Checker, CheckResult
 from integrations.contract.inbound import InboundEvent, InboundRequest, Verified
 from integrations.contract.reports import ReportedRun, RepositoryRef
@@ -21,7 +23,7 @@ from integrations.contract.signin import OAuthApp
 from integrations.contract.simulated import Message, Signed, Simulated, read_samples
 
 
-class GitHub(Checker, BuildSource, Simulated):
+class GitHub(Checker, BuildSource, Backfill, PublishedAddresses, Simulated):
     """GitHub.com or an Enterprise Server, signed in to with a token, as an app, or not at all."""
 
     key = "github"
@@ -30,6 +32,11 @@ class GitHub(Checker, BuildSource, Simulated):
     categories = (Category.DEVELOPMENT, Category.SECURITY)
     docs = "https://docs.github.com/en/rest"
     fields = GITHUB_FIELDS
+    source_fields = SOURCE_FIELDS
+    backfill_needs = ("hook_of",)
+    backfill_days = KEPT_DAYS
+    addresses_url = meta.URL
+    addresses_snapshot = meta.SNAPSHOT
     samples = read_samples(__file__)
     key_help = "At GitHub: Settings → Webhooks, field Secret."
 
@@ -60,14 +67,24 @@ class GitHub(Checker, BuildSource, Simulated):
         """Yield the runs that are asked for, page by page, from a page's cursor on. Raises OutboundError."""
         return run_pages(self.client(), full_name, query, cursor)
 
-    def backfill(self, full_name: str, hook_id: int, received: Received, since: datetime) -> Backfill:
-        """Have GitHub send again what its webhook delivered since then, and what `received` does not know. Raises OutboundError."""
-        return backfill(self.client(), full_name, hook_id, received, since, datetime.now(UTC))
+    def request_missed(self, query: MissedQuery, received: Received, cursor: Mapping[str, Any]) -> Iterator[MissedStep]:
+        """Have GitHub send again what its webhook delivered, and what `received` does not know. Raises OutboundError."""
+        return request_missed(self.client(), query, received, cursor, datetime.now(UTC))
+
+    @classmethod
+    def addresses_in(cls, document: Any) -> list[str]:
+        """Return the networks of GitHub's webhooks."""
+        return meta.hook_networks(document)
 
     @classmethod
     def verify(cls, request: InboundRequest, secrets: Sequence[str], config: Mapping[str, Any], now: datetime) -> Verified:
         """Check X-Hub-Signature-256; the delivery's id stays the same when GitHub sends it again."""
         return receiver.verified(request, secrets)
+
+    @classmethod
+    def body_is_unique(cls, request: InboundRequest, verified: Verified) -> bool:
+        """Say so of bodies that tell the second in which a change was made; GitHub's id of the delivery is not signed."""
+        return receiver.tells_its_time(request, verified.event)
 
     @classmethod
     def answer(cls, request: InboundRequest, verified: Verified) -> Mapping[str, Any] | None:

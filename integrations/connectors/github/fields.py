@@ -44,6 +44,14 @@ GITHUB_FIELDS: tuple[Field, ...] = (
           only_if=("auth", (SignIn.APP.value,))),
 )  # fmt: skip
 
+SOURCE_FIELDS: tuple[Field, ...] = (
+    Field("hook_of", "Repository or organization of the webhook", max_length=200, placeholder="acme/shop",
+          pattern=r"[A-Za-z0-9_-]{1,100}(/[A-Za-z0-9._-]*[A-Za-z0-9_-][A-Za-z0-9._-]*)?",
+          help="Where the webhook was made: needed to have missed deliveries sent again."),
+    Field("hook_id", "Id of the webhook", FieldKind.INTEGER, low=1, high=2**53, example=123456789,
+          help="The number in the address of the webhook's page at GitHub. Left out, it is found by the source's address."),
+)  # fmt: skip
+
 
 def base_url(config: Mapping[str, Any]) -> str:
     """Return the address of the API without a slash at its end."""

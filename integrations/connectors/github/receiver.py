@@ -20,6 +20,13 @@ _SIGNATURE, _DELIVERY, _EVENT, _OLD = "x-hub-signature-256", "x-github-delivery"
 _FORM = "application/x-www-form-urlencoded"
 _EVENT_WORD = re.compile(r"[A-Za-z0-9_-]{1,60}")
 _LONGEST_ID = 100
+# by the object in the body: the changes that are sure to change its updated_at, too, and that no other event with it has
+_TIMED = {
+    "alert": frozenset({"created", "fixed", "dismissed", "auto_dismissed", "resolved", "closed_by_user", "reopened", "reopened_by_user"}),
+    "check_suite": frozenset({"completed"}),
+    "pull_request": frozenset({"opened", "synchronize", "closed", "reopened"}),
+    "workflow_run": frozenset({"in_progress", "completed"}),
+}
 _ALERTS = ("code_scanning_alert", "dependabot_alert", "secret_scanning_alert")
 # what GitHub calls a leaked secret itself, or a webhook's; neither goes further
 _SECRET_NAMES = frozenset({"secret"})
@@ -61,6 +68,24 @@ def events(request: InboundRequest, found: Verified) -> list[InboundEvent]:
 def pong(found: Verified) -> Mapping[str, Any] | None:
     """Return what a ping is answered with: it stands in GitHub's list of deliveries."""
     return {"message": "RepoGuard receives this webhook."} if found.event == "ping" else None
+
+
+def tells_its_time(request: InboundRequest, event: str) -> bool:
+    """Say whether the body tells when the change was made. A star, a dispatch or a ping does not: each may be meant twice.
+
+    Raises InvalidInput where the event's name, which is not signed, does not fit such a body.
+    """
+    kind = _timed_kind(_payload(request))
+    if kind and event != kind and not (kind == "alert" and kind in event):
+        raise InvalidInput.of("X-GitHub-Event", f"does not fit the body, which is that of the event {kind}.")
+    return bool(kind)
+
+
+def _timed_kind(payload: Mapping[str, Any]) -> str:
+    action = text(payload, "action")
+    if not action and text(payload, "before") and text(payload, "after") and moment(part(payload, "repository"), "pushed_at"):
+        return "push"
+    return next((name for name, actions in _TIMED.items() if action in actions and moment(part(payload, name), "updated_at")), "")
 
 
 def _payload(request: InboundRequest) -> dict[str, Any]:

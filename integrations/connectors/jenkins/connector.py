@@ -26,7 +26,6 @@ STATUSES = {
 }
 _PHASES = {"QUEUED": "queued", "STARTED": "running"}
 _ENDED = ("COMPLETED", "FINALIZED")
-_LOGS = ("log",)
 
 
 class Jenkins(Simulated):
@@ -37,6 +36,7 @@ class Jenkins(Simulated):
     description = "Jobs tell of their builds through the Notification plugin."
     categories = (Category.DEVELOPMENT,)
     docs = "https://plugins.jenkins.io/notification/"
+    log_fields = ("build.log",)
     samples = read_samples(__file__)
     key_help = "At Jenkins it stands, percent-encoded, in the address of the job's notification endpoint."
     source_fields = (
@@ -71,12 +71,11 @@ class Jenkins(Simulated):
 
     @classmethod
     def parse(cls, request: InboundRequest, verified: Verified) -> list[InboundEvent]:
-        """Return the build as it stands, without its log."""
+        """Return the build as it stands; its log was not stored, or of a request from before it is dropped here."""
         payload = json_object(request.body)
         build = payload.get("build")
         if isinstance(build, dict):
-            for name in _LOGS:
-                build.pop(name, None)
+            build.pop("log", None)
         repository = repository_in(at(build, "scm", "url")) or _job(payload)
         run = _run(payload, build)
         return [

@@ -7,11 +7,12 @@ from datetime import datetime
 from typing import Any
 
 from core import signing
+from core.errors import InvalidInput
 from core.signing import Scheme
 from integrations.choices import Category
 from integrations.contract import payloads
 from integrations.contract.inbound import InboundEvent, InboundRequest, Verified
-from integrations.contract.payloads import at, json_object, moment, objects, text
+from integrations.contract.payloads import at, json_object, moment, objects, peek, text
 from integrations.contract.simulated import Message, Signed, Simulated, read_samples
 
 # the header that GitHub uses for SHA-1; the bytes are signed as they were sent, unlike Snyk's own sample says
@@ -36,6 +37,15 @@ class Snyk(Simulated):
         signing.check_mac(_SCHEME, secrets, request.headers, [request.body])
         event, _, _ = text(request.headers.get("x-snyk-event")).partition("/")
         return Verified(text(request.headers.get("x-snyk-transport-id")), event)
+
+    @classmethod
+    def body_is_unique(cls, request: InboundRequest, verified: Verified) -> bool:
+        """Say so of what tells when the project was tested; the id of the transport and the event are not signed."""
+        if moment(at(peek(request.body), "project", "lastTestedDate")) is None:
+            return False
+        if verified.event != _SNAPSHOT:
+            raise InvalidInput.of("X-Snyk-Event", f"does not fit the body, which is that of a {_SNAPSHOT}.")
+        return True
 
     @classmethod
     def sign(cls, message: Message, secret: str, config: Mapping[str, Any]) -> Signed:

@@ -34,6 +34,7 @@ class Stub:
     url: str = ""
     runs: list[dict[str, Any]] = field(default_factory=list)
     workflows: list[dict[str, Any]] = field(default_factory=lambda: [{"id": 1, "name": "Tests", "path": ".github/workflows/test.yml"}])
+    hooks: list[dict[str, Any]] = field(default_factory=list)
     deliveries: list[dict[str, Any]] = field(default_factory=list)
     again: list[int] = field(default_factory=list)
     left: int = 1_000_000
@@ -68,7 +69,7 @@ class Stub:
 
     def found(self, method: str, path: str, query: dict[str, str]) -> Answer:
         """Answer a path; the repository goes by its name and by its number."""
-        match = re.fullmatch(rf"/(?:repos/{FULL_NAME}|repositories/{NUMBER})(/.*)?", path)
+        match = re.fullmatch(rf"/(?:repos/{FULL_NAME}|repositories/{NUMBER}|orgs/{FULL_NAME.partition('/')[0]}(?=/hooks))(/.*)?", path)
         if match is None:
             return 404, {"message": "Not Found"}, {}
         rest = match[1] or ""
@@ -80,6 +81,8 @@ class Stub:
             return self.listed(rest, query, one[1])
         if one := re.fullmatch(r"/actions/runs/(\d+)/attempts/(\d+)", rest):
             return self.attempt(int(one[1]), int(one[2]))
+        if rest == "/hooks":
+            return 200, self.hooks, {}
         if re.fullmatch(r"/hooks/9/deliveries", rest):
             return self.delivered(query)
         if (one := re.fullmatch(r"/hooks/9/deliveries/(\d+)/attempts", rest)) and method == "POST":
@@ -122,6 +125,12 @@ class Stub:
             following = f"{self.url}/repositories/{NUMBER}/hooks/9/deliveries?{urlencode({'per_page': size, 'cursor': start + size})}"
             headers["Link"] = f'<{following}>; rel="next"'
         return 200, self.deliveries[start : start + size], headers
+
+
+def make_delivery(number: int, *, guid: str = "", age: timedelta = timedelta(hours=1), event: str = "push") -> dict[str, Any]:
+    """Return an entry of the list of deliveries."""
+    at = _text(datetime.now(UTC).replace(microsecond=0) - age)
+    return {"id": number, "guid": guid or f"guid-{number}", "delivered_at": at, "event": event, "status": "Invalid HTTP Response: 502"}
 
 
 def make_runs(count: int, *, every: timedelta = timedelta(minutes=97), retried: int = 0) -> list[dict[str, Any]]:
