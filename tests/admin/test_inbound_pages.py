@@ -11,6 +11,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from core.models import Event
+from integrations.models import Integration
 from tests.factories import owner_of
 from tests.webhooks.inbound_kit import SECRET, send, source, work_off
 from tests.webhooks.inbound_kit import sender as sender
@@ -197,3 +198,18 @@ def test_who_may_not_change_the_source_has_no_button(alice: User, auditor: User,
     off = github(owner=owner_of(alice), active=False)
     assert "Send sample" not in log_in(alice).get(f"{SOURCES}{off.pk}/change/").content.decode()
     assert not Receipt.objects.exists()
+
+
+def test_missed_deliveries_are_set_up_and_requested_on_the_sources_page(browser: Client) -> None:
+    connected = Integration.objects.create(name="Acme's GitHub", type="github", category="development", config={"auth": "none"})
+    to = source(provider="github")
+    page = f"{SOURCES}{to.pk}/change/"
+    assert "Request missed deliveries" not in browser.get(page).content.decode()
+    given = form(name="hooked", c_hook_of="acme/shop", c_hook_id="9", integration=str(connected.pk), provider_addresses="on")
+    assert browser.post(page, given).status_code == 302
+    to.refresh_from_db()
+    assert (to.integration, to.provider_addresses, to.config) == (connected, True, {"hook_of": "acme/shop", "hook_id": 9})
+    assert "Request missed deliveries" in browser.get(page).content.decode()
+    followed = browser.post(f"{SOURCES}{to.pk}/do/backfill/", follow=True).content.decode()
+    assert "compared with what arrived here" in followed
+    assert "Request missed deliveries" not in browser.get(page).content.decode()  # one goes on
