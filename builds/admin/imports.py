@@ -21,11 +21,11 @@ from access.admin_base.buttons import Button
 from access.admin_base.filters import ChoiceFilter, SinceFilter, UntilFilter, choice_filter
 from builds.admin.github_import import GitHubImportPage
 from builds.choices import ImportKind, ImportStatus
-from builds.importing.files import CHUNK
 from builds.importing.starting import cancel_import, import_csv
 from builds.models import Build, BuildImport
 from builds.selectors import percent_of, shown_status, with_status
 from core.errors import RepoGuardError
+from core.unpacking import CHUNK
 
 TONES = {"running": show.INFO, "waiting": show.WARN, "done": show.GOOD, "cancelled": show.QUIET, "failed": show.BAD}
 _LIVE = {ImportStatus.RUNNING.value, ImportStatus.WAITING.value}

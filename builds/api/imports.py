@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import django_filters
 from django.conf import settings
-from django.core.files.uploadhandler import TemporaryFileUploadHandler
 from django.db.models import QuerySet
-from django.http import HttpRequest
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import status
 from rest_framework.decorators import action
@@ -20,12 +17,11 @@ from access.principals import principal
 from access.selectors import with_owner
 from builds.api.import_serializers import EXAMPLE, BuildImportSerializer, NothingSerializer
 from builds.choices import ImportKind, ImportStatus
-from builds.importing.files import CHUNK
 from builds.importing.starting import cancel_import, import_csv
 from builds.models import BuildImport
 from builds.selectors import with_status
+from core.api.uploads import file_chunks
 from core.api.viewsets import ListRows, RetrieveRow
-from core.errors import InvalidInput
 
 _LINES = "tr_build_id,gh_project_name,tr_status,gh_build_started_at,tr_duration\n7,rails/rails,passed,2014-03-01 12:30:00,95\n"
 _FORM = {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}, "required": ["file"]}
@@ -81,7 +77,7 @@ class BuildImportViewSet(ListRows[BuildImport], RetrieveRow[BuildImport]):
         It is stored and read by a worker, bad rows are listed and left out. Builds of projects that are no known repository belong
         to the caller. Larger files than BUILDS_CSV_MAX_BYTES (unpacked, too) are a 413.
         """
-        row = import_csv(_chunks(request._request), principal(request).default_owner_id)
+        row = import_csv(file_chunks(request._request, "text/csv"), principal(request).default_owner_id)
         return self.answer(row, status.HTTP_202_ACCEPTED)
 
     @extend_schema(request=NothingSerializer, responses={200: BuildImportSerializer})
@@ -90,18 +86,3 @@ class BuildImportViewSet(ListRows[BuildImport], RetrieveRow[BuildImport]):
         """End it for good; it takes seconds. What it stored stays."""
         self.checked_data(NothingSerializer)
         return self.answer(cancel_import(self.get_object()))
-
-
-def _chunks(request: HttpRequest) -> Iterable[bytes]:
-    """Return the file's pieces: of the body as it comes, or of a form's part, which is kept on the disk meanwhile."""
-    kind = (request.content_type or "").lower()
-    if kind == "multipart/form-data":
-        if not request._read_started:  # type: ignore[attr-defined]
-            request.upload_handlers = [TemporaryFileUploadHandler(request)]
-        uploaded = request.FILES.get("file")
-        if uploaded is None:
-            raise InvalidInput.of("file", "is missing: send the CSV file as the part `file`, or as the body with Content-Type: text/csv.")
-        return uploaded.chunks(CHUNK)
-    if kind == "application/x-www-form-urlencoded":
-        raise InvalidInput.of("file", "must be sent with Content-Type: text/csv, or as a form with multipart/form-data.")
-    return iter(lambda: request.read(CHUNK), b"")

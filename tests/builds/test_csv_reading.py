@@ -12,6 +12,7 @@ import pytest
 from builds.importing import files
 from builds.importing.columns import BadRow, Header, build_row
 from builds.importing.lines import LONGEST_RECORD, read_header, records
+from core import unpacking
 from core.errors import InvalidInput, TooLarge
 
 NEW = Header.of(["\ufefftr_build_id", "gh_project_name", "tr_status", "gh_is_pr", "git_branch", "git_trigger_commit", "gh_build_started_at",
@@ -138,8 +139,8 @@ def test_an_empty_body_is_an_empty_file() -> None:
 
 def test_a_small_file_that_unpacks_to_a_large_one_is_cut_off(settings: Any) -> None:
     settings.BUILDS_CSV_MAX_BYTES = 1_000_000
-    pieces = list(files._unpacked([gzip.compress(bytes(20_000_000))]))
-    assert max(map(len, pieces)) <= files.CHUNK
+    pieces = list(unpacking.unpacked([gzip.compress(bytes(20_000_000))]))
+    assert max(map(len, pieces)) <= unpacking.CHUNK
     with pytest.raises(TooLarge, match="BUILDS_CSV_MAX_BYTES"):
         files.keep([gzip.compress(bytes(20_000_000))])
     assert list(files.folder().iterdir()) == []

@@ -11,7 +11,6 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from access.owners import find_owner
-from builds.importing.files import CHUNK
 from builds.importing.starting import fresh, import_csv
 from builds.importing.work import work_off
 from builds.models import BuildImport
@@ -20,6 +19,7 @@ from core import context
 from core.errors import RepoGuardError
 from core.models.work import WorkState
 from core.progress import ProgressLine
+from core.unpacking import CHUNK
 from core.work import run_due
 
 LOOK_SECONDS = 0.5

@@ -1,0 +1,29 @@
+"""Files that are sent to the API: as the body, or as the part `file` of a form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django.core.files.uploadhandler import TemporaryFileUploadHandler
+from django.http import HttpRequest
+
+from core.errors import InvalidInput
+from core.unpacking import CHUNK
+
+
+def file_chunks(request: HttpRequest, content_type: str) -> Iterable[bytes]:
+    """Return the file's pieces: of the body as it comes, or of a form's part, which is kept on the disk meanwhile.
+
+    `content_type` is what the body should be sent as; raises InvalidInput for a form without the part.
+    """
+    kind = (request.content_type or "").lower()
+    if kind == "multipart/form-data":
+        if not request._read_started:  # type: ignore[attr-defined]
+            request.upload_handlers = [TemporaryFileUploadHandler(request)]
+        uploaded = request.FILES.get("file")
+        if uploaded is None:
+            raise InvalidInput.of("file", f"is missing: send it as the part `file`, or as the body with Content-Type: {content_type}.")
+        return uploaded.chunks(CHUNK)
+    if kind == "application/x-www-form-urlencoded":
+        raise InvalidInput.of("file", f"must be sent with Content-Type: {content_type}, or as a form with multipart/form-data.")
+    return iter(lambda: request.read(CHUNK), b"")
