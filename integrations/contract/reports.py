@@ -17,11 +17,12 @@ class RepositoryRef:
     default_branch: str = "main"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ReportedPackage:
     """A vulnerable package. `purl` as of https://github.com/package-url/purl-spec; versions as the source writes them."""
 
     ecosystem: str
+    """As the source writes it, such as npm, PyPI or pip; empty where only the purl says it."""
     name: str
     version: str = ""
     fixed_version: str = ""
@@ -30,39 +31,48 @@ class ReportedPackage:
     manifest: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ReportedLocation:
     """A place in the code; lines from 1."""
 
     path: str
+    """Relative to the repository's root, with slashes, no leading one."""
     line: int | None = None
     end_line: int | None = None
     snippet: str = field(default="", repr=False)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ReportedFinding:
     """A finding as a source reports it, before it is normalised. A word that is not known stays as it is, and is never dropped."""
 
     source_id: str
     title: str
     severity: str
+    """The source's own word or score: `high`, `ERROR`, `moderate`, `7.5`; empty where it gives none."""
+    kind: str = ""
+    """What it is about where package and locations don't tell: secret, config, license, container."""
     rule: str = ""
     description: str = ""
     severity_origin: str = ""
+    """Which field the word was taken from, such as `security-severity` or `level`."""
     cvss: tuple[str, ...] = ()
     """CVSS vectors."""
     cwe: tuple[str, ...] = ()
+    """As the source writes them: CWE-79, cwe-079, 79, "CWE-79: Cross-site scripting"."""
     identifiers: tuple[tuple[str, str], ...] = ()
-    """(kind, value), such as ("CVE", "CVE-2021-44228")."""
+    """(kind, value), such as ("CVE", "CVE-2021-44228"): every name of this same vulnerability, and nothing merely related."""
     package: ReportedPackage | None = None
     locations: tuple[ReportedLocation, ...] = ()
     fingerprints: Mapping[str, str] = field(default_factory=dict)
+    """By the source's own names of them. Only ever compared together with the rule and the path."""
     state: str = "open"
+    """open, or suppressed where the source itself was told to leave it out; one that is fixed is not reported."""
     url: str = ""
     created_at: datetime | None = None
     updated_at: datetime | None = None
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """As the source wrote it, without secrets that it may hold."""
 
 
 @dataclass(frozen=True)
