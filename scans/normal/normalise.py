@@ -1,0 +1,133 @@
+"""Turns what any source reports into the one form that findings are stored, compared and judged in.
+
+It runs for each of a report's hundred thousand findings: what repeats within a report (rules, paths, severities, packages) is worked out
+once and cached, always after it was bounded. Nothing here looks at anything but the finding, so the same report gives the same findings.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from core.texts import storable
+from integrations.contract.reports import ReportedFinding, ReportedPackage
+from scans.choices import Kind, Severity
+from scans.normal import cwe
+from scans.normal.finding import NormalFinding
+from scans.normal.fingerprints import fingerprint, message_of
+from scans.normal.identifiers import identifiers
+from scans.normal.kept import raw_json, shortened, text
+from scans.normal.kinds import kind_of
+from scans.normal.packages import Package, canonical_version, package
+from scans.normal.paths import canonical_path
+from scans.normal.severity import Judged, judge
+
+MOST_TOOL = 60
+MOST_RULE = 300
+MOST_TITLE = 500
+MOST_DESCRIPTION = 10_000
+MOST_RANGE = 500
+MOST_FIXED = 200
+MOST_URL = 2_000
+_MOST_LINE = 2**31 - 1
+_NO_PACKAGE = Package()
+_LEAKED = Judged(Severity.HIGH, "a secret, without a severity", None, "")
+"""Gitleaks and GitHub's secret scanning judge nothing: without this a gate on what is high would let leaked credentials pass."""
+_NO_REPORTED = ReportedPackage("", "")
+_SUPPRESSED = frozenset({"suppressed", "dismissed", "ignored", "auto_dismissed"})
+
+
+def normalise(reported: ReportedFinding, tool: str) -> NormalFinding:
+    """Return the normal form of a finding of this tool. It never raises: a word that can't be understood is kept as it is."""
+    place = reported.locations[0] if reported.locations else None
+    told = reported.package or _NO_REPORTED
+    found = package(told.ecosystem, told.name, told.version, told.purl) if reported.package else _NO_PACKAGE
+    about_package = bool(found.name)
+    kind = kind_of(reported.kind, tool, has_package=about_package)
+    rule = _line(reported.rule or reported.source_id, MOST_RULE)
+    judged = judge(reported.severity, reported.severity_origin, reported.cvss)
+    if kind is Kind.SECRET and judged.severity is Severity.UNKNOWN and not reported.severity:
+        judged = _LEAKED
+    packaged = about_package and kind in {Kind.DEPENDENCY, Kind.LICENSE}
+    names = reported.identifiers
+    line = _number(place.line) if place else None
+    end_line = _number(place.end_line) if place and line is not None else None
+    return NormalFinding(
+        kind=kind,
+        tool=_line(tool, MOST_TOOL).lower(),
+        rule=rule,
+        title=text(" ".join(reported.title[: 4 * MOST_TITLE].split()), MOST_TITLE) or rule,
+        description=text(reported.description, MOST_DESCRIPTION) if reported.description else "",
+        severity=judged.severity,
+        severity_origin=judged.origin,
+        cvss_score=judged.score,
+        cvss_vector=judged.vector,
+        cwe=cwe.numbers(_cwe_texts(reported)),
+        identifiers=identifiers(_no_cwe(names), rule if about_package else "") if names or about_package else (),
+        ecosystem=found.ecosystem,
+        package=found.name,
+        version=found.version,
+        fixed_version=_fixed(found.ecosystem, told.fixed_version) if told.fixed_version else "",
+        # cut off it ends in an ellipsis, which no range has: it can't be taken for a shorter one
+        vulnerable_range=_line(told.vulnerable_range, MOST_RANGE) if told.vulnerable_range else "",
+        purl=found.purl,
+        manifest=canonical_path(told.manifest) if told.manifest else "",
+        path=canonical_path(place.path) if place else "",
+        line=line,
+        end_line=max(line, end_line) if line is not None and end_line is not None else None,
+        fingerprint="" if packaged else _fingerprint(reported),
+        url=_url(reported.url) if reported.url else "",
+        suppressed=reported.state != "open" and reported.state.strip().lower() in _SUPPRESSED,
+        raw=raw_json(reported.raw),
+    )
+
+
+def _fingerprint(reported: ReportedFinding) -> str:
+    place = reported.locations[0] if reported.locations else None
+    return fingerprint(
+        reported.fingerprints,
+        place.snippet if place else "",
+        message_of(reported.raw),
+        place.line if place else None,
+        place.end_line if place else None,
+    )
+
+
+def _cwe_texts(reported: ReportedFinding) -> tuple[str, ...]:
+    """Some sources list weaknesses among the names of the vulnerability."""
+    named = tuple(value for _, value in reported.identifiers if _is_cwe(value)) if reported.identifiers else ()
+    return reported.cwe + named if named else reported.cwe
+
+
+def _no_cwe(names: tuple[tuple[str, str], ...]) -> list[tuple[str, str]]:
+    return [name for name in names if not _is_cwe(name[1])]
+
+
+def _is_cwe(value: str) -> bool:
+    return value[:4].lower() == "cwe-"
+
+
+def _fixed(ecosystem: str, version: str) -> str:
+    """Return the version that mends it; several, or a sentence, stay as they are."""
+    return canonical_version(ecosystem, version) or _line(version, MOST_FIXED)
+
+
+def _number(line: int | None) -> int | None:
+    return line if line is not None and 0 < line <= _MOST_LINE else None
+
+
+def _line(value: str, most: int) -> str:
+    """Return a name that is one line, cut off where it is too long."""
+    return _one_line(value[: 2 * most], most) if value else ""
+
+
+@lru_cache(maxsize=4096)
+def _one_line(value: str, most: int) -> str:
+    return shortened(storable(" ".join(value.split())), most)
+
+
+def _url(address: str) -> str:
+    """Return a link that a page may show; without one that runs something, and without user info and secrets in it."""
+    clean = storable(address.strip())
+    if len(clean) > MOST_URL or not clean.lower().startswith(("https://", "http://")) or any(letter.isspace() for letter in clean):
+        return ""
+    return text(clean, MOST_URL)
