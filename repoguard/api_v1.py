@@ -20,6 +20,11 @@ from integrations.api.endpoint_views import GatewayViewSet
 from integrations.api.integration_views import IntegrationViewSet
 from integrations.api.repository_views import RepositoryViewSet
 from repoguard.health import HealthView
+from scans.api.findings import FindingViewSet
+from scans.api.policies import PolicyViewSet
+from scans.api.repositories import ROUTES as REPOSITORY_ROUTES
+from scans.api.repositories import RepositoryScansViewSet
+from scans.api.scans import ScanViewSet
 from webhooks.api.deliveries import DeliveryViewSet
 from webhooks.api.events import EventTypeViewSet, EventViewSet
 from webhooks.api.inbound import BackfillViewSet, InboundSourceViewSet, ReceiptViewSet
@@ -40,18 +45,24 @@ RESOURCES: dict[str, type[GenericViewSet[Any]]] = {
     "deliveries": DeliveryViewSet,
     "event-types": EventTypeViewSet,
     "events": EventViewSet,
+    "findings": FindingViewSet,
     "inbound-backfills": BackfillViewSet,
     "inbound-events": ReceiptViewSet,
     "inbound-sources": InboundSourceViewSet,
     "integration-templates": InstantiableTemplateViewSet,
     "integrations": IntegrationViewSet,
+    "policies": PolicyViewSet,
     "replays": ReplayViewSet,
     "repositories": RepositoryViewSet,
+    "scans": ScanViewSet,
     "webhooks": WebhookViewSet,
 }
 # routes that are no resources, as path() entries below /api/v1/
 EXTRA_ROUTES: list[URLPattern | URLResolver] = [path("health", HealthView.as_view(), name="health")]
 EXTRA_ROUTES += [path(f"integrations/<str:id>/{route}", GatewayViewSet.as_view(actions)) for route, actions in GATEWAY_ROUTES.items()]
+EXTRA_ROUTES += [
+    path(f"repositories/<str:id>/{route}", RepositoryScansViewSet.as_view(actions)) for route, actions in REPOSITORY_ROUTES.items()
+]
 EXTRA_ROUTES += [path("builds/import", GitHubImportViewSet.as_view({"post": "start"}))]
 EXTRA_ROUTES.append(path("analysis", AnalysisViewSet.as_view({"get": "latest"})))
 # with their whole paths, because they come first of all: they are looked up most often

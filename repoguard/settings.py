@@ -63,6 +63,7 @@ INSTALLED_APPS = [
     "integrations",
     "templates_app",
     "webhooks",
+    "scans",
     "builds",
     "repoguard",
     "django_q",
@@ -184,6 +185,7 @@ EVENT_MAX_BYTES = ENV.integer("EVENT_MAX_BYTES", 5 * 1024 * 1024, "Largest `data
 BUILDS_CSV_MAX_BYTES = ENV.integer(
     "BUILDS_CSV_MAX_BYTES", 2 * 1024**3, "Largest CSV file of builds that may be uploaded, in bytes as sent.", low=1024
 )
+SCAN_MAX_BYTES = ENV.integer("SCAN_MAX_BYTES", 256 * 1024 * 1024, "Largest scanner report, in bytes, also unpacked.", low=1024)
 API_MAX_BODY_BYTES = ENV.integer("API_MAX_BODY_BYTES", 10 * 1024 * 1024, "Largest body of one API request, in bytes.", low=1024)
 INBOUND_MAX_BODY_BYTES = ENV.integer("INBOUND_MAX_BODY_BYTES", 25 * 1024 * 1024, "Largest body of one inbound webhook, in bytes.", low=1024)
 INBOUND_LARGE_BODIES = ENV.integer("INBOUND_LARGE_BODIES", 2, "Inbound bodies over 1 MB that one web process holds at once.", low=1)

@@ -24,32 +24,47 @@ _SCAN_SCHEMA: dict[str, Any] = {
         "status": {"enum": ["queued", "running", "completed", "partial", "failed"]},
         "new": _COUNT,
         "fixed": _COUNT,
+        "reopened": _COUNT,
         "total": _COUNT,
+        "by_severity": {"type": "object", "additionalProperties": _COUNT},
+        "top_findings": {"type": "array", "items": {"type": "object"}, "description": "The worst five of the new ones."},
+        "gate": {"enum": ["passed", "failed"]},
+        "url": _TEXT,
     },
     "required": ["scan_id", "repository"],
 }
 _SCAN = {"scan_id": _ID, "repository": "acme/shop", "tool": "snyk", "ref": "main", "commit": _COMMIT}
 
+_ONE_SCHEMA: dict[str, Any] = {
+    "finding_id": _UUID,
+    "title": _TEXT,
+    "rule": _TEXT,
+    "severity": {"enum": SEVERITIES},
+    "cvss": {"type": ["number", "null"], "minimum": 0, "maximum": 10},
+    "identifiers": {"type": "array", "items": _TEXT},
+    "package": {"type": ["object", "null"]},
+    "location": {"type": ["object", "null"]},
+}
 _FINDING_SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {
-        "finding_id": _UUID,
+        **_ONE_SCHEMA,
         "repository": _TEXT,
-        "title": _TEXT,
-        "rule": _TEXT,
-        "severity": {"enum": SEVERITIES},
-        "cvss": {"type": ["number", "null"], "minimum": 0, "maximum": 10},
-        "identifiers": {"type": "array", "items": _TEXT},
-        "package": {"type": ["object", "null"]},
-        "location": {"type": ["object", "null"]},
         "ref": _TEXT,
+        "commit": _TEXT,
         "scan_id": {"type": ["string", "null"]},
+        "count": {
+            "type": "integer",
+            "minimum": 1,
+            "description": "How many findings this speaks of: the first named is the worst of them.",
+        },
+        "by_severity": {"type": "object", "additionalProperties": _COUNT},
+        "findings": {"type": "array", "items": {"type": "object"}, "description": "The worst five of them."},
     },
-    "required": ["finding_id", "repository", "title", "severity"],
+    "required": ["finding_id", "repository", "title", "severity", "count"],
 }
-_FINDING = {
+_ONE: dict[str, Any] = {
     "finding_id": _ID,
-    "repository": "acme/shop",
     "title": "Prototype pollution in lodash",
     "rule": "SNYK-JS-LODASH-567746",
     "severity": "high",
@@ -57,8 +72,16 @@ _FINDING = {
     "identifiers": ["CVE-2020-8203", "GHSA-p6mc-m468-83gw"],
     "package": {"ecosystem": "npm", "name": "lodash", "version": "4.17.15", "fixed_version": "4.17.20"},
     "location": None,
+}
+_FINDING: dict[str, Any] = {
+    "repository": "acme/shop",
     "ref": "main",
+    "commit": _COMMIT,
     "scan_id": _ID,
+    **_ONE,
+    "count": 1,
+    "by_severity": {"high": 1},
+    "findings": [_ONE],
 }
 
 _GATE_SCHEMA: dict[str, Any] = {
@@ -70,7 +93,9 @@ _GATE_SCHEMA: dict[str, Any] = {
         "result": {"enum": ["passed", "failed"]},
         "previous": {"enum": ["passed", "failed", None]},
         "policy": _TEXT,
-        "findings": {"type": "array", "items": {"type": "object"}},
+        "reasons": {"type": "array", "items": _TEXT, "description": "The conditions that it breaks, in plain words."},
+        "broken_count": _COUNT,
+        "findings": {"type": "array", "items": {"type": "object"}, "description": "The worst five that broke it."},
     },
     "required": ["repository", "result"],
 }
@@ -83,7 +108,7 @@ _GATE = {
     "policy": "default",
     "findings": [],
 }
-_BROKE_IT = [{"finding_id": _ID, "severity": "high", "title": "Prototype pollution in lodash", "condition": "no new high findings"}]
+_BROKE_IT = [{**_ONE, "condition": "no new findings high or worse"}]
 
 
 _scan = Family("scan", _SCAN_SCHEMA, _SCAN, strict=True)
@@ -99,9 +124,11 @@ EVENT_TYPES = [
     _scan("started", "Scan started", "A scan of a repository began.", status="running"),
     _scan("completed", "Scan completed", "A scan ended and its findings are stored.", status="completed", new=2, fixed=5, total=37),
     _scan("failed", "Scan failed", "A scan could not be done.", status="failed", error="Snyk answered 401: the token was refused."),
-    _finding("opened", "Finding opened", "A finding was seen for the first time."),
-    _finding("fixed", "Finding fixed", "A finding is gone from every tool that reported it."),
-    _finding("reopened", "Finding reopened", "A fixed finding is back."),
+    _finding(
+        "opened", "Finding opened", "A scan reported findings that its ref did not have before; one event for a scan, with the worst five."
+    ),
+    _finding("fixed", "Finding fixed", "Findings are gone from every tool that reported them on this ref; one event for a scan."),
+    _finding("reopened", "Finding reopened", "Findings that were fixed on the default branch are back; one event for a scan."),
     _finding(
         "accepted",
         "Risk accepted",

@@ -15,8 +15,11 @@ from builds.analysis.scope import Scope
 from builds.analysis.work import requester
 from builds.models import Analysis, Build, BuildImport
 from core import bus
+from core.ids import uuid7
 from core.models import Owner
 from integrations.models import Endpoint, Integration, Repository
+from scans.gates.conditions import Condition
+from scans.models import Finding, GateResult, Policy, Scan
 from templates_app.models import IntegrationTemplate
 from tests.access.keys import make_key
 from webhooks.choices import DeliveryStatus
@@ -95,6 +98,24 @@ def receipt(owner: Owner) -> Model:
     return Receipt.objects.create(source=source, owner_id=owner.id, sealed=seal({}, {}, b"{}"), **done)
 
 
+def scan(owner: Owner) -> Scan:
+    return Scan.objects.create(repository=repository(owner), ref="main", outcome="completed", state="done")
+
+
+def scanned_repository(owner: Owner) -> Repository:
+    row = repository(owner)
+    GateResult.objects.create(repository=row, scan_id=uuid7(), ref="main", decision="passed", policy_name="p")
+    return row
+
+
+def finding(owner: Owner) -> Finding:
+    return Finding.objects.create(repository=repository(owner), identity=uuid7(), kind="code", title="t", severity="high", state="open")
+
+
+def policy(owner: Owner) -> Policy:
+    return Policy.objects.create(name="p", repository=repository(owner), conditions=[Condition().stored()])
+
+
 # the name of what hangs on a row and is named in paths, such as an endpoint
 NAME = "get-issue"
 
@@ -117,13 +138,16 @@ ROWS: dict[str, Callable[[Owner], Any]] = {
     "builds/imports": build_import,
     "deliveries": delivery,
     "events": event,
+    "findings": finding,
     "inbound-backfills": backfill,
     "inbound-events": receipt,
     "inbound-sources": inbound_source,
     "integration-templates": template,
     "integrations": integration,
+    "policies": policy,
     "replays": replay,
-    "repositories": repository,
+    "repositories": scanned_repository,
+    "scans": scan,
     "webhooks": webhook,
 }
 # the same for everybody: no row belongs to anyone

@@ -297,5 +297,5 @@ def test_the_handbook_names_every_metric_and_job(scrape):
     _checked_integration()
     served = {re.sub(r"_(bucket|count|sum)$", "", name) for name, _ in scrape()}
     assert documented == served
-    jobs = set(re.findall(r"^\| `((?:access|builds|core|integrations|webhooks)\.\w+)` \|", text, re.MULTILINE))
+    jobs = set(re.findall(r"^\| `((?:access|builds|core|integrations|scans|webhooks)\.\w+)` \|", text, re.MULTILINE))
     assert jobs == {job.name for job in housekeeping.jobs()}

@@ -1,0 +1,139 @@
+"""The events of scans, findings and gates: one digest for a scan, however many findings it has."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Count, QuerySet
+
+from core import bus
+from core.bus import Announcement
+from scans.choices import Triage
+from scans.ingest.settling import Written
+from scans.models import Finding, GateResult, Scan
+
+TOP = 5
+_AT_ONCE = 5000
+
+
+def announce_started(scan: Scan) -> None:
+    """Publish scan.started, in the caller's transaction."""
+    bus.publish_all([_event(scan, "scan.started", _about(scan) | {"status": "running"})])
+
+
+def announce_failed(scan: Scan, sentence: str) -> None:
+    """Publish scan.failed, in the caller's transaction."""
+    bus.publish_all([_event(scan, "scan.failed", _about(scan) | {"status": "failed", "error": sentence[:2000]})])
+
+
+def announce_ended(scan: Scan, written: Written, gate: GateResult) -> None:
+    """Publish what a scan found, and what the gate decided, in the transaction that completes the scan."""
+    about = _about(scan)
+    counts = {"new": scan.new, "fixed": scan.fixed, "reopened": scan.reopened, "total": scan.total, "by_severity": scan.by_severity}
+    top = [short(one) for one in _worst(written.new)]
+    events = [_event(scan, "scan.completed", about | counts | {"status": str(scan.outcome), "top_findings": top, "gate": gate.decision})]
+    for kind, ids in (("opened", written.new), ("reopened", written.reopened), ("fixed", written.fixed)):
+        if digest := _digest(ids):
+            events.append(_event(scan, f"finding.{kind}", about | digest))
+    events += _gate_events(scan, gate)
+    bus.publish_all(events)
+
+
+def short(finding: Finding) -> dict[str, Any]:
+    """Return what a message needs of a finding."""
+    return {
+        "finding_id": str(finding.id),
+        "title": finding.title,
+        "rule": finding.rule,
+        "severity": finding.severity,
+        "cvss": finding.cvss_score,
+        "identifiers": [value for _, value in finding.identifiers],
+        "package": _package(finding),
+        "location": {"path": finding.path, "line": finding.line} if finding.path else None,
+    }
+
+
+def _package(finding: Finding) -> dict[str, Any] | None:
+    if not finding.package:
+        return None
+    names = {"ecosystem": "ecosystem", "name": "package", "version": "version", "fixed_version": "fixed_version"}
+    return {name: getattr(finding, column) for name, column in names.items()}
+
+
+def _about(scan: Scan) -> dict[str, Any]:
+    return {
+        "scan_id": str(scan.id),
+        "repository": scan.repository.full_name,
+        "tool": ", ".join(scan.tools),
+        "ref": scan.ref,
+        "commit": scan.commit,
+        "url": f"{settings.PUBLIC_URL.rstrip('/')}/admin/scans/scan/{scan.id}/change/",
+    }
+
+
+def _digest(ids: Sequence[uuid.UUID]) -> dict[str, Any]:
+    """Return what is told of these findings at once: the worst of them, how many there are; nothing where none of them counts."""
+    counts: Counter[str] = Counter()
+    for some in _counting(ids):
+        counts.update(dict(some.order_by().values_list("severity").annotate(count=Count("id"))))
+    if not counts:
+        return {}
+    shown = [short(one) for one in _worst(ids)]
+    return {**shown[0], "count": counts.total(), "by_severity": dict(counts), "findings": shown}
+
+
+def _worst(ids: Sequence[uuid.UUID]) -> list[Finding]:
+    """Return the worst of these findings that count."""
+    found = [one for some in _counting(ids) for one in some.order_by("-severity_rank", "id")[:TOP]]
+    return sorted(found, key=lambda one: (-one.severity_rank, one.id))[:TOP]
+
+
+def _counting(ids: Sequence[uuid.UUID]) -> Iterator[QuerySet[Finding]]:
+    """Yield those of these findings that nobody triaged or suppressed, by as many as a statement takes."""
+    for start in range(0, len(ids), _AT_ONCE):
+        yield Finding.objects.filter(id__in=ids[start : start + _AT_ONCE], triage=Triage.NONE, suppressed=False)
+
+
+def _gate_events(scan: Scan, gate: GateResult) -> list[Announcement]:
+    before = GateResult.objects.filter(repository_id=scan.repository_id, ref=scan.ref, id__lt=gate.id).order_by("-id").first()
+    previous = before.decision if before else None
+    named = {one["finding_id"]: one["condition"] for one in gate.broken_by[:50]}
+    broke = Finding.objects.filter(id__in=list(named)[:TOP]).order_by("-severity_rank", "id")
+    data = {
+        "repository": scan.repository.full_name,
+        "commit": scan.commit,
+        "ref": scan.ref,
+        "result": str(gate.decision),
+        "previous": previous,
+        "policy": gate.policy_name,
+        "reasons": [one["sentence"] for one in gate.conditions if not one["passed"]],
+        "broken_count": gate.broken_count,
+        "findings": [short(one) | {"condition": gate.conditions[named[str(one.id)]]["sentence"]} for one in broke],
+    }
+    events = [_event(scan, f"gate.{gate.decision}", data)]
+    if previous is not None and previous != gate.decision:
+        events.append(_event(scan, "gate.changed", data))
+    return events
+
+
+def _event(scan: Scan, type: str, data: dict[str, Any]) -> Announcement:
+    repository = scan.repository
+    return Announcement(type, data, repository.owner_id, repository.id, idempotency_key=f"{type}:{scan.id}")
+
+
+def announce_decision(type: str, findings: Sequence[Finding], **more: Any) -> None:
+    """Publish finding.accepted or finding.expired, in the caller's transaction; the findings are of one repository."""
+    repository = findings[0].repository
+    data = {
+        "repository": repository.full_name,
+        "ref": repository.default_branch,
+        **short(findings[0]),
+        "count": len(findings),
+        "findings": [short(one) for one in findings[:TOP]],
+        **{name: value for name, value in more.items() if value is not None},
+    }
+    bus.publish(type, data, owner_id=repository.owner_id, repository_id=repository.id)

@@ -1,0 +1,103 @@
+"""Scans: reports uploaded, listed and looked at."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.conf import settings
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
+from rest_framework import status
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from access.principals import principal
+from core.api.uploads import file_chunks
+from core.api.viewsets import ListRows, RetrieveRow
+from core.errors import InvalidInput
+from integrations.models import Repository
+from integrations.selectors.repositories import repositories_by_reference
+from scans.api.filters import ScanFilter
+from scans.api.serializers import SCAN, QueuedScanSerializer, ScanSerializer
+from scans.models import Scan
+from scans.selectors import shown_scans
+from scans.services.starting import UploadedAbout, upload_report
+
+_PARAMETERS = ("repository", "ref", "commit", "category", "report_format", "complete")
+_FORM = {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}, "required": ["file"]}
+_REPORT = {"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "semgrep"}}, "results": []}]}
+_HELP = {
+    "repository": "Id or full name (owner/name) of the repository.",
+    "ref": "Branch or ref that was scanned; the default branch when left out.",
+    "commit": "SHA of the commit that was scanned; the gate is asked for by it.",
+    "category": "Tells reports of one tool about one commit apart, such as that of each subproject.",
+    "report_format": "Key of the report's format; detected when left out.",
+    "complete": "false when the report has not all that its tool has to say: then what it lacks is not fixed.",
+}
+
+
+class _Cap:
+    """The cap on bodies of the upload, as the settings say at the moment."""
+
+    def __get__(self, instance: object, owner: type) -> int:
+        return int(settings.SCAN_MAX_BYTES)
+
+
+class ScanViewSet(ListRows[Scan], RetrieveRow[Scan]):
+    """Reports of scanners. What they say becomes findings."""
+
+    scope_resource = "scans"
+    owner_path = "repository__owner_id"
+    queryset = shown_scans()
+    serializer_class = ScanSerializer
+    filterset_class = ScanFilter
+    max_body_bytes: ClassVar[Any] = _Cap()
+    body_limit_setting = "SCAN_MAX_BYTES"
+    query_parameters: ClassVar[Any] = {"upload": frozenset(_PARAMETERS)}
+    # the body is streamed, and never held whole to be compared; a report that is sent twice changes nothing the second time
+    not_idempotent = frozenset({"upload"})
+
+    @extend_schema(
+        parameters=[OpenApiParameter(name, str, required=name == "repository", description=_HELP[name]) for name in _PARAMETERS],
+        request={"application/json": {"type": "object"}, "multipart/form-data": _FORM},
+        examples=[
+            OpenApiExample("A report without findings", value=_REPORT, request_only=True, media_type="application/json"),
+            OpenApiExample("A form", value={"file": "{…}"}, request_only=True, media_type="multipart/form-data"),
+            OpenApiExample("Taken in", value={"id": SCAN["id"], "status": "queued"}, response_only=True),
+        ],
+        responses={202: QueuedScanSerializer},
+    )
+    @action(detail=False, methods=["post"])
+    def upload(self, request: Request) -> Response:
+        """Take a report in, as the body (plain or gzip) or as the part `file` of a form; a worker reads it.
+
+        SARIF 2.1.0 of any tool and the JSON of common scanners are recognised. A report whose parts can't all be used is stored as
+        far as it is sound, ends as `partial` and closes nothing. Larger ones than SCAN_MAX_BYTES (unpacked, too) are a 413.
+        """
+        given = request.query_params
+        about = UploadedAbout(
+            repository=self._repository(given.get("repository", "")),
+            ref=given.get("ref", ""),
+            commit=given.get("commit", ""),
+            category=given.get("category", ""),
+            format=given.get("report_format", ""),
+            complete=_flag("complete", given.get("complete", "true")),
+        )
+        scan = upload_report(about, file_chunks(request._request, "application/json"))
+        return self.answer(scan, status.HTTP_202_ACCEPTED, QueuedScanSerializer)
+
+    def _repository(self, reference: str) -> Repository:
+        if not reference:
+            raise InvalidInput.of("repository", "must be given: the id or full name (owner/name) of the repository that was scanned.")
+        found = repositories_by_reference([reference], principal(self.request))[reference]
+        if not found:
+            raise InvalidInput.of("repository", "is not known here; POST /api/v1/repositories registers it.", code="unknown_repository")
+        if len(found) > 1:
+            raise InvalidInput.of("repository", "is the name of repositories at several providers; send the id.", code="ambiguous")
+        return found[0]
+
+
+def _flag(name: str, text: str) -> bool:
+    if text not in ("true", "false"):
+        raise InvalidInput.of(name, "must be true or false.")
+    return text == "true"

@@ -1,0 +1,225 @@
+"""Scans, findings and gates as JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
+from rest_framework import serializers
+
+from core.api.serializers import StrictModelSerializer, StrictSerializer
+from scans.choices import Triage
+from scans.models import Finding, Presence, Scan
+
+_ID = "0192f0c1-2b3c-7d4e-8f50-61728394a5b6"
+_COMMIT = "59b20b8d5c6ff8d09518454d4dd8b7b30f095ab5"
+_COUNTS = {"critical": 0, "high": 2, "medium": 5, "low": 1, "info": 0, "unknown": 0}
+SCAN: dict[str, Any] = {
+    "id": _ID,
+    "repository": _ID,
+    "repository_name": "acme/shop",
+    "trigger": "upload",
+    "status": "partial",
+    "format": "sarif",
+    "tools": ["semgrep"],
+    "category": "",
+    "ref": "main",
+    "commit": _COMMIT,
+    "complete": True,
+    "size": 48213,
+    "total": 37,
+    "new": 2,
+    "fixed": 0,
+    "reopened": 0,
+    "by_severity": {"high": 2, "medium": 35},
+    "problem_count": 1,
+    "problems": [{"where": "runs[0].results[12]", "sentence": "has no rule and no message."}],
+    "read": 38,
+    "error": "",
+    "started_by": "key CI (rg_live_h3Kd92Xq…)",
+    "created_at": "2026-11-20T12:05:00Z",
+    "started_at": "2026-11-20T12:05:01Z",
+    "finished_at": "2026-11-20T12:05:02Z",
+}
+FINDING: dict[str, Any] = {
+    "id": _ID,
+    "repository": _ID,
+    "repository_name": "acme/shop",
+    "kind": "dependency",
+    "state": "open",
+    "triage": "",
+    "suppressed": False,
+    "severity": "high",
+    "severity_origin": "cvss 7.4",
+    "title": "Prototype pollution in lodash",
+    "rule": "SNYK-JS-LODASH-567746",
+    "tool": "",
+    "sources": ["snyk", "trivy"],
+    "identifiers": [["CVE", "CVE-2020-8203"], ["GHSA", "GHSA-p6mc-m468-83gw"]],
+    "cwe": [1321],
+    "cvss_score": 7.4,
+    "cvss_vector": "CVSS:3.1/AV:N/AC:H/PR:N/UI:N/S:U/C:N/I:H/A:H",
+    "ecosystem": "npm",
+    "package": "lodash",
+    "version": "4.17.15",
+    "fixed_version": "4.17.20",
+    "vulnerable_range": "<4.17.20",
+    "purl": "pkg:npm/lodash@4.17.15",
+    "path": "package-lock.json",
+    "line": None,
+    "url": "https://security.snyk.io/vuln/SNYK-JS-LODASH-567746",
+    "opened_at": "2026-11-20T12:05:02Z",
+    "fixed_at": None,
+    "created_at": "2026-11-20T12:05:02Z",
+    "updated_at": "2026-11-20T12:05:02Z",
+}
+_DESCRIPTION = "lodash before 4.17.20 …"
+_PRESENCE = {"tool": "snyk", "category": "", "ref": "main", "first_scan": _ID, "closed_scan": None, "severity": "high", "raw": {"id": "…"}}
+DETAIL = {**FINDING, "description": _DESCRIPTION, "presences": [_PRESENCE]}
+SUMMARY = {"total": 8, "by_severity": _COUNTS, "ref": "main"}
+GATE = {
+    "decision": "passed",
+    "repository": "acme/shop",
+    "ref": "main",
+    "commit": _COMMIT,
+    "scan": _ID,
+    "policy": "built-in default",
+    "policy_version": 0,
+    "conditions": [
+        {
+            "among": "new", "severity": "high", "most": 0, "only_fixable": False, "kinds": [], "found": 0, "passed": True,
+            "sentence": "no new findings high or worse",
+        }
+    ],
+    "broken_count": 0,
+    "broken_by": [],
+    "created_at": "2026-11-20T12:05:02Z",
+}  # fmt: skip
+
+
+class RepositoryNamedMixin(serializers.Serializer[Any]):
+    """Names the repository by id and full name."""
+
+    repository = serializers.UUIDField(source="repository_id", read_only=True)
+    repository_name = serializers.CharField(source="repository.full_name", read_only=True)
+
+
+@extend_schema_serializer(examples=[OpenApiExample("A scan", value=SCAN, response_only=True)])
+class ScanSerializer(RepositoryNamedMixin, StrictModelSerializer[Scan]):
+    """One report of one scanner about one commit."""
+
+    tools = serializers.ListField(child=serializers.CharField(), read_only=True)
+    by_severity = serializers.DictField(child=serializers.IntegerField(), read_only=True, help_text="Of the findings that it reports.")
+    problems = serializers.ListField(child=serializers.DictField(), read_only=True, help_text="The first parts that could not be used.")
+    read = serializers.SerializerMethodField(help_text="Findings read so far.")
+
+    class Meta:
+        model = Scan
+        fields: tuple[str, ...] = tuple(SCAN)
+        read_only_fields = fields
+
+    def get_read(self, row: Scan) -> int:
+        """Return the progress."""
+        return int(row.progress.get("read", 0))
+
+
+class QueuedScanSerializer(StrictModelSerializer[Scan]):
+    """What an upload answers."""
+
+    class Meta:
+        model = Scan
+        fields = ("id", "status")
+        read_only_fields = fields
+
+
+@extend_schema_serializer(examples=[OpenApiExample("A finding", value=FINDING, response_only=True)])
+class FindingSerializer(RepositoryNamedMixin, StrictModelSerializer[Finding]):
+    """One weakness of one repository, whichever scanners report it."""
+
+    sources = serializers.ListField(child=serializers.CharField(), read_only=True, help_text="Scanners that report it now.")
+    identifiers = serializers.ListField(child=serializers.ListField(child=serializers.CharField()), read_only=True)
+    cwe = serializers.ListField(child=serializers.IntegerField(), read_only=True)
+
+    class Meta:
+        model = Finding
+        fields: tuple[str, ...] = tuple(FINDING)
+        read_only_fields = fields
+
+
+class PresenceSerializer(StrictModelSerializer[Presence]):
+    """What one scanner says of it on one ref."""
+
+    tool = serializers.CharField(source="stream.tool")
+    category = serializers.CharField(source="stream.category")
+    ref = serializers.CharField(source="stream.ref")
+    first_scan = serializers.UUIDField(source="first_scan_id")
+    closed_scan = serializers.UUIDField(source="closed_scan_id", allow_null=True)
+    severity = serializers.SerializerMethodField()
+    raw = serializers.JSONField(help_text="What the scanner wrote.")
+
+    class Meta:
+        model = Presence
+        fields = tuple(_PRESENCE)
+        read_only_fields = fields
+
+    def get_severity(self, row: Presence) -> str:
+        """Return what it says."""
+        return str(row.reported.get("severity", "")) if isinstance(row.reported, dict) else ""
+
+
+@extend_schema_serializer(examples=[OpenApiExample("A finding", value=DETAIL, response_only=True)])
+class FindingDetailSerializer(FindingSerializer):
+    """A finding with its description and what each scanner says of it."""
+
+    presences = PresenceSerializer(many=True, read_only=True, source="shown_presences")
+
+    class Meta(FindingSerializer.Meta):
+        fields = tuple(DETAIL)
+        read_only_fields = fields
+
+
+@extend_schema_serializer(examples=[OpenApiExample("Counts", value=SUMMARY, response_only=True)])
+class SummarySerializer(StrictSerializer):
+    """How many findings count: open, neither suppressed nor triaged."""
+
+    total = serializers.IntegerField()
+    by_severity = serializers.DictField(child=serializers.IntegerField())
+    ref = serializers.CharField()
+
+
+@extend_schema_serializer(examples=[OpenApiExample("A gate that passed", value=GATE, response_only=True)])
+class GateSerializer(StrictSerializer):
+    """What the policy says of a commit."""
+
+    decision = serializers.CharField(help_text="passed or failed.")
+    repository = serializers.CharField()
+    ref = serializers.CharField()
+    commit = serializers.CharField()
+    scan = serializers.UUIDField(help_text="The scan after which it was decided.")
+    policy = serializers.CharField()
+    policy_version = serializers.IntegerField()
+    conditions = serializers.ListField(child=serializers.DictField())
+    broken_count = serializers.IntegerField()
+    broken_by = serializers.ListField(child=serializers.DictField(), help_text="The findings that broke it, each with its condition.")
+    created_at = serializers.DateTimeField()
+
+
+class NothingSerializer(StrictSerializer):
+    """A body without fields."""
+
+
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "A risk that is accepted for a while",
+            value={"triage": "accepted", "reason": "Not reachable from outside.", "expires_at": "2027-02-01T00:00:00Z"},
+            request_only=True,
+        )
+    ]
+)
+class DecisionSerializer(StrictSerializer):
+    """What is decided about a finding."""
+
+    triage = serializers.ChoiceField(choices=[choice for choice in Triage.choices if choice[0]])
+    reason = serializers.CharField(max_length=2000, help_text="Why; auditors will ask.")
+    expires_at = serializers.DateTimeField(required=False, allow_null=True, help_text="It counts again from then on; never when left out.")

@@ -1,0 +1,21 @@
+"""Registers the app."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class ScansConfig(AppConfig):
+    """See the package's modules."""
+
+    name = "scans"
+    verbose_name = "Findings"
+
+    def ready(self) -> None:
+        """Declare the app's work."""
+        from core import housekeeping, work_registry  # noqa: PLC0415
+        from scans import work  # noqa: PLC0415 - it needs the models, which are loaded by now
+        from scans.housekeeping import JOBS  # noqa: PLC0415
+
+        work_registry.register(work.KIND)
+        housekeeping.register(*JOBS)

@@ -1,0 +1,1 @@
+"""Quality gates: what a policy says of a commit."""

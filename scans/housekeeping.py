@@ -1,0 +1,41 @@
+"""The housekeeping of scans: decisions whose day has come, and scans whose worker was killed for the last time."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.db import transaction
+
+from core.housekeeping import Batch, Job, Step
+from core.models.work import WorkState
+from scans import uploads
+from scans.announcing import announce_failed
+from scans.choices import ScanOutcome
+from scans.models import RiskAcceptance, Scan
+from scans.services.triage import expire
+
+
+def end_decisions(batch: Batch) -> Step:
+    """Have findings count again whose accepted risk ran out."""
+    if batch.dry_run:
+        return Step(RiskAcceptance.due().count())
+    ended = expire(batch.limit)
+    return Step(ended, "more" if ended == batch.limit else "")
+
+
+def end_scans(batch: Batch) -> Step:
+    """Record and announce scans whose attempts are used up, and remove their reports."""
+    lost = Scan.objects.filter(state=WorkState.FAILED, outcome=ScanOutcome.NONE).select_related("repository").order_by("id")
+    rows = list(lost[: batch.limit])
+    for row in rows if not batch.dry_run else ():
+        with transaction.atomic():
+            if Scan.objects.filter(pk=row.pk, state=WorkState.FAILED, outcome=ScanOutcome.NONE).update(outcome=ScanOutcome.FAILED):
+                uploads.discard(row)
+                announce_failed(row, row.error or "Its worker was lost.")
+    return Step(len(rows), str(rows[-1].pk) if len(rows) == batch.limit else "")
+
+
+JOBS = [
+    Job("scans.decisions", timedelta(minutes=5), "Has findings count again whose accepted risk ran out.", end_decisions),
+    Job("scans.lost", timedelta(minutes=5), "Ends scans whose workers were lost too often.", end_scans),
+]

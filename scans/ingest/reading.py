@@ -1,0 +1,178 @@
+"""Reads the items of a report into a spool, and notes what the writer has to know of the whole before it begins."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import orjson
+
+from core.errors import InvalidInput, RepoGuardError
+from integrations.contract.reports import ReportedFinding
+from scans import identity
+from scans.formats.base import MOST_PROBLEMS, Item, Problem, Section
+from scans.ingest.spool import VALUES, Record, Spool, values_of
+from scans.normal.finding import NormalFinding
+from scans.normal.identifiers import alias_names
+from scans.normal.normalise import normalise
+
+MOST_SECTIONS = 100
+_WHOLE = 1 << 128
+Twin = tuple[int, bytes]
+"""Line and content of a finding: what tells those apart that share a place, whatever order they are reported in."""
+
+
+class Packaged(NamedTuple):
+    """What is remembered of a finding about a package; its record is at `place` in the spool."""
+
+    content: bytes
+    place: int
+    severity: str
+
+
+@dataclass
+class SectionRead:
+    """What one tool says of one category."""
+
+    tool: str
+    version: str
+    category: str
+    count: int = 0
+    digest: int = 0
+    """Sum of all that it reports: the same in any order."""
+    places: dict[bytes, Twin] = field(default_factory=dict)
+    """Key of each place in the code, with the first finding there."""
+    twins: dict[bytes, list[Twin]] = field(default_factory=dict)
+    """The findings of each place that has more than one."""
+    packaged: dict[bytes, Packaged] = field(default_factory=dict)
+    """Findings about packages, by their keys."""
+    severities: Counter[str] = field(default_factory=Counter)
+    """Of the places in the code."""
+
+    @property
+    def total(self) -> int:
+        """Return how many findings it reports, each once."""
+        return self.count + len(self.packaged)
+
+    def by_severity(self) -> Counter[str]:
+        """Return how many findings it reports of each severity."""
+        return self.severities + Counter(one.severity for one in self.packaged.values())
+
+    def digest_text(self) -> str:
+        """Return the digest as it is stored."""
+        packaged = sum(_weight(key, one.content) for key, one in self.packaged.items())
+        return f"{(self.digest + packaged) % _WHOLE:032x}"
+
+
+@dataclass
+class Report:
+    """A report that was read whole."""
+
+    spool: Spool
+    sections: list[SectionRead] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    problem_count: int = 0
+
+    def add_problem(self, problem: Problem) -> None:
+        """Count a problem; the first ones are kept."""
+        self.problem_count += 1
+        if len(self.problems) < MOST_PROBLEMS:
+            self.problems.append(problem)
+
+
+def read_report(
+    items: Iterable[Item], repository_id: uuid.UUID, category: str = "", *, seen: Callable[[int], None] = lambda number: None
+) -> Report:
+    """Read all items; `category` replaces what the report says, `seen` is told the count now and then.
+
+    Raises what the format raises before it yielded anything; a report that breaks off later keeps what came before, as a problem.
+    """
+    report = Report(Spool())
+    try:
+        reader = _Reader(report, repository_id, category)
+        for number, item in enumerate(_guarded(items, report)):
+            reader.take(item)
+            if number % 500 == 0:
+                seen(number)
+    except BaseException:
+        report.spool.close()
+        raise
+    return report
+
+
+def _guarded(items: Iterable[Item], report: Report) -> Iterator[Item]:
+    begun = False
+    try:
+        for item in items:
+            begun = begun or not isinstance(item, Problem)
+            yield item
+    except RepoGuardError as error:
+        if not begun:
+            raise
+        report.add_problem(Problem("report", error.message))
+    if not begun:
+        sentence = report.problems[0].sentence if report.problems else "it is empty"
+        raise InvalidInput(f"Nothing of the report can be used: {sentence}", code="unusable_report")
+
+
+class _Reader:
+    def __init__(self, report: Report, repository_id: uuid.UUID, category: str) -> None:
+        self._report, self._repository_id, self._category = report, repository_id, category
+        self._section: SectionRead | None = None
+        self._number = 0
+
+    def take(self, item: Item) -> None:
+        if isinstance(item, ReportedFinding):
+            self._finding(item)
+        elif isinstance(item, Section):
+            self._enter(item)
+        else:
+            self._report.add_problem(item)
+
+    def _enter(self, section: Section) -> None:
+        tool, category = section.tool.strip().lower()[:60] or "unknown", (self._category or section.category)[:255]
+        for number, known in enumerate(self._report.sections):
+            if (known.tool, known.category) == (tool, category):
+                self._section, self._number = known, number
+                return
+        if len(self._report.sections) >= MOST_SECTIONS:
+            raise InvalidInput(f"The report speaks for more than {MOST_SECTIONS} tools and categories.", code="too_many_tools")
+        self._section, self._number = SectionRead(tool, section.version[:60], category), len(self._report.sections)
+        self._report.sections.append(self._section)
+
+    def _finding(self, reported: ReportedFinding) -> None:
+        section = self._section
+        if section is None:
+            raise InvalidInput("The report has findings before it names its tool.", code="unusable_report")
+        finding = normalise(reported, section.tool)
+        record = self._record(finding)
+        if record.names:
+            known = section.packaged.get(record.key)
+            if known is None or record.content < known.content:  # one of a package's manifests, whichever comes first
+                section.packaged[record.key] = Packaged(record.content, self._report.spool.add(record), finding.severity.value)
+            return
+        section.count += 1
+        section.severities[finding.severity.value] += 1
+        section.digest = (section.digest + _weight(record.key, record.content)) % _WHOLE
+        twin = (record.line, record.content)
+        if (first := section.places.setdefault(record.key, twin)) is not twin:
+            section.twins.setdefault(record.key, [first]).append(twin)
+        self._report.spool.add(record)
+
+    def _record(self, finding: NormalFinding) -> Record:
+        values = values_of(finding)
+        reported = orjson.dumps(dict(zip(VALUES, values, strict=True)))
+        names: tuple[str, ...] = ()
+        if identity.is_packaged(finding):
+            names = alias_names(finding.identifiers, finding.rule) or (finding.rule,)
+        content = hashlib.blake2b(reported, digest_size=16).digest()
+        key = identity.place_key(self._repository_id, finding, names)
+        return Record(self._number, key, content, names, finding.line or 0, values, reported.decode(), finding.raw)
+
+
+def _weight(key: bytes, content: bytes) -> int:
+    return int.from_bytes(hashlib.blake2b(key + content, digest_size=16).digest(), "big")

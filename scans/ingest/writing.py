@@ -1,0 +1,119 @@
+"""Writes a report that was read: what is new, what changed, what is gone; nothing where nothing changed.
+
+On PostgreSQL all of it is one transaction. On SQLite, whose only writer it would keep from everybody, rows are committed by the thousand,
+and findings stay staged, out of sight, until the last transaction shows them.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from integrations.models import Repository
+from scans.ingest.packages import PackageWriter
+from scans.ingest.places import PlaceWriter
+from scans.ingest.reading import Report, SectionRead
+from scans.ingest.rows import Rows
+from scans.ingest.settling import Settlement, Written
+from scans.models import Presence, Scan, Stream
+
+BATCH_ROWS = 1000
+COPIED_ROWS = 5000
+"""On PostgreSQL, where rows are streamed and the server stores one while the next is made."""
+_CLOSED_AT_ONCE = 5000
+
+
+def write_report(scan: Scan, report: Report, finish: Callable[[Written], None]) -> Written:
+    """Write a report, and call `finish` in the transaction that makes it visible: what that raises undoes it.
+
+    Writing the same again, after a kill or as another scan, changes no finding. A partial report closes nothing.
+    """
+    repository = Repository.objects.get(pk=scan.repository_id)
+    now = timezone.now()
+    closing = scan.complete and not report.problem_count
+    with _one_transaction():
+        if connection.vendor == "postgresql":
+            Repository.objects.select_for_update(no_key=True).get(pk=repository.pk)
+        works = [_SectionWriter(scan, repository, report, number, now) for number in range(len(report.sections))]
+        for work in works:
+            work.store()
+        with transaction.atomic():
+            written = _settled(scan, repository, works, now, closing=closing)
+            finish(written)
+    return written
+
+
+def _settled(scan: Scan, repository: Repository, works: list[_SectionWriter], now: datetime, *, closing: bool) -> Written:
+    settlement = Settlement(scan, repository, now)
+    closed = {id for work in works if closing for id in work.close()}
+    settlement.show([id for work in works for id in work.rows.created])
+    settlement.settle({id for work in works for id in work.rows.touched}, closed)
+    for work in works:
+        work.note(closing)
+        settlement.written.total += work.section.total
+        settlement.written.by_severity += work.section.by_severity()
+    return settlement.written
+
+
+def _one_transaction() -> AbstractContextManager[Any]:
+    return transaction.atomic() if connection.vendor == "postgresql" else nullcontext()
+
+
+class _SectionWriter:
+    """Writes what one tool says of one category."""
+
+    def __init__(self, scan: Scan, repository: Repository, report: Report, number: int, now: datetime) -> None:
+        self._scan, self._report, self._number, self._now = scan, report, number, now
+        self.section: SectionRead = report.sections[number]
+        self.stream, _ = Stream.objects.get_or_create(
+            repository=repository, ref=scan.ref, tool=self.section.tool, category=self.section.category
+        )
+        self.rows = Rows(scan, repository, self.stream, now)
+        self._digest = self.section.digest_text()
+        self._unchanged = self.stream.digest == self._digest
+
+    def store(self) -> None:
+        """Write findings and presences, unless the stream says the very same since its last report."""
+        if self._unchanged:
+            return
+        places, packages = PlaceWriter(self.rows, self.section), PackageWriter(self.rows)
+        mine = (one for one in self._report.spool.records() if one.section == self._number and not one.names)
+        for batch in _batches(mine):
+            with transaction.atomic():
+                places.write(batch)
+        chosen = (self._report.spool.at(one.place) for _, one in sorted(self.section.packaged.items()))
+        for batch in _batches(chosen):
+            with transaction.atomic():
+                packages.write(batch)
+
+    def close(self) -> set[uuid.UUID]:
+        """End the presences that the stream does not report any more; returns their findings."""
+        if self._unchanged:
+            return set()
+        gone: dict[int, uuid.UUID] = {}
+        still = Presence.objects.filter(stream=self.stream, closed_scan_id__isnull=True).exclude(first_scan_id=self._scan.id)
+        for id, finding_id in still.values_list("id", "finding_id").iterator(chunk_size=_CLOSED_AT_ONCE):
+            if id not in self.rows.present:
+                gone[id] = finding_id
+        ids = list(gone)
+        for start in range(0, len(ids), _CLOSED_AT_ONCE):
+            Presence.objects.filter(id__in=ids[start : start + _CLOSED_AT_ONCE]).update(closed_scan_id=self._scan.id)
+        return set(gone.values())
+
+    def note(self, closing: bool) -> None:
+        """Record the report as the stream's last one; after one that closed nothing it is not known what all there is."""
+        changes: dict[str, Any] = {"last_scan_id": self._scan.id, "last_commit": self._scan.commit, "last_at": self._now}
+        Stream.objects.filter(pk=self.stream.pk).update(digest=self._digest if closing or self._unchanged else "", **changes)
+
+
+def _batches(records: Iterator[Any]) -> Iterator[list[Any]]:
+    size = COPIED_ROWS if connection.vendor == "postgresql" else BATCH_ROWS
+    while batch := list(islice(records, size)):
+        yield batch

@@ -1,0 +1,11 @@
+"""Models of the app."""
+
+from __future__ import annotations
+
+from scans.models.finding import Finding, FindingIdentifier
+from scans.models.gates import GateResult, Policy
+from scans.models.presence import Presence, Stream
+from scans.models.scan import Scan, ScanPart
+from scans.models.triage import RiskAcceptance
+
+__all__ = ["Finding", "FindingIdentifier", "GateResult", "Policy", "Presence", "RiskAcceptance", "Scan", "ScanPart", "Stream"]

@@ -1,0 +1,1 @@
+"""Writing scans, policies and decisions."""

@@ -1,0 +1,81 @@
+"""Starting scans."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.db import transaction
+
+from access import audit
+from access.choices import AuditVerb
+from core import context, work_registry
+from core.errors import InvalidInput
+from integrations.models import Repository
+from scans import uploads
+from scans.choices import ScanTrigger
+from scans.formats import detect
+from scans.formats.source import Source
+from scans.models import Scan
+
+KIND_NAME = "scans"
+_MOST_ATTEMPTS = 5
+_COMMIT = re.compile(r"[0-9a-fA-F]{7,64}")
+_LONGEST = 255
+
+
+@dataclass(frozen=True)
+class UploadedAbout:
+    """What an upload is about, as its sender says; what is empty follows from the report or the repository."""
+
+    repository: Repository
+    ref: str = ""
+    commit: str = ""
+    category: str = ""
+    format: str = ""
+    complete: bool = True
+
+
+def upload_report(about: UploadedAbout, chunks: Iterable[bytes]) -> Scan:
+    """Take a report in and have a worker read it. Call it outside of a transaction: the report may be large.
+
+    Raises InvalidInput for a report of an unknown format and for wrong values, TooLarge.
+    """
+    ref = _checked_ref(about.ref) or about.repository.default_branch
+    commit = _checked_commit(about.commit)
+    category = _checked_text("category", about.category)
+    with uploads.spooled(chunks) as (file, size):
+        if not size:
+            raise InvalidInput("The report is empty: send it as the body, or as the part `file` of a form.", code="empty_report")
+        source = Source(file, size)
+        format = detect.find(about.format) if about.format else detect.detect(source)
+        with transaction.atomic():
+            scan = Scan.objects.create(
+                repository=about.repository, trigger=ScanTrigger.UPLOAD, format=format.key, category=category, ref=ref, commit=commit,
+                complete=about.complete, size=size, max_attempts=_MOST_ATTEMPTS, started_by=context.actor().label[:200],
+            )  # fmt: skip
+            uploads.keep(scan, file)
+            audit.record(AuditVerb.CREATED, scan, owner_id=about.repository.owner_id)
+            work_registry.wake(KIND_NAME)
+    return scan
+
+
+def _checked_ref(text: str) -> str:
+    """Return a branch's plain name: refs/heads/main is main."""
+    ref = _checked_text("ref", text).removeprefix("refs/heads/")
+    if any(character.isspace() for character in ref):
+        raise InvalidInput.of("ref", "must be the name of a branch or ref, without spaces.")
+    return ref
+
+
+def _checked_commit(text: str) -> str:
+    if text and not _COMMIT.fullmatch(text):
+        raise InvalidInput.of("commit", "must be 7 to 64 hexadecimal digits: the commit's SHA.")
+    return text.lower()
+
+
+def _checked_text(name: str, text: str) -> str:
+    if len(text) > _LONGEST or not text.isprintable():
+        raise InvalidInput.of(name, f"must be at most {_LONGEST} printable characters.")
+    return text
