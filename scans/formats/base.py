@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from integrations.contract.reports import ReportedFinding
@@ -42,7 +42,7 @@ Item = Section | ReportedFinding | Problem
 class Head:
     """The beginning of a report, for recognising it: what its first HEAD_EVENTS values make, so that lists and objects may be cut off."""
 
-    document: Any
+    document: Any = field(repr=False)
     """The outermost object or list."""
 
     @property

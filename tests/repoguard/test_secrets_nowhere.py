@@ -16,7 +16,7 @@ from django.test import Client
 from django.utils import timezone
 
 from access import services as access_services
-from core import runtime
+from core import runtime, work
 from core.bus import publish
 from core.encrypted_columns import columns
 from core.errors import RepoGuardError
@@ -25,6 +25,8 @@ from core.models.outbound import CallPurpose
 from core.signing import hub_signature_256
 from integrations.calls import door_for
 from integrations.models import Integration, OAuthGrant, OAuthRequest
+from scans.models import Finding, Scan, ScanPart
+from scans.work import work_off
 from tests.core.door_stub import Service, http, serving
 from tests.repoguard import surfaces
 from tests.webhooks.inbound_kit import sender as sender
@@ -65,6 +67,7 @@ FIELDS = {
     "webhooks.InboundSource.secrets": "inbound secret",
     "webhooks.Receipt.sealed": "inbound header",
     "webhooks.ReceiptPart.data": "inbound body",
+    "scans.ScanPart.data": "secret in a report",
 }
 
 
@@ -142,6 +145,18 @@ def plant_inbound(client: Client, plant: Planted) -> None:
         assert send(Client(), "POST", place, body, **headers).status_code == 202
     refused = {"Authorization": f"Bearer {plant('inbound credentials')}", "X-Sender-Signature": plant("wrong inbound signature")}
     assert send(Client(), "POST", place, "{}", **refused).status_code == 403
+
+
+def plant_report(client: Client, plant: Planted) -> None:
+    """Upload two reports of a secret in the code: one is read, the other waits."""
+    assert send(client, "POST", "repositories", {"provider": "github", "full_name": "acme/leaky"}).status_code == 201
+    found = {"RuleID": "generic-api-key", "Description": "A key", "File": "app.py", "StartLine": 3}
+    report = [{**found, "Secret": plant("secret in a report"), "Match": f"key = {plant('secret in a report')}"}]
+    for _ in range(2):
+        assert send(client, "POST", "scans/upload?repository=acme/leaky", report).status_code == 202
+        if not Finding.objects.exists():
+            assert work.run_due(Scan, work_off) == 1
+    assert Finding.objects.count() == 1
 
 
 def call(plant: Planted, service: Service, row: Integration) -> None:
@@ -260,7 +275,8 @@ def decrypted() -> dict[str, str]:
     bodies = [base64.b64decode(body) for body in CachedAnswer.objects.values_list("body", flat=True)]
     sealed = [zlib.decompress(value) for value in Receipt.objects.values_list("sealed", flat=True)]
     parts = [zlib.decompress(value) for value in ReceiptPart.objects.values_list("data", flat=True)]
-    inbound = {"webhooks.Receipt.sealed": repr(sealed), "webhooks.ReceiptPart.data": repr(parts)}
+    reports = [zlib.decompress(value) for value in ScanPart.objects.values_list("data", flat=True)]
+    inbound = {"webhooks.Receipt.sealed": repr(sealed), "webhooks.ReceiptPart.data": repr(parts), "scans.ScanPart.data": repr(reports)}
     return (
         inbound
         | {"core.CachedAnswer.body": repr(bodies)}
@@ -269,7 +285,7 @@ def decrypted() -> dict[str, str]:
                 [value for value in column.model._default_manager.values_list(column.field.name, flat=True) if value is not None]
             )
             for column in columns()
-            if column.model not in (CachedAnswer, Receipt, ReceiptPart)
+            if column.model not in (CachedAnswer, Receipt, ReceiptPart, ScanPart)
         }
     )
 
@@ -291,6 +307,7 @@ def test_no_secret_is_shown_or_stored_in_clear(plant: Planted, root: Client, mon
     with surfaces.logged() as log, serving() as service, receiving(echoing(plant)) as receiver:
         plant_webhook(root, plant, receiver.url())
         plant_inbound(root, plant)
+        plant_report(root, plant)
         row = plant_integration(root, plant, service.url)
         call(plant, service, row)
         basic = plant_basic(root, plant, service.url)

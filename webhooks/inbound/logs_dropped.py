@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -13,7 +13,7 @@ import orjson
 class Kept:
     """What is kept of a body, and what was left out, in words for people."""
 
-    body: bytes
+    body: bytes = field(repr=False)
     dropped: tuple[str, ...] = ()
 
 
