@@ -11,10 +11,11 @@ from core.errors import InvalidInput
 from core.unpacking import CHUNK
 
 
-def file_chunks(request: HttpRequest, content_type: str) -> Iterable[bytes]:
+def file_chunks(request: HttpRequest, content_type: str, *, any_type: bool = False) -> Iterable[bytes]:
     """Return the file's pieces: of the body as it comes, or of a form's part, which is kept on the disk meanwhile.
 
-    `content_type` is what the body should be sent as; raises InvalidInput for a form without the part.
+    `content_type` is what the body should be sent as; with `any_type` it is also taken as what `curl --data-binary` calls it by default.
+    Raises InvalidInput for a form without the part.
     """
     kind = (request.content_type or "").lower()
     if kind == "multipart/form-data":
@@ -24,6 +25,6 @@ def file_chunks(request: HttpRequest, content_type: str) -> Iterable[bytes]:
         if uploaded is None:
             raise InvalidInput.of("file", f"is missing: send it as the part `file`, or as the body with Content-Type: {content_type}.")
         return uploaded.chunks(CHUNK)
-    if kind == "application/x-www-form-urlencoded":
+    if kind == "application/x-www-form-urlencoded" and not any_type:
         raise InvalidInput.of("file", f"must be sent with Content-Type: {content_type}, or as a form with multipart/form-data.")
     return iter(lambda: request.read(CHUNK), b"")

@@ -83,7 +83,7 @@ class ScanViewSet(ListRows[Scan], RetrieveRow[Scan]):
             format=given.get("report_format", ""),
             complete=_flag("complete", given.get("complete", "true")),
         )
-        scan = upload_report(about, file_chunks(request._request, "application/json"))
+        scan = upload_report(about, file_chunks(request._request, "application/json", any_type=True))
         return self.answer(scan, status.HTTP_202_ACCEPTED, QueuedScanSerializer)
 
     def _repository(self, reference: str) -> Repository:

@@ -69,6 +69,14 @@ def test_a_report_is_taken_in_and_becomes_findings(alice: User, shop: Repository
     assert [(one["tool"], one["ref"], one["closed_scan"]) for one in detail["presences"]] == [("semgrep", "main", None)]
 
 
+@pytest.mark.parametrize(
+    "kind", ["application/x-www-form-urlencoded", "application/octet-stream", "application/sarif+json", "text/plain", ""]
+)
+def test_what_it_is_called_does_not_matter(kind: str, alice: User, shop: Repository) -> None:
+    answer = client_of(alice).generic("POST", f"{UPLOAD}?repository={shop.id}", sarif("xss"), content_type=kind)
+    assert answer.status_code == 202, answer.content
+
+
 @pytest.mark.parametrize("way", ["gzip", "form", "utf-16", "bom"])
 def test_it_may_be_sent_in_other_ways(way: str, alice: User, shop: Repository) -> None:
     body = sarif("xss")
