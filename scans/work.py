@@ -11,6 +11,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from core import work_registry
 from core.errors import RepoGuardError
 from core.models.work import WorkState
 from core.work import Done, Later, LeaseLost, Run
@@ -27,7 +28,8 @@ from scans.models import Scan
 from scans.services.starting import KIND_NAME
 
 logger = logging.getLogger(__name__)
-_WAIT_SECONDS = 1.0
+_WAIT_SECONDS = 30.0
+"""The scan before it wakes this one; the wait is for where that one's worker dies."""
 _GOING_ON = Q(state__in=[WorkState.QUEUED, WorkState.RUNNING])
 
 
@@ -81,6 +83,7 @@ def _finish(run: Run, scan: Scan, report: Report, written: Written) -> None:
     uploads.discard(scan)
     result = decide(scan)
     announce_ended(scan, written, result)
+    _release_next(scan)
 
 
 def _fail(run: Run, scan: Scan, sentence: str) -> None:
@@ -90,6 +93,15 @@ def _fail(run: Run, scan: Scan, sentence: str) -> None:
         _update(run, scan, outcome=scan.outcome, problem_count=1, problems=problems)
         uploads.discard(scan)
         announce_failed(scan, sentence)
+        _release_next(scan)
+
+
+def _release_next(scan: Scan) -> None:
+    """Have the next scan of the repository run as soon as this transaction commits."""
+    waiting = Scan.objects.filter(repository_id=scan.repository_id, state=WorkState.QUEUED, id__gt=scan.id).order_by("id")
+    if following := waiting.values_list("id", flat=True).first():
+        Scan.objects.filter(id=following, state=WorkState.QUEUED).update(run_after=timezone.now())
+        work_registry.wake(KIND_NAME)
 
 
 def _update(run: Run, scan: Scan, **changes: object) -> None:

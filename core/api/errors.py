@@ -65,7 +65,10 @@ def handle_exception(exc: Exception, view_context: Mapping[str, Any]) -> Respons
     if problem is None:
         logger.error("request_failed", exc_info=exc, extra={"view": type(view_context.get("view")).__name__})
         problem = Problem(500, "internal", "Something went wrong here. It has been logged under the request id; please try again.")
-    return Response(problem.body(), status=problem.status, headers=dict(problem.headers))
+    response = Response(problem.body(), status=problem.status, headers=dict(problem.headers))
+    # Django would log each 5xx as an error of its own; a gate that is asked too early is none, and what is one was logged above
+    response._has_been_logged = True  # type: ignore[attr-defined]
+    return response
 
 
 def describe(exc: Exception) -> Problem | None:

@@ -10,7 +10,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from core import work
+from core import leases, work
 from core.models import Event
 from core.models.work import WorkState
 from integrations.models import Repository
@@ -150,10 +150,14 @@ def test_scans_of_a_repository_are_written_in_the_order_they_came(alice: User, s
     client = client_of(alice)
     first = upload(client, sarif("xss")).json()["id"]
     upload(client, sarif())
-    Scan.objects.filter(id=first).update(state=WorkState.RUNNING)  # another worker has it
+    Scan.objects.filter(id=first).update(state=WorkState.RUNNING, lease_owner=leases.register_worker("work"))  # another has it
     run()
     second = Scan.objects.exclude(id=first).get()
     assert (second.status, second.error) == ("queued", "Waits for an earlier scan of this repository.")
+    assert run() == 0
+    Scan.objects.filter(id=first).update(state=WorkState.QUEUED, lease_owner=None)  # that worker died
+    assert run() == 2  # the first releases the second
+    assert set(Scan.objects.values_list("status", flat=True)) == {"completed"}
 
 
 def test_running_a_finished_scan_again_does_nothing(alice: User, shop: Repository) -> None:
