@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Protocol, cast
+from typing import Protocol
 
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
@@ -138,9 +138,11 @@ def _insert(events: Sequence[Event]) -> dict[str, Event]:
         return {}
     # a publisher with the same key at the same moment is waited for here, and then found by the query below
     Event.objects.bulk_create(list(mine.values()), batch_size=_INSERT_ROWS, ignore_conflicts=True)
-    keys = [event.idempotency_key for event in mine.values() if event.idempotency_key]
-    stored = {cast("str", event.idempotency_key): event for event in Event.objects.filter(idempotency_key__in=keys)}
-    return {key: mine[key] if mine[key].id == event.id else event for key, event in stored.items()}
+    keys = [key for key, event in mine.items() if event.idempotency_key]
+    ids = dict(Event.objects.filter(idempotency_key__in=keys).values_list("idempotency_key", "id"))
+    # of ours nothing is read back: a payload may be megabytes
+    before = Event.objects.in_bulk([id for key, id in ids.items() if key and id != mine[key].id])
+    return {key: before.get(id, mine[key]) for key, id in ids.items() if key}
 
 
 def _feed(sink: Sink, required: bool, events: Sequence[Event]) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.db import DatabaseError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from core import bus, context
 from core.bus import Announcement, publish, publish_all, record
@@ -85,6 +86,13 @@ def test_a_key_publishes_once(listener: Listener) -> None:
     assert again.id == first.id
     assert again.payload == {"n": 1}
     assert listener.heard == [first]
+
+
+@pytest.mark.django_db
+def test_a_payload_that_was_just_stored_is_not_read_back(listener: Listener) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        publish("custom.deploy", {"n": 1}, idempotency_key="scan-7")
+    assert not [one["sql"] for one in queries if one["sql"].startswith("SELECT") and "payload" in one["sql"]]
 
 
 @pytest.mark.django_db
