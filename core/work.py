@@ -62,6 +62,11 @@ class Done:
 
 
 @dataclass(frozen=True)
+class Recorded:
+    """What a handler returns that called finish() itself, in the transaction of what it wrote."""
+
+
+@dataclass(frozen=True)
 class Run:
     """A row that this process holds, as its handler sees it."""
 
@@ -82,7 +87,8 @@ class Run:
         return time.monotonic() >= self.deadline or self.stopping()
 
 
-Handler = Callable[[Run], Later | Done | None]
+Said = Later | Done | Recorded | None
+Handler = Callable[[Run], Said]
 
 
 def is_due(model: type[WorkRow]) -> bool:
@@ -94,19 +100,24 @@ def claim(model: type[WorkRow], worker_id: uuid.UUID, limit: int = 1) -> list[Wo
     """Take up to `limit` due rows, oldest first, and return them; they carry the claim's `lease_token`."""
     if not is_due(model):
         return []  # nothing is written, so that idle workers leave SQLite's only writer alone
+    return _claim(model, worker_id, limit)
+
+
+def _claim(model: type[WorkRow], worker_id: uuid.UUID, limit: int = 1) -> list[WorkRow]:
     token = uuid7()
     with transaction.atomic():
-        due = _due(model).select_for_update(skip_locked=True).order_by("run_after", "id")
-        ids = list(due.values_list("id", flat=True)[:limit])
-        _rows(model).filter(id__in=ids, state=WorkState.QUEUED).update(
-            state=WorkState.RUNNING, attempts=F("attempts") + 1, lease_owner=worker_id, lease_token=token
-        )
-        return list(_rows(model).filter(id__in=ids, lease_token=token).order_by("run_after", "id"))
+        rows = list(_due(model).select_for_update(skip_locked=True).order_by("run_after", "id")[:limit])
+        if rows:
+            taken = {"state": WorkState.RUNNING, "lease_owner": worker_id, "lease_token": token}
+            _rows(model).filter(id__in=[row.id for row in rows]).update(attempts=F("attempts") + 1, **taken)
+    for row in rows:  # they were locked: nobody has changed them since they were read
+        row.state, row.attempts, row.lease_owner, row.lease_token = WorkState.RUNNING, row.attempts + 1, worker_id, token
+    return rows
 
 
-def finish(row: WorkRow, token: uuid.UUID, note: str = "") -> bool:
-    """Record that the row is done; False when the lease was lost, and then nothing is recorded."""
-    changes: dict[str, Any] = {"state": WorkState.DONE, "error": _shown(note), "finished_at": timezone.now()}
+def finish(row: WorkRow, token: uuid.UUID, note: str = "", **also: Any) -> bool:
+    """Record that the row is done, and its columns in `also`; False when the lease was lost, and then nothing is recorded."""
+    changes = also | {"state": WorkState.DONE, "error": _shown(note), "finished_at": timezone.now()}
     return _held(row, token).update(lease_owner=None, lease_token=None, **changes) == 1
 
 
@@ -177,7 +188,7 @@ def run_due(model: type[WorkRow], handler: Handler, *, seconds: float = RUN_SECO
     deadline = time.monotonic() + seconds
     count = 0
     with heartbeat() as worker_id:
-        while time.monotonic() < deadline and not stopping() and (rows := claim(model, worker_id)):
+        while time.monotonic() < deadline and not stopping() and (rows := _claim(model, worker_id)):
             perform(Run(rows[0], cast("uuid.UUID", rows[0].lease_token), deadline, stopping), handler)
             count += 1
     return count
@@ -210,7 +221,9 @@ def retry_delay(attempts: int) -> float:
     return float(min(FIRST_RETRY_SECONDS * 2 ** (max(attempts, 1) - 1), LONGEST_RETRY_SECONDS))
 
 
-def _record(row: WorkRow, token: uuid.UUID, said: Later | Done | None) -> bool:
+def _record(row: WorkRow, token: uuid.UUID, said: Said) -> bool:
+    if isinstance(said, Recorded):
+        return True
     if isinstance(said, Later):
         return put_back(row, token, said.seconds, said.note)
     return finish(row, token, said.note if said else "")

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from django.db import InterfaceError, OperationalError, connection
 from django.db.models.functions import Now
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from core import leases, work
@@ -229,6 +230,29 @@ def test_a_handler_that_is_not_finished_goes_on_later():
     row.refresh_from_db()
     assert (row.state, row.attempts) == (WorkState.QUEUED, 0)
     assert row.run_after > timezone.now()
+
+
+def test_a_handler_may_record_its_end_along_with_what_it_wrote():
+    row = _row()
+
+    def handler(run: work.Run) -> work.Recorded:
+        assert work.finish(run.row, run.token, "all there", progress={"rows": 3})
+        return work.Recorded()
+
+    assert work.run_due(Housekeeping, handler) == 1
+    row.refresh_from_db()
+    assert (row.state, row.error, row.progress) == (WorkState.DONE, "all there", {"rows": 3})
+
+
+def test_a_row_costs_two_statements_to_claim_and_one_to_finish():
+    counts = []
+    for number in (1, 4):
+        for _ in range(number):
+            _row()
+        with CaptureQueriesContext(connection) as queries:
+            work.run_due(Housekeeping, lambda run: None)
+        counts.append(sum("core_housekeeping" in query["sql"] for query in queries))
+    assert counts[1] - counts[0] == 3 * (2 + 1)
 
 
 @pytest.mark.parametrize("said", [work.Later(60, "the other side sleeps"), work.Done("the other side sleeps")])
