@@ -145,11 +145,11 @@ def test_events_and_outcome_stand_or_fall_together(monkeypatch: pytest.MonkeyPat
     assert (Event.objects.count(), Receipt.objects.get().outcome) == (0, "waiting")
 
 
-def test_a_run_that_ended_before_it_was_recorded_does_nothing_the_second_time() -> None:
+def test_a_row_with_an_outcome_that_was_never_said_to_be_done_does_nothing_the_second_time() -> None:
     send(source(), id="d-1")
-    run = claimed(Receipt.objects.get())
-    interpret.interpret(run)  # and the process dies before work.finish
-    Receipt.objects.update(state="queued", run_after=timezone.now(), lease_token=None)
+    interpret.interpret(claimed(Receipt.objects.get()))
+    assert Receipt.objects.get().state == "done"  # written along with the outcome
+    Receipt.objects.update(state="queued", run_after=timezone.now())
     work_off()
     assert (Event.objects.count(), Receipt.objects.get().outcome) == (1, "processed")
 
@@ -300,18 +300,18 @@ def test_the_first_of_such_a_body_is_interpreted_anew_and_a_failed_one_leaves_no
     assert Event.objects.count() == 1
 
 
-def test_two_workers_with_the_same_body_publish_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_workers_with_the_receipt_of_body_publish_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
     to, data = source(), {"at": "2026-11-20T09:30:00Z"}
     send(to, data, id="d-1")
     work_off()
     send(to, data, id="d-2")
-    looked, found = interpret._same_body, []
+    looked, found = interpret._receipt_of_body, []
 
     def too_early(receipt: Receipt) -> Any:
         found.append(looked(receipt))
         return None if len(found) == 1 else found[-1]
 
-    monkeypatch.setattr(interpret, "_same_body", too_early)
+    monkeypatch.setattr(interpret, "_receipt_of_body", too_early)
     work_off()
     assert (Receipt.objects.latest("id").outcome, Event.objects.count(), len(found)) == ("duplicate", 1, 2)
 

@@ -16,13 +16,12 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Value
 from django.db.models.functions import Coalesce, Greatest
 
-from core import bus, context, work_registry
+from core import bus, context, work, work_registry
 from core.errors import Conflict, InvalidInput, RepoGuardError
 from core.event_types import MAX_NAME, catalogue, check_data
 from core.fields import DecryptError
 from core.logs import fault_place
-from core.models.work import WorkState
-from core.work import Done, LeaseLost, Run
+from core.work import LeaseLost, Recorded, Run
 from integrations.contract.inbound import InboundEvent, Verified
 from integrations.models import Repository
 from integrations.reported import RunReport, report_runs
@@ -39,29 +38,30 @@ _IDS_KEPT = 100
 _NO_WORD = re.compile(r"[^A-Za-z0-9_-]+")
 
 
-def interpret(run: Run) -> Done | None:
+def interpret(run: Run) -> Recorded | None:
     """Interpret a claimed receipt: the handler of its kind of work. A failure ends in the row with its reason."""
     receipt = cast("Receipt", run.row)
     if receipt.result != ReceiptOutcome.WAITING:
-        return None  # it was done, and the process died before it said so
+        return None  # a former release wrote the outcome first, and its process died before it said that this is done
     source = InboundSource.objects.defer("secrets").filter(id=receipt.source_id, deleted_at__isnull=True).first()
     if source is None:
         return _settle(run, ReceiptOutcome.IGNORED, note=SOURCE_GONE)
     if first := _settled_before(receipt):
         return _count_duplicate(run, source, first)
     events, unique = _parsed(receipt, source)
-    if unique and (first := _same_body(receipt)):
-        return _count_duplicate(run, source, first, SAME_BODY)
+    noted = _receipt_of_body(receipt) if unique else None
+    if noted and noted != receipt.pk:
+        return _count_duplicate(run, source, noted, SAME_BODY)
     try:
-        return _publish(run, source, events, unique)
+        return _publish(run, source, events, note_body=unique and noted is None)
     except IntegrityError:
         first = _settled_before(receipt)  # another worker has settled the same delivery at this moment
         if first is not None:
             return _count_duplicate(run, source, first)
-        first = _same_body(receipt) if unique else None
-        if first is None:
+        noted = _receipt_of_body(receipt) if unique else None
+        if noted is None or noted == receipt.pk:
             raise
-        return _count_duplicate(run, source, first, SAME_BODY)
+        return _count_duplicate(run, source, noted, SAME_BODY)
 
 
 def _settled_before(receipt: Receipt) -> uuid.UUID | None:
@@ -73,9 +73,9 @@ def _settled_before(receipt: Receipt) -> uuid.UUID | None:
     return first
 
 
-def _same_body(receipt: Receipt) -> uuid.UUID | None:
-    """Return the receipt whose body, the same bytes, became events."""
-    same = SettledBody.objects.filter(source_id=receipt.source_id, body_hash=receipt.body_hash).exclude(receipt_id=receipt.pk)
+def _receipt_of_body(receipt: Receipt) -> uuid.UUID | None:
+    """Return the receipt whose body, the same bytes, became events: this one when it is interpreted anew."""
+    same = SettledBody.objects.filter(source_id=receipt.source_id, body_hash=receipt.body_hash)
     first: uuid.UUID | None = same.values_list("receipt_id", flat=True).first()
     return first
 
@@ -97,7 +97,7 @@ def _parsed(receipt: Receipt, source: InboundSource) -> tuple[list[InboundEvent]
         raise InvalidInput(sentence, code="unreadable") from error
 
 
-def _publish(run: Run, source: InboundSource, events: Sequence[InboundEvent], unique: bool) -> Done | None:
+def _publish(run: Run, source: InboundSource, events: Sequence[InboundEvent], *, note_body: bool) -> Recorded:
     receipt = cast("Receipt", run.row)
     repositories = _repositories(source, events)
     with context.acting(context.Actor("inbound", str(source.pk), f"inbound source {source.name}"), str(receipt.pk)), transaction.atomic():
@@ -105,22 +105,15 @@ def _publish(run: Run, source: InboundSource, events: Sequence[InboundEvent], un
         if source.validate_schema:
             for announcement in said:
                 check_data(announcement.type, announcement.data, strict=True)
-        if unique and said:
-            _note_body(receipt)
+        if note_body and said:  # raises IntegrityError where another receipt of the same bytes became events at this moment
+            SettledBody.objects.create(source_id=receipt.source_id, body_hash=receipt.body_hash, receipt_id=receipt.pk)
         published = bus.publish_all(said)
         for event in events:
             if event.runs and event.repository:
                 report_runs(RunReport(source.provider, event.repository, event.runs, source.owner_id))
-        _settle(run, ReceiptOutcome.PROCESSED if said else ReceiptOutcome.IGNORED, [str(event.id) for event in published])
+        recorded = _settle(run, ReceiptOutcome.PROCESSED if said else ReceiptOutcome.IGNORED, [str(event.id) for event in published])
         _count(receipt, source)
-    return None
-
-
-def _note_body(receipt: Receipt) -> None:
-    """Note that the body became events; raises IntegrityError where another receipt of the same bytes did at this moment."""
-    mine = {"source_id": receipt.source_id, "body_hash": receipt.body_hash, "receipt_id": receipt.pk}
-    if not SettledBody.objects.filter(**mine).exists():  # else it is interpreted anew
-        SettledBody.objects.create(**mine)
+    return recorded
 
 
 def _announcement(
@@ -158,28 +151,26 @@ def _repositories(source: InboundSource, events: Sequence[InboundEvent]) -> dict
     return {row.full_name: row for row in rows}
 
 
-def _settle(run: Run, result: ReceiptOutcome, event_ids: Sequence[str] = (), note: str = "") -> Done | None:
-    """Write the outcome if the receipt is still this run's; raises LeaseLost, and IntegrityError for a delivery settled meanwhile."""
-    held = Receipt.objects.filter(pk=run.row.pk, state=WorkState.RUNNING, lease_token=run.token)
-    if not held.update(result=result, event_ids=list(event_ids[:_IDS_KEPT])):
+def _settle(run: Run, result: ReceiptOutcome, event_ids: Sequence[str] = (), note: str = "") -> Recorded:
+    """Write the outcome and that the receipt is done; raises LeaseLost, and IntegrityError for a delivery settled meanwhile."""
+    also = {"result": result, "event_ids": list(event_ids[:_IDS_KEPT]), "progress": {"counted": True}}
+    if not work.finish(run.row, run.token, note, **also):
         raise LeaseLost(str(run.row.pk))
-    return Done(note) if note else None
+    return Recorded()
 
 
-def _count_duplicate(run: Run, source: InboundSource, first: uuid.UUID, note: str = SAME_DELIVERY) -> Done | None:
-    receipt = cast("Receipt", run.row)
+def _count_duplicate(run: Run, source: InboundSource, first: uuid.UUID, note: str = SAME_DELIVERY) -> Recorded:
     with transaction.atomic():
-        _settle(run, ReceiptOutcome.DUPLICATE)
+        recorded = _settle(run, ReceiptOutcome.DUPLICATE, note=note.format(first))
         Receipt.objects.filter(pk=first).update(duplicates=F("duplicates") + 1)
-        _count(receipt, source)
-    return Done(note.format(first))
+        _count(cast("Receipt", run.row), source)
+    return recorded
 
 
 def _count(receipt: Receipt, source: InboundSource) -> None:
     """Count a receipt on its source, once however often it is interpreted. Last in a transaction: the row is everybody's."""
     if receipt.progress.get("counted"):
         return
-    Receipt.objects.filter(pk=receipt.pk).update(progress={"counted": True})
     seen = Greatest(Coalesce("last_received_at", Value(receipt.received_at)), Value(receipt.received_at))
     InboundSource.objects.filter(pk=source.pk).update(accepted_count=F("accepted_count") + 1, last_received_at=seen)
 
