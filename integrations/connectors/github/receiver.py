@@ -9,14 +9,14 @@ from typing import Any, NoReturn
 from urllib.parse import parse_qs
 
 from core.errors import InvalidInput, NotAllowed
-from core.signing import BadSignatureError, hub_signature_256, verify_hub_256
+from core.signing import HUB_256, check_mac, hub_signature_256
 from integrations.connectors.github.reading import moment, number, part, text
 from integrations.connectors.github.runs import reported
 from integrations.contract.inbound import InboundEvent, InboundRequest, Verified
 from integrations.contract.simulated import Message, Signed
 
 PROVIDER = "github"
-_SIGNATURE, _DELIVERY, _EVENT, _OLD = "x-hub-signature-256", "x-github-delivery", "x-github-event", "x-hub-signature"
+_DELIVERY, _EVENT, _OLD = "x-github-delivery", "x-github-event", "x-hub-signature"
 _FORM = "application/x-www-form-urlencoded"
 _EVENT_WORD = re.compile(r"[A-Za-z0-9_-]{1,60}")
 _LONGEST_ID = 100
@@ -35,12 +35,11 @@ _SECRET_NAMES = frozenset({"secret"})
 def verified(request: InboundRequest, secrets: Sequence[str]) -> Verified:
     """Check the signature over the body as it came, also of a form. Raises NotAllowed."""
     headers = request.headers
-    if not headers.get(_SIGNATURE) and headers.get(_OLD):
-        raise NotAllowed("The request is signed with SHA-1 only. Have GitHub send X-Hub-Signature-256: upgrade the Enterprise Server.")
-    try:
-        verify_hub_256(secrets, headers.get(_SIGNATURE, ""), request.body)
-    except BadSignatureError as error:
-        raise NotAllowed(str(error)) from None
+    if not headers.get(HUB_256.header):
+        if headers.get(_OLD):
+            raise NotAllowed("The request is signed with SHA-1 only. Have GitHub send X-Hub-Signature-256: upgrade the Enterprise Server.")
+        raise NotAllowed("The header X-Hub-Signature-256 is missing. Give the webhook a secret, the same as here.")
+    check_mac(HUB_256, secrets, headers, [request.body])
     return Verified(headers.get(_DELIVERY, "").strip()[:_LONGEST_ID], headers.get(_EVENT, "").strip())
 
 
