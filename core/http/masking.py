@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from urllib.parse import quote, quote_plus
 
 from core import redact
+from core.texts import storable
 
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")  # no database takes them
 _ESCAPE = re.compile(r"\\(?:u(?![dD][89a-fA-F])([0-9a-fA-F]{4})|/)")
 
 
@@ -29,15 +29,15 @@ class Mask:
         clean = self.known(text)
         if cut and self._longest:
             clean = clean[: max(0, len(clean) - self._longest)]
-        return _storable(redact.text(clean))[:limit]
+        return storable(redact.text(clean))[:limit]
 
     def url(self, url: str, limit: int) -> str:
         """Return a URL without what is secret in it."""
-        return _storable(redact.url(self.known(url)))[:limit]
+        return storable(redact.url(self.known(url)))[:limit]
 
     def headers(self, headers: Iterable[tuple[str, str]], limit: int) -> dict[str, str]:
         """Return headers as they may be shown, each at most `limit` characters."""
-        return {_storable(name[:100]): _storable(redact.header(name, self.known(value)))[:limit] for name, value in list(headers)[:50]}
+        return {storable(name[:100]): storable(redact.header(name, self.known(value)))[:limit] for name, value in list(headers)[:50]}
 
     def known(self, text: str) -> str:
         """Return a text with the integration's own secrets masked, and nothing else; one that hides behind JSON's escapes too."""
@@ -58,10 +58,6 @@ class Mask:
             if secret in text:
                 text = text.replace(secret, redact.MASK)
         return text
-
-
-def _storable(text: str) -> str:
-    return _UNSTORABLE.sub("\ufffd", text)
 
 
 def _forms(secret: str) -> set[str]:
