@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-_LATEST = 253_402_300_799  # the end of the year 9999, in Unix seconds
+from integrations.contract import payloads
 
 
 def part(value: Any, *names: str) -> Mapping[str, Any]:
@@ -30,11 +30,4 @@ def number(value: Mapping[str, Any], name: str) -> int | None:
 
 def moment(value: Mapping[str, Any], name: str) -> datetime | None:
     """Return a time in UTC, from RFC 3339 or Unix seconds (pushes have both), or None."""
-    found = value.get(name)
-    try:
-        if isinstance(found, int) and not isinstance(found, bool) and 0 <= found <= _LATEST:
-            return datetime.fromtimestamp(found, UTC)
-        parsed = datetime.fromisoformat(found) if isinstance(found, str) else None
-        return parsed.astimezone(UTC) if parsed is not None and parsed.tzinfo is not None else None
-    except (ValueError, OverflowError):
-        return None
+    return payloads.moment(value.get(name))
