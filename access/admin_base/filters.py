@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.contrib import messages
@@ -38,6 +39,21 @@ class ChoiceFilter(SimpleListFilter):
         if chosen not in [value for value, _ in known]:
             known.append((chosen, chosen))
         return [(value, label, value == chosen) for value, label in known]
+
+
+def status_filter(choices: Iterable[tuple[Any, Any]], with_status: Callable[[Any, str], QuerySet[Any]]) -> type[ChoiceFilter]:
+    """Return a filter by where a piece of work stands, which several columns say: a selector picks the rows."""
+
+    class Filter(ChoiceFilter):
+        title, parameter_name, field = "status", "status", "status"
+
+        def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+            return [(str(value), str(label)) for value, label in choices]
+
+        def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+            return with_status(queryset, str(self.value())) if self.value() else queryset
+
+    return Filter
 
 
 class TimeFilter(SimpleListFilter):

@@ -9,6 +9,7 @@ from django import forms
 from django.contrib.auth.models import Group, User
 from unfold.widgets import UnfoldAdminSelectWidget
 
+from access.admin_base.base import ServiceForm
 from access.owners import resolve_owner
 from access.principals import ROLE_NAMES, Principal
 from core.errors import RepoGuardError
@@ -39,6 +40,17 @@ class OwnerField(forms.CharField):
             return resolve_owner(text or None, who)
         except RepoGuardError as error:
             raise forms.ValidationError(error.message) from error
+
+
+class OwnedForm(ServiceForm):
+    """A form of what has an owner, in the field `owner`: left as it is, it is no question whether one may name that owner."""
+
+    def clean_owner(self) -> Any:
+        """Return the owner's id."""
+        if "owner" not in self.changed_data and not self.instance._state.adding:
+            return self.instance.owner_id
+        field = self.fields["owner"]
+        return field.resolve(self.cleaned_data["owner"], self.who) if isinstance(field, OwnerField) else None
 
 
 def _all_labels() -> list[str]:

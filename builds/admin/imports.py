@@ -18,7 +18,7 @@ from django.utils.safestring import SafeString
 from access.admin_base import show
 from access.admin_base.base import LogAdmin
 from access.admin_base.buttons import Button
-from access.admin_base.filters import ChoiceFilter, SinceFilter, UntilFilter, choice_filter
+from access.admin_base.filters import SinceFilter, UntilFilter, choice_filter, status_filter
 from builds.admin.github_import import GitHubImportPage
 from builds.choices import ImportKind, ImportStatus
 from builds.importing.starting import cancel_import, import_csv
@@ -41,20 +41,6 @@ class CsvForm(forms.Form):
     )
 
 
-class StatusFilter(ChoiceFilter):
-    """By where they stand."""
-
-    title, parameter_name, field = "status", "status", "status"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """Return the states."""
-        return [(value, str(label)) for value, label in ImportStatus.choices]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Return the imports in that state."""
-        return with_status(queryset, str(self.value())) if self.value() else queryset
-
-
 @admin.register(BuildImport)
 class BuildImportAdmin(GitHubImportPage, LogAdmin):
     """Builds that are read in bulk."""
@@ -63,7 +49,12 @@ class BuildImportAdmin(GitHubImportPage, LogAdmin):
 
     list_display = ("shown_at", "shown_status", "shown_kind", "shown_progress", "seen", "created", "updated", "rejected", "started_by")
     list_display_links = ("shown_at",)
-    list_filter = (choice_filter("kind", "kind", ImportKind.choices), StatusFilter, SinceFilter, UntilFilter)
+    list_filter = (
+        choice_filter("kind", "kind", ImportKind.choices),
+        status_filter(ImportStatus.choices, with_status),
+        SinceFilter,
+        UntilFilter,
+    )
 
     def rows(self, request: HttpRequest) -> QuerySet[BuildImport]:
         """Return the imports with the names of their integrations."""

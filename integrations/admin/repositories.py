@@ -11,16 +11,16 @@ from django.http import HttpRequest
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget, UnfoldBooleanSwitchWidget
 
 from access.admin_base import show
-from access.admin_base.base import PortalAdmin, ServiceForm
+from access.admin_base.base import PortalAdmin
 from access.admin_base.filters import choice_filter
-from access.admin_base.owners import OwnerField
+from access.admin_base.owners import OwnedForm, OwnerField
 from integrations.choices import Provider
 from integrations.models import Repository
 from integrations.selectors.repositories import all_repositories
 from integrations.services import repositories as services
 
 
-class RepositoryForm(ServiceForm):
+class RepositoryForm(OwnedForm):
     """A repository at its provider."""
 
     provider = forms.ChoiceField(choices=Provider.choices, widget=UnfoldAdminSelectWidget)
@@ -47,13 +47,6 @@ class RepositoryForm(ServiceForm):
         if not repository._state.adding:
             names = ("provider", "full_name", "default_branch", "active")
             self.initial = {**{name: getattr(repository, name) for name in names}, "owner": owner or "", **self.initial}
-
-    def clean_owner(self) -> Any:
-        """Return the owner's id."""
-        if "owner" not in self.changed_data and not self.instance._state.adding:
-            return self.instance.owner_id
-        field = self.fields["owner"]
-        return field.resolve(self.cleaned_data["owner"], self.who) if isinstance(field, OwnerField) else None
 
 
 @admin.register(Repository)

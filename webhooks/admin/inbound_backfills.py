@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 
 from access.admin_base import show
 from access.admin_base.base import LogAdmin
-from access.admin_base.filters import ChoiceFilter, SinceFilter, UntilFilter
+from access.admin_base.filters import SinceFilter, UntilFilter, status_filter
 from webhooks.admin.inbound_receipts import SourceFilter
 from webhooks.choices import BackfillStatus
 from webhooks.inbound.missed import shown_backfills, shown_status, with_status
@@ -23,20 +23,6 @@ from webhooks.models import InboundBackfill, InboundSource, Receipt
 
 TONES = {"running": show.INFO, "waiting": show.WARN, "done": show.GOOD, "failed": show.BAD}
 _LIVE = (BackfillStatus.RUNNING, BackfillStatus.WAITING)
-
-
-class StatusFilter(ChoiceFilter):
-    """By where they stand."""
-
-    title, parameter_name, field = "status", "status", "status"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """Return the states."""
-        return [(value, str(label)) for value, label in BackfillStatus.choices]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Return the requests in that state."""
-        return with_status(queryset, str(self.value())) if self.value() else queryset
 
 
 @admin.register(InboundBackfill)
@@ -49,7 +35,7 @@ class InboundBackfillAdmin(LogAdmin):
     )
     list_display = ("shown_at", "shown_status", "shown_source", "looked_at", "requested", "gone", "shown_since", "shown_by")
     list_display_links = ("shown_at",)
-    list_filter = (SourceFilter, StatusFilter, SinceFilter, UntilFilter)
+    list_filter = (SourceFilter, status_filter(BackfillStatus.choices, with_status), SinceFilter, UntilFilter)
 
     def rows(self, request: HttpRequest) -> QuerySet[InboundBackfill]:
         """Return the requests with their sources' names."""

@@ -15,8 +15,7 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
-from access.admin_base.base import ServiceForm
-from access.admin_base.owners import OwnerField
+from access.admin_base.owners import OwnedForm, OwnerField
 from access.selectors import visible
 from core.errors import InvalidInput
 from integrations.contract.inbound import Receiver
@@ -29,7 +28,7 @@ _OFFERED = 500
 _PLAIN = ("name", "active", "is_default", "validate_schema", "provider_addresses", "silence_seconds")
 
 
-class InboundSourceForm(ServiceForm):
+class InboundSourceForm(OwnedForm):
     """Who sends, how they prove who they are, and when their silence is an alarm."""
 
     receiver: ClassVar[type[Receiver] | None] = None
@@ -122,13 +121,6 @@ class InboundSourceForm(ServiceForm):
         """Return the integration's id."""
         value = self.cleaned_data["integration"]
         return uuid.UUID(value) if value else None
-
-    def clean_owner(self) -> Any:
-        """Return the owner's id."""
-        if "owner" not in self.changed_data and not self.instance._state.adding:
-            return self.instance.owner_id
-        field = self.fields["owner"]
-        return field.resolve(self.cleaned_data["owner"], self.who) if isinstance(field, OwnerField) else None
 
     def clean(self) -> dict[str, Any] | None:
         """Show what the service says of an option beside its field."""

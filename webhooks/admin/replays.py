@@ -18,7 +18,7 @@ from django.utils.safestring import SafeString
 from access.admin_base import show
 from access.admin_base.base import LogAdmin
 from access.admin_base.buttons import Button
-from access.admin_base.filters import ChoiceFilter
+from access.admin_base.filters import status_filter
 from webhooks import services
 from webhooks.admin.deliveries import WebhookFilter
 from webhooks.models import Replay, Webhook, WebhookDelivery
@@ -29,20 +29,6 @@ TONES = {"running": show.INFO, "paused": show.WARN, "done": show.GOOD, "cancelle
 _LIVE = {ReplayStatus.RUNNING.value, ReplayStatus.PAUSED.value}
 
 
-class StatusFilter(ChoiceFilter):
-    """By where they stand."""
-
-    title, parameter_name, field = "status", "status", "status"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """Return the states."""
-        return [(value, str(label)) for value, label in ReplayStatus.choices]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Return the recoveries in that state."""
-        return with_status(queryset, str(self.value())) if self.value() else queryset
-
-
 @admin.register(Replay)
 class ReplayAdmin(LogAdmin):
     """They are started on the page of a webhook."""
@@ -50,7 +36,7 @@ class ReplayAdmin(LogAdmin):
     empty_text = "A recovery sends failed deliveries again. Press Recover deliveries on a webhook's page."
     list_display = ("shown_at", "shown_status", "shown_webhook", "shown_progress", "shown_range", "shown_rate", "started_by")
     list_display_links = ("shown_at",)
-    list_filter = (WebhookFilter, StatusFilter)
+    list_filter = (WebhookFilter, status_filter(ReplayStatus.choices, with_status))
 
     def rows(self, request: HttpRequest) -> QuerySet[Replay]:
         """Return the recoveries with their webhook's name."""

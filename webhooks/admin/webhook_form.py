@@ -15,8 +15,7 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
-from access.admin_base.base import ServiceForm
-from access.admin_base.owners import OwnerField
+from access.admin_base.owners import OwnedForm, OwnerField
 from access.admin_base.show import pretty
 from access.admin_base.widgets import GroupedChecks
 from access.selectors import visible
@@ -52,7 +51,7 @@ def event_choices() -> list[Any]:
     return list(groups.items())
 
 
-class WebhookForm(ServiceForm):
+class WebhookForm(OwnedForm):
     """Where events go, which, and how fast."""
 
     name = forms.CharField(max_length=100, widget=UnfoldAdminTextInputWidget, help_text="What receives it, such as “Jenkins deploy”.")
@@ -178,13 +177,6 @@ class WebhookForm(ServiceForm):
             "headers": headers,
             **_retries_of(webhook.retry_config),
         }
-
-    def clean_owner(self) -> Any:
-        """Return the owner's id."""
-        if "owner" not in self.changed_data and not self.instance._state.adding:
-            return self.instance.owner_id
-        field = self.fields["owner"]
-        return field.resolve(self.cleaned_data["owner"], self.who) if isinstance(field, OwnerField) else None
 
     def clean_filter(self) -> dict[str, Any] | None:
         """Return the conditions."""
