@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models import QuerySet
 
 from tests.plans import nodes, rows_read
 from tests.webhooks.inbound_kit import sender as sender
 from tests.webhooks.inbound_kit import source
 from webhooks.api.inbound import ReceiptFilter
-from webhooks.inbound.selectors import shown_receipts
+from webhooks.inbound.selectors import of_verdict, shown_receipts
 from webhooks.models import Receipt
 
 pytestmark = [pytest.mark.django_db, pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no such plan")]
@@ -45,9 +46,29 @@ def test_a_filtered_page_reads_little_more_than_itself() -> None:
     assert found == [1, 1, 1, 0]
 
 
+def test_the_few_authentic_requests_are_found_behind_a_flood_of_others() -> None:
+    quiet, flooded = source(), source()
+    with connection.cursor() as cursor:
+        cursor.execute(_FILL, {"quiet": quiet.id, "loud": flooded.id, "many": MANY})
+        cursor.execute(
+            f"UPDATE {TABLE} SET verdict = 'refused', result = '', state = 'done' WHERE source_id = %s AND id > ("
+            f"SELECT id FROM {TABLE} WHERE source_id = %s ORDER BY id OFFSET 9 LIMIT 1)",
+            [flooded.id, flooded.id],
+        )
+        cursor.execute(f"ANALYZE {TABLE}")
+    root = page({"verdict": "accepted", "source": str(flooded.id)})
+    assert (root["Actual Rows"], rows_read(root, TABLE)) == (8, 8)
+    last = of_verdict(Receipt.objects.filter(source_id=flooded.id), "accepted").order_by("-id").values_list("received_at")[:1]
+    assert rows_read(explained(last), TABLE) <= 12
+
+
 def page(values: dict[str, str]) -> dict[str, Any]:
     """Return the plan of a page's statement, as it was executed."""
-    rows = ReceiptFilter(values, shown_receipts()).qs.order_by("-id")[:PAGE]
+    return explained(ReceiptFilter(values, shown_receipts()).qs.order_by("-id")[:PAGE])
+
+
+def explained(rows: QuerySet[Any, Any]) -> dict[str, Any]:
+    """Return the plan of a query's statement, as it was executed."""
     sql, parameters = rows.query.sql_with_params()
     with connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", parameters)

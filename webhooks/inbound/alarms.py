@@ -14,7 +14,7 @@ from core.housekeeping import Batch, Step
 from core.ids import first_id_at
 from webhooks.choices import Verdict
 from webhooks.inbound.backfill_start import request_by_itself
-from webhooks.inbound.selectors import live_sources
+from webhooks.inbound.selectors import live_sources, of_verdict
 from webhooks.inbound.silence import is_silent
 from webhooks.models import InboundSource, Receipt
 
@@ -35,7 +35,7 @@ def watch_sources(batch: Batch) -> Step:
 
 
 def _watch_silence(source: InboundSource, now: datetime) -> int:
-    accepted = Receipt.objects.filter(source_id=source.pk, verdict=Verdict.ACCEPTED)
+    accepted = of_verdict(Receipt.objects.filter(source_id=source.pk), Verdict.ACCEPTED)
     times = accepted.order_by("-id").values_list("received_at", flat=True)
     last, first = times.first(), times.last()
 

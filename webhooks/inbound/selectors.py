@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from core import redact, runtime
 from core.errors import InvalidInput, NotFound
@@ -19,6 +19,7 @@ from webhooks.models import InboundSource, Receipt
 
 ADDRESS = "api/v1/webhook"
 SHOWN_BYTES = 64 * 1024
+_SETTLED = [one for one in ReceiptOutcome if one not in (ReceiptOutcome.NONE, ReceiptOutcome.WAITING)]
 
 
 def find_receiver(provider: str) -> type[Receiver]:
@@ -54,9 +55,12 @@ def shown_receipts(*, duplicates: bool = False) -> QuerySet[Receipt]:
 
 
 def of_verdict(rows: QuerySet[Receipt], verdict: str) -> QuerySet[Receipt]:
-    """Return the receipts with a verdict. What was refused has no outcome: said as well, it is found by the index of outcomes."""
+    """Return the receipts with a verdict, which is also said by their outcomes: the indexes of these find what a source seldom has."""
     rows = rows.filter(verdict=verdict)
-    return rows.filter(outcome=ReceiptOutcome.NONE) if verdict == Verdict.REFUSED else rows
+    if verdict == Verdict.REFUSED:
+        return rows.filter(outcome=ReceiptOutcome.NONE)
+    # apart, as the index of a source's outcomes leaves out those that wait
+    return rows.filter(Q(outcome__in=_SETTLED) | Q(outcome=ReceiptOutcome.WAITING))
 
 
 @dataclass(frozen=True)
