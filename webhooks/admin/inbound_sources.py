@@ -241,8 +241,10 @@ def _takes_ours(request: HttpRequest, source: InboundSource) -> bool:
 
 
 def _can_request(request: HttpRequest, source: InboundSource) -> bool:
-    last = None if hindrance(source) else last_backfill(source)
-    return source.active and not hindrance(source) and (last is None or last.finished_at is not None)
+    if not source.active or hindrance(source):
+        return False
+    last = last_backfill(source)
+    return last is None or last.finished_at is not None
 
 
 def _receiver(request: HttpRequest, source: InboundSource | None) -> type[Receiver] | None:

@@ -82,9 +82,11 @@ def backfill_sources(batch: Batch) -> Step:
 
 def _due_since(source: InboundSource, now: datetime) -> datetime | None:
     """Return from when on to look, None where it is not the time."""
-    last = None if hindrance(source) else last_backfill(source)
+    if hindrance(source):
+        return None
+    last = last_backfill(source)
     if last is None:
-        return None if hindrance(source) else earliest_of(source, now)
+        return earliest_of(source, now)
     if last.finished_at is None or (last.state == WorkState.FAILED and now - last.finished_at < AFTER_FAILURE):
         return None
     return last.since if last.more or last.state == WorkState.FAILED else last.created_at - OVERLAP
