@@ -88,7 +88,7 @@ def test_a_name_declared_twice_stops_the_start(only):
 
 
 def test_every_shipped_job_has_a_help_and_a_period():
-    assert {job.name.split(".")[0] for job in housekeeping.jobs()} == {"access", "builds", "core", "integrations", "webhooks"}
+    assert {job.name.split(".")[0] for job in housekeeping.jobs()} == {"access", "builds", "core", "integrations", "scans", "webhooks"}
     for job in housekeeping.jobs():
         assert job.help.endswith(".")
         assert job.every >= timedelta(minutes=1)
