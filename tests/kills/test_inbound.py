@@ -9,7 +9,7 @@ import pytest
 
 from tests.kills import inbound, loss
 
-pytestmark = [pytest.mark.processes]
+pytestmark = [pytest.mark.processes, pytest.mark.once]
 
 
 def test_no_answered_webhook_is_lost_when_processes_are_killed(tmp_path: Path) -> None:
