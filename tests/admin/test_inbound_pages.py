@@ -144,6 +144,23 @@ def test_requests_are_listed_shown_and_interpreted_again(browser: Client) -> Non
     assert "Reprocess" not in browser.get(f"{RECEIPTS}{refused.pk}/change/").content.decode()
 
 
+def test_the_page_of_a_request_follows_it_until_it_is_interpreted(browser: Client) -> None:
+    to = source()
+    send(to, {"title": "x"}, event="push")
+    receipt = Receipt.objects.get()
+    live = f"{RECEIPTS}{receipt.pk}/live/"
+    assert f'hx-get="{live}"' in browser.get(f"{RECEIPTS}{receipt.pk}/change/").content.decode()
+    assert f'hx-get="{live}"' in browser.get(live).content.decode()
+    work_off()
+    event, shown = Event.objects.get(), browser.get(live).content.decode()
+    assert "hx-get" not in shown
+    assert event.type in shown
+    assert f'href="/admin/core/event/{event.pk}/change/"' in shown
+    event.delete()
+    assert "kept no longer" in browser.get(live).content.decode()
+    assert browser.get(f"{RECEIPTS}{uuid.uuid4()}/live/").status_code == 404
+
+
 def test_strangers_see_nothing_and_auditors_change_nothing(
     browser: Client, alice: User, charlie: User, auditor: User, log_in: LogIn
 ) -> None:
@@ -154,6 +171,7 @@ def test_strangers_see_nothing_and_auditors_change_nothing(
     for path in (SOURCES, RECEIPTS):
         assert "alices-source" not in log_in(charlie).get(path).content.decode()
         assert "alices-source" in log_in(auditor).get(path).content.decode()
+    assert log_in(charlie).get(f"{RECEIPTS}{receipt.pk}/live/").status_code == 404
     assert log_in(charlie).post(f"{SOURCES}{to.pk}/do/disable/").status_code in (302, 403)
     assert log_in(auditor).post(f"{SOURCES}{to.pk}/do/disable/").status_code == 403
     assert log_in(auditor).post(f"{RECEIPTS}{receipt.pk}/do/reprocess/").status_code == 403

@@ -8,7 +8,9 @@ from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
 
 from access.admin_base import show
@@ -79,6 +81,11 @@ class ReceiptAdmin(LogAdmin):
         """Return what can be done with a request."""
         return [Button("reprocess", "Reprocess", "restart_alt", self._reprocess, _ended, tone="primary")]
 
+    def get_urls(self) -> list[URLPattern]:
+        """Add the live part of the page."""
+        live = path("<path:object_id>/live/", self.admin_site.admin_view(self.live_view), name="webhooks_receipt_live")
+        return [live, *super().get_urls()]
+
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
@@ -90,21 +97,35 @@ class ReceiptAdmin(LogAdmin):
             raise PermissionDenied
         shown = shown_request(receipt)
         context = {
-            "receipt": receipt,
-            "result": self.shown_result(receipt),
-            "source_url": show.admin_url(InboundSource, "change", receipt.source_id),
+            **self._live_context(request, receipt),
             "headers": None if shown.headers is None else sorted(shown.headers.items()),
             "body": None if shown.body is None else show.pretty_text(shown.body),
             "truncated": shown.truncated,
             "dropped": ", ".join(shown.dropped),
-            "events": [(key, show.admin_url(Event, "change", key)) for key in receipt.event_ids],
-            "portal_buttons": self.shown_buttons(request, receipt),
         }
         return self.page(request, "portal/receipt.html", "Inbound event", subtitle=str(receipt), **context)
 
+    def live_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Return what changes while a worker interprets the request; the page asks for it again and again."""
+        receipt = self.get_object(request, unquote(object_id))
+        if receipt is None or not self.has_view_permission(request, receipt):
+            raise Http404
+        return TemplateResponse(request, "portal/receipt_live.html", self._live_context(request, receipt))
+
+    def _live_context(self, request: HttpRequest, receipt: Receipt) -> dict[str, Any]:
+        return {
+            "receipt": receipt,
+            "result": self.shown_result(receipt),
+            "source_url": show.admin_url(InboundSource, "change", receipt.source_id),
+            "live": receipt.outcome == ReceiptOutcome.WAITING,
+            "live_url": show.admin_url(Receipt, "live", receipt.pk),
+            "events": _became(receipt),
+            "portal_buttons": self.shown_buttons(request, receipt),
+        }
+
     def _reprocess(self, request: HttpRequest, receipt: Receipt) -> HttpResponseBase:
         reprocess.reprocess(receipt)
-        messages.success(request, "It is interpreted again; what it became before is not published twice.")
+        messages.success(request, "It is interpreted again, and this page follows it; what it became before is not published twice.")
         return HttpResponseRedirect(show.admin_url(Receipt, "change", receipt.pk))
 
     # --- Columns ---
@@ -135,6 +156,14 @@ class ReceiptAdmin(LogAdmin):
     def shown_size(self, receipt: Receipt) -> str:
         """Return the size of its body."""
         return f"{receipt.size:,}"
+
+
+def _became(receipt: Receipt) -> list[tuple[str, str]]:
+    """Return the events that a request became: their types and addresses; only the ids of those that are kept no longer."""
+    types = dict(Event.objects.filter(id__in=receipt.event_ids).values_list("id", "type")) if receipt.event_ids else {}
+    known = {str(key): event_type for key, event_type in types.items()}
+    ids = [str(key) for key in receipt.event_ids]
+    return [(known.get(key, key), show.admin_url(Event, "change", key) if key in known else "") for key in ids]
 
 
 def _ended(request: HttpRequest, receipt: Receipt) -> bool:

@@ -155,9 +155,8 @@ class InboundSourceAdmin(PortalAdmin):
     def _send_sample(self, request: HttpRequest, source: InboundSource) -> HttpResponseBase:
         result = samples.send_sample(source, request.POST.get("event", ""))
         if result.verdict == Verdict.ACCEPTED:
-            messages.success(
-                request, f"The sample {result.event} was accepted and stored: this is its receipt. Reload to see what it became."
-            )
+            said = f"The sample {result.event} was accepted and stored: this is its receipt, and this page follows what it becomes."
+            messages.success(request, said)
         else:
             messages.error(request, f"The sample {result.event} was refused: {result.reason}")
         return HttpResponseRedirect(show.admin_url(Receipt, "change", result.receipt))
