@@ -88,7 +88,8 @@ class BuildImportAdmin(GitHubImportPage, LogAdmin):
             try:
                 row = import_csv(form.cleaned_data["file"].chunks(CHUNK), self.who(request).default_owner_id)
             except RepoGuardError as error:
-                form.add_error("file", error.message.removeprefix("file: "))
+                said = error.message.removeprefix("file: ")
+                form.add_error("file", said[:1].upper() + said[1:])
             else:
                 messages.success(request, "The file is taken in, and read by a worker; this page follows it.")
                 return HttpResponseRedirect(show.admin_url(BuildImport, "change", row.pk))
@@ -160,5 +161,5 @@ class BuildImportAdmin(GitHubImportPage, LogAdmin):
         percent = percent_of(row)
         if percent is None:
             return show.NOTHING
-        bar = '<span class="rg-track" style="display:inline-block;width:90px"><i style="width:{}%"></i></span> {} %'
+        bar = '<span class="rg-track"><i style="width:{}%"></i></span> {} %'
         return format_html(f'<span class="rg-nowrap">{bar}</span>', f"{percent:.1f}", f"{percent:g}")

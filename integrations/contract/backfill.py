@@ -41,6 +41,8 @@ class Backfill(Receiver):
 
     backfill_needs: ClassVar[tuple[str, ...]] = ()
     """The source fields that must be filled in for it."""
+    backfill_options: ClassVar[tuple[str, ...]] = ()
+    """The source fields that serve nothing else: forms ask for them apart."""
     backfill_days: ClassVar[int]
     """For so long the platform can send a delivery again."""
 

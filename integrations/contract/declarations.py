@@ -46,7 +46,7 @@ def _problems(connector: type[Connector]) -> Iterator[str]:
             yield f"its source field {secret[0]} is secret; a source has one secret, beside its fields."
     if issubclass(connector, Backfill):
         known = {field.name for field in connector.source_fields}
-        if unknown := sorted(set(connector.backfill_needs) - known):
+        if unknown := sorted({*connector.backfill_needs, *connector.backfill_options} - known):
             yield f"missed deliveries need {unknown[0]}, which is none of its source fields."
 
 

@@ -37,10 +37,19 @@ def test_a_source_is_made_and_its_secret_shown_once(browser: Client) -> None:
     made = InboundSource.objects.get()
     secret = made.secrets[0]["secret"]
     assert secret in page.content.decode()
+    assert f'/api/v1/webhook/sender/{made.pk}"' in page.content.decode()
     assert (made.allowed_cidrs, made.config) == (["10.0.0.0/8", "127.0.0.0/8"], {"header": "x-sender-signature"})
     again = browser.get(f"{SOURCES}{made.pk}/change/").content.decode()
     assert secret not in again
     assert f"/api/v1/webhook/sender/{made.pk}" in again
+
+
+def test_a_secret_that_the_platform_made_is_not_shown_back(browser: Client) -> None:
+    given = "planted-given-secret-4f1c7a90"
+    page = browser.post(f"{SOURCES}add/?type=slack", form(secret=given), follow=True).content.decode()
+    assert "is ready. Enter its address at the platform." in page
+    assert f"/api/v1/webhook/slack/{InboundSource.objects.get().pk}" in page
+    assert given not in page
 
 
 @pytest.mark.parametrize(
@@ -66,6 +75,10 @@ def test_the_provider_is_chosen_first_and_its_form_speaks_of_it_alone(browser: C
     assert "At GitLab: Settings" in page
     assert "Jenkins" not in page
     assert "Header of the signature" not in page
+    assert "next switch" not in page
+    hub = browser.get(f"{SOURCES}add/?type=github").content.decode()
+    assert "unless the next switch is on" in hub
+    assert hub.index('name="secret"') < hub.rindex("Missed deliveries") < hub.index('name="integration"') < hub.index('name="c_hook_of"')
     generic = browser.get(f"{SOURCES}add/?type=generic").content.decode()
     assert 'data-only-if="c_mode" data-only-if-values="token"' in generic
     browser.post(f"{SOURCES}add/?type=generic", form(c_mode="token", c_token_header="X-Token", c_signature_header="X-Signature"))

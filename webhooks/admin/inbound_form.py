@@ -43,7 +43,7 @@ class InboundSourceForm(OwnedForm):
         required=False,
         label="Allowed networks",
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 3, "placeholder": "192.30.252.0/22"}),
-        help_text="One a line; empty lets any address send, unless the next switch is on.",
+        help_text="One a line; empty lets any address send.",
     )
     provider_addresses = forms.BooleanField(
         required=False,
@@ -97,6 +97,8 @@ class InboundSourceForm(OwnedForm):
             self.fields.update({name: field for name, field in made.items() if name in self.shown_fields})
             if "secret" in self.fields:
                 self.fields["secret"].help_text = _secret_help(self.receiver, new=source._state.adding)
+        if "provider_addresses" in self.fields and "allowed_cidrs" in self.fields:
+            self.fields["allowed_cidrs"].help_text = "One a line; empty lets any address send, unless the next switch is on."
         if "integration" in self.fields:
             self.fields["integration"].choices = self._integrations()  # type: ignore[attr-defined]
         if not source._state.adding:

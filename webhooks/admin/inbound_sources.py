@@ -8,6 +8,7 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.template.loader import render_to_string
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -72,14 +73,16 @@ class InboundSourceAdmin(PortalAdmin):
             return [(None, {"fields": ("name", "provider", "allowed_cidrs", "config", *_READ_ONLY)})]
         receiver = _receiver(request, obj)
         addresses = ("provider_addresses",) if receiver and issubclass(receiver, PublishedAddresses) else ()
-        missed = ("integration",) if receiver and issubclass(receiver, Backfill) else ()
+        apart = receiver.backfill_options if receiver and issubclass(receiver, Backfill) else ()
+        missed = ("integration", *(PREFIX + name for name in apart)) if receiver and issubclass(receiver, Backfill) else ()
         takes = ("allowed_cidrs", *addresses, *_TAKES, *(("is_default",) if self.who(request).is_admin else ()))
-        options = tuple(PREFIX + field.name for field in receiver.source_fields) if receiver else ()
+        options = tuple(PREFIX + field.name for field in receiver.source_fields if field.name not in apart) if receiver else ()
         secret = ("secret",) if receiver else ()
         return [
             (None, {"fields": ("name", "owner") if obj is None else ("shown_url", "name", "owner")}),
-            (receiver.title if receiver else None, {"fields": (*options, *missed, *secret)}),
+            (receiver.title if receiver else None, {"fields": (*options, *secret)}),
             ("What is taken", {"fields": takes}),
+            *([("Missed deliveries", {"fields": missed})] if missed else []),
             *([] if obj is None else [("Traffic", {"fields": _READ_ONLY[1:6]})]),
         ]
 
@@ -108,19 +111,20 @@ class InboundSourceAdmin(PortalAdmin):
         if change:
             sources.update_source(obj, values, secret=secret)
             return
-        source, secret = sources.create_source(values, secret=secret)
+        source, stored = sources.create_source(values, secret=secret)
         obj.__dict__.update(source.__dict__)
-        request._portal_secret = secret  # type: ignore[attr-defined]
+        request._portal_secret = None if secret else stored  # type: ignore[attr-defined]  # what was entered is not shown back
 
     def delete_model(self, request: HttpRequest, obj: InboundSource) -> None:
         """Delete the source through its service."""
         sources.delete_source(obj)
 
     def response_add(self, request: HttpRequest, obj: InboundSource, post_url_continue: str | None = None) -> HttpResponse:
-        """Show the new source's secret, where it has one."""
+        """Show the new source's secret where one was made here, else only its address."""
         secret = request._portal_secret  # type: ignore[attr-defined]
         if secret is None:
-            return cast("HttpResponse", super().response_add(request, obj, post_url_continue))
+            messages.success(request, f"{obj.name} is ready. Enter its address at the platform.")
+            return HttpResponseRedirect(show.admin_url(InboundSource, "change", obj.pk))
         return self._secret(request, obj, secret, f"{obj.name} is ready. Enter the address and this secret at the platform.")
 
     def buttons(self) -> list[Button]:
@@ -172,8 +176,8 @@ class InboundSourceAdmin(PortalAdmin):
         return HttpResponseRedirect(show.admin_url(InboundSource, "change", source.pk))
 
     def _secret(self, request: HttpRequest, source: InboundSource, secret: str, lead: str) -> HttpResponse:
-        lines = (f"The platform sends to {receiver_url(source)}.",)
-        return self.secret_page(request, "Secret of an inbound source", secret, source, lead=lead, kept=KEPT, lines=lines)
+        address = receiver_url(source)
+        return self.secret_page(request, "Secret of an inbound source", secret, source, lead=lead, kept=KEPT, address=address)
 
     # --- Columns ---
 
@@ -227,7 +231,7 @@ class InboundSourceAdmin(PortalAdmin):
     @admin.display(description="address")
     def shown_url(self, source: InboundSource) -> SafeString:
         """Return where the platform sends."""
-        return show.code(receiver_url(source))
+        return render_to_string("portal/address.html", {"address": receiver_url(source)})
 
     @admin.display(description="owner")
     def shown_owner(self, source: InboundSource) -> str:

@@ -34,6 +34,7 @@ class GitHub(Checker, BuildSource, Backfill, PublishedAddresses, Simulated):
     fields = GITHUB_FIELDS
     source_fields = SOURCE_FIELDS
     backfill_needs = ("hook_of",)
+    backfill_options = ("hook_of", "hook_id")
     backfill_days = KEPT_DAYS
     addresses_url = meta.URL
     addresses_snapshot = meta.SNAPSHOT
