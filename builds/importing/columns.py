@@ -63,6 +63,10 @@ class Header:
         """Return the columns without which no row can be stored."""
         return [ALIASES[name][0] for name in REQUIRED if not any(alias in self.names for alias in ALIASES[name])]
 
+    def column(self, name: str) -> str:
+        """Return the name by which the file knows one of our fields."""
+        return next((alias for alias in ALIASES.get(name, ()) if alias in self.names), name)
+
 
 def build_row(header: Header, cells: Sequence[str]) -> BuildRow:
     """Return the build that a line tells of; raises BadRow."""

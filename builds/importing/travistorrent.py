@@ -83,8 +83,9 @@ def step(run: Run, file: IO[bytes]) -> bool:
         if held.status == ImportStatus.CANCELLED:
             return True
         cells, delimiter, behind = read_header(file)
-        chunk = read_chunk(file, Header.of(cells), delimiter, held.progress.get("byte", behind), held.progress.get("line", 2))
-        _store(held, chunk)
+        header = Header.of(cells)
+        chunk = read_chunk(file, header, delimiter, held.progress.get("byte", behind), held.progress.get("line", 2))
+        _store(held, chunk, header)
         return held.status != ImportStatus.RUNNING
 
 
@@ -113,9 +114,9 @@ def _take(chunk: Chunk, header: Header, record: Record) -> None:
         chunk.problems.append({"line": record.line, "field": error.column, "reason": error.reason})
 
 
-def _store(held: BuildImport, chunk: Chunk) -> None:
+def _store(held: BuildImport, chunk: Chunk, header: Header) -> None:
     stored = store_builds(chunk.rows, scope_of(held.owner_id), publish=False)
-    rejected = [{"line": chunk.lines[one.index], "field": one.field, "reason": one.reason} for one in stored.rejected]
+    rejected = [{"line": chunk.lines[one.index], "field": header.column(one.field), "reason": one.reason} for one in stored.rejected]
     problems = sorted(chunk.problems + rejected, key=lambda problem: problem["line"])
     held.seen += chunk.seen
     held.created += stored.created

@@ -86,7 +86,7 @@ def test_bad_rows_are_listed_and_the_others_stored() -> None:
     row = start(lines(2) + bad + lines(1, 9))
     work_through()
     assert numbers(row) == (7, 3, 0, 4)
-    assert [(one["line"], one["field"]) for one in row.problems] == [(4, ""), (5, "tr_build_id"), (6, ""), (7, "status")]
+    assert [(one["line"], one["field"]) for one in row.problems] == [(4, ""), (5, "tr_build_id"), (6, ""), (7, "tr_status")]
     assert row.status == "done"
 
 
@@ -125,7 +125,7 @@ def test_a_killed_worker_s_successor_goes_on_at_the_byte_it_had_reached(monkeypa
         row.refresh_from_db()
         assert row.progress["byte"] == len(HEADER + lines(1000))
         assert 30 < (percent_of(row) or 0) < 50
-        monkeypatch.setattr(travistorrent, "_store", lambda held, chunk: 1 / 0)
+        monkeypatch.setattr(travistorrent, "_store", lambda held, chunk, header: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             travistorrent.step(run, file)
         monkeypatch.undo()
