@@ -22,4 +22,4 @@ def put_aside(error: RepoGuardError) -> Later:
     now = timezone.now()
     until = now + timedelta(seconds=seconds)
     shown = f"{until:%H:%M} UTC" if until.date() == now.date() else f"{until:%Y-%m-%d %H:%M} UTC"
-    return Later(seconds, f"Limited until {shown}; it goes on by itself. {error.message}")
+    return Later(seconds, f"Waits until {shown}, and goes on by itself. {error.message}")

@@ -97,10 +97,10 @@ def test_progress_is_shown_live(client: Client, alice: User) -> None:
 
 def test_a_wait_says_until_when(client: Client, alice: User) -> None:
     row = made(
-        alice, status="waiting", error="Limited until 14:05 UTC; it goes on by itself.", run_after=timezone.now() + timedelta(hours=1)
+        alice, status="waiting", error="Waits until 14:05 UTC, and goes on by itself.", run_after=timezone.now() + timedelta(hours=1)
     )
     live = page(client, "live", row)
-    assert "Limited until 14:05 UTC" in live
+    assert "Waits until 14:05 UTC" in live
     assert "every 2s" in live
 
 

@@ -87,7 +87,7 @@ def test_five_thousand_runs_come_whole_through_a_limit_and_a_kill(
     assert (found.status, found.state) == (ImportStatus.WAITING, WorkState.QUEUED)
     assert found.run_after > timezone.now() + timedelta(minutes=29)
     assert 0 < found.seen < 5000
-    assert found.error.startswith(f"Limited until {found.run_after:%H:%M} UTC; it goes on by itself.")
+    assert found.error.startswith(f"Waits until {found.run_after:%H:%M} UTC, and goes on by itself.")
     let_through(integration, stub)
 
     stored = github.store_builds

@@ -100,7 +100,7 @@ def test_missed_deliveries_come_again_through_a_limit_and_a_kill(
     stub.left = 30
     found = go_on()
     assert (shown_status(found), found.requested, found.looked_at) == ("waiting", 29, 100)
-    assert found.error.startswith(f"Limited until {found.run_after:%H:%M} UTC; it goes on by itself.")
+    assert found.error.startswith(f"Waits until {found.run_after:%H:%M} UTC, and goes on by itself.")
     assert found.run_after > timezone.now() + timedelta(minutes=29)
     stub.left = 1_000_000
     pauses.forget(integration.id)
