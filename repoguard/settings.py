@@ -35,8 +35,9 @@ if MODE not in {"local", "production"}:
     raise ImproperlyConfigured(f"REPOGUARD_MODE is {MODE!r}; set it to local or production.")
 if not SECRET_KEY or not FERNET_KEYS:
     raise ImproperlyConfigured(
-        "SECRET_KEY and FERNET_KEYS are not set. Run `make setup` to generate them for a local installation, "
-        "or set both (or SECRET_KEY_FILE and FERNET_KEYS_FILE) in production."
+        f"SECRET_KEY and FERNET_KEYS are not set, and {DATA_DIR} has none. Where the portal's data is elsewhere, set REPOGUARD_DATA_DIR to "
+        "it. Else run `make setup` to generate them for a local installation, or set both (or SECRET_KEY_FILE and FERNET_KEYS_FILE) in "
+        "production."
     )
 FERNET_USE_HKDF = True
 

@@ -339,6 +339,18 @@ def test_it_greets_once_the_portal_answers(first: bool, settings: Any, capsys: A
     assert ("(password printed above, at the first start)" in said) is first
 
 
+def test_its_greeting_names_the_data_that_another_terminal_would_not_find(settings: Any, capsys: Any) -> None:
+    from core.management.commands.supervise import Command, Greeting
+
+    with mock.patch.object(alive, "web_answers", return_value=True):
+        for folder in (Path("/srv/the data"), settings.BASE_DIR / "var"):
+            settings.DATA_DIR = folder
+            Greeting(Command())()
+    elsewhere, usual = [line for line in capsys.readouterr().out.splitlines() if "createapikey" in line]
+    assert "REPOGUARD_DATA_DIR='/srv/the data' .venv/bin/python manage.py createapikey" in elsewhere
+    assert "REPOGUARD_DATA_DIR" not in usual
+
+
 def test_a_health_check_asks_each_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     monkeypatch.setenv("REPOGUARD_DATA_DIR", str(tmp_path))
     run = tmp_path / "run"

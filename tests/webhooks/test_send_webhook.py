@@ -216,6 +216,9 @@ def test_a_source_says_who_sends_what_where_and_with_which_secret(receiver: Rece
     assert first == f"POST /api/v1/webhook/gitlab/{to.pk} HTTP/1.1"
     assert headers["x-gitlab-token"] == own
     assert own not in shown
+    settings.PUBLIC_URL = "http://127.0.0.1:1"
+    assert "what PUBLIC_URL and PORT say here" in refused("--source", str(to.pk), "--event", "push")
+    assert "PUBLIC_URL" not in refused("--source", str(to.pk), "--event", "push", settings.PUBLIC_URL)
     assert "no inbound source" in refused("--source", str(uuid.uuid4()), "--event", "push")
     assert "no inbound source" in refused("--source", "x", "--event", "push")
     assert "--provider the source is one of gitlab" in refused("--source", str(to.pk), "--provider", "github", "--event", "push")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from argparse import ArgumentParser
 from typing import Any
 
@@ -77,10 +78,16 @@ class Greeting:
             f"    admin         {url}/admin/     {self._user}\n"
             f"    REST          {url}/docs\n"
             f"    data          {settings.DATA_DIR}\n"
-            "    an API key    .venv/bin/python manage.py createapikey --name my-key\n"
+            f"    an API key    {_where_data_is()}.venv/bin/python manage.py createapikey --name my-key\n"
             "    stop          Ctrl-C\n"
         )
         self._command.stdout.flush()
+
+
+def _where_data_is() -> str:
+    """Return what manage.py must be told in another terminal: where the data is, unless it is where it looks by itself."""
+    found_by_itself = settings.DATA_DIR == settings.BASE_DIR / "var"
+    return "" if found_by_itself else f"REPOGUARD_DATA_DIR={shlex.quote(str(settings.DATA_DIR))} "
 
 
 def refuse_missing_keys() -> None:

@@ -29,6 +29,7 @@ from webhooks.inbound.samples import Sending, of_source, simulated, simulators
 
 VARIABLE = "SEND_WEBHOOK_SECRET"
 MAX_SHOWN = 10_000
+_AT_PUBLIC_URL = " The address is what PUBLIC_URL and PORT say here: set them as the portal has them, or name the URL at the end."
 
 
 class Command(BaseCommand):
@@ -69,7 +70,9 @@ class Command(BaseCommand):
         for number, answer in enumerate(answers, 1):
             self._show_answer(answer, hidden, f" ({number} of {len(answers)})" if options["replay"] else "")
         if not all(answer.status is not None and 200 <= answer.status < 300 for answer in answers):
-            raise CommandError("The receiver did not take it." if any(answer.status for answer in answers) else "Nothing was delivered.")
+            if any(answer.status for answer in answers):
+                raise CommandError("The receiver did not take it.")
+            raise CommandError("Nothing was delivered." + (_AT_PUBLIC_URL if options["source"] and not options["url"] else ""))
 
     def _request(self, sending: Sending, options: dict[str, Any]) -> SampleRequest:
         """Return the request that is asked for, right or wrong on purpose."""
