@@ -26,7 +26,7 @@ from webhooks.admin.health import health as webhook_health
 from webhooks.backlog import backlog
 from webhooks.choices import DeliveryStatus
 from webhooks.holds import held
-from webhooks.models import Webhook, WebhookDelivery
+from webhooks.models import InboundSource, Webhook, WebhookDelivery
 from webhooks.selectors import deliveries, live_webhooks
 
 LATEST = 1000
@@ -73,6 +73,7 @@ def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "links": {
             "add_webhook": show.admin_url(Webhook, "add"),
             "add_key": show.admin_url(ApiKey, "add"),
+            "add_source": show.admin_url(InboundSource, "add"),
             "webhooks": show.admin_url(Webhook, "changelist"),
         },
     }

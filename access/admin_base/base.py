@@ -55,6 +55,7 @@ class PortalAdmin(ModelAdmin):
     change_form_outer_before_template = "portal/panel.html"
     delete_confirmation_template = "portal/delete.html"
     delete_consequence: ClassVar[str] = "This can't be undone."
+    empty_value_display = show.NOTHING
     save_as = False
     save_on_top = False
 

@@ -37,7 +37,7 @@ def test_a_source_is_made_and_its_secret_shown_once(browser: Client) -> None:
     made = InboundSource.objects.get()
     secret = made.secrets[0]["secret"]
     assert secret in page.content.decode()
-    assert f'/api/v1/webhook/sender/{made.pk}"' in page.content.decode()
+    assert f"/api/v1/webhook/sender/{made.pk}</code>" in page.content.decode()
     assert (made.allowed_cidrs, made.config) == (["10.0.0.0/8", "127.0.0.0/8"], {"header": "x-sender-signature"})
     again = browser.get(f"{SOURCES}{made.pk}/change/").content.decode()
     assert secret not in again

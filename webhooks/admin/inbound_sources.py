@@ -49,7 +49,7 @@ class InboundSourceAdmin(PortalAdmin):
     )
 
     form = InboundSourceForm
-    list_display = ("name", "provider", "shown_state", "shown_received", "shown_counts", "shown_owner")
+    list_display = ("name", "shown_provider", "shown_state", "shown_received", "shown_counts", "shown_owner")
     list_filter = (choice_filter("provider", "provider", _providers),)
     search_fields = ("name",)
     search_help_text = "name"
@@ -181,6 +181,11 @@ class InboundSourceAdmin(PortalAdmin):
 
     # --- Columns ---
 
+    @admin.display(description="provider")
+    def shown_provider(self, source: InboundSource) -> str:
+        """Return its provider's name."""
+        return dict(_providers()).get(source.provider, source.provider)
+
     @admin.display(description="state")
     def shown_state(self, source: InboundSource) -> SafeString:
         """Return whether it receives, and does."""
@@ -226,7 +231,7 @@ class InboundSourceAdmin(PortalAdmin):
     @admin.display(description="silent")
     def shown_silence(self, source: InboundSource) -> Any:
         """Return since when it is silent."""
-        return show.moment(source.silent_since) if source.silent_since else "no"
+        return format_html("since {} UTC", show.exact(source.silent_since)) if source.silent_since else "no"
 
     @admin.display(description="address")
     def shown_url(self, source: InboundSource) -> SafeString:

@@ -8,7 +8,7 @@ document.addEventListener("click", (event) => {
   const text = source.value !== undefined ? source.value : source.textContent;
   const select = () => {
     // without HTTPS browsers offer no clipboard: select it and let the browser copy the selection
-    if (source.select) source.select();
+    if (source.select) source.select(); else window.getSelection().selectAllChildren(source);
     said(document.execCommand("copy") ? "Copied" : "Press Ctrl+C");
   };
   if (navigator.clipboard && window.isSecureContext) navigator.clipboard.writeText(text).then(() => said("Copied"), select);
