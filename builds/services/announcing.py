@@ -7,10 +7,11 @@ matter in which order they were reported. Builds without a start take no part in
 from __future__ import annotations
 
 import hashlib
+import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from django.db.models import Count, F, Min, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
@@ -84,7 +85,9 @@ def _with_streak(ids: Iterable[Any]) -> QuerySet[Build]:
 
 
 def _group(builds: QuerySet[Build]) -> QuerySet[Build]:
-    return builds.filter(project=OuterRef("project"), workflow=OuterRef("workflow"), branch=OuterRef("branch"))
+    same = builds.filter(project=OuterRef("project"), workflow=OuterRef("workflow"), branch=OuterRef("branch"))
+    # two owners may have repositories of one name, at different providers
+    return same.filter(Q(owner_id=OuterRef("owner_id")) | Q(owner_id__isnull=True))
 
 
 def _before() -> Q:
@@ -102,17 +105,20 @@ def _red_seconds(build: Build) -> float:
 
 
 def _flaky(judged: Sequence[Build]) -> Iterable[Announcement]:
-    wanted = {(build.project, build.workflow, build.commit): build for build in judged if build.commit}
+    wanted = {(build.project, build.workflow, build.commit, build.owner_id): build for build in judged if build.commit}
     if not wanted:
         return
-    outcomes: dict[tuple[str, str, str], set[str]] = {}
-    found = Build.objects.filter(commit__in={commit for _, _, commit in wanted}, status__in=JUDGED)
-    for project, workflow, commit, status in found.order_by().values_list("project", "workflow", F("commit"), "status").distinct():
-        outcomes.setdefault((project, workflow, commit), set()).add(status)
-    for key, build in wanted.items():
-        seen = outcomes.get(key, set())
+    outcomes: dict[tuple[str, str, str, uuid.UUID | None], set[str]] = {}
+    found = Build.objects.filter(commit__in={commit for _, _, commit, _ in wanted}, status__in=JUDGED)
+    columns = ("project", "workflow", F("commit"), "owner_id", "status")
+    for *key, status in found.order_by().values_list(*columns).distinct():
+        outcomes.setdefault(cast("Any", tuple(key)), set()).add(status)
+    for (project, workflow, commit, owner_id), build in wanted.items():
+        names = (project, workflow, commit)
+        # another owner's builds of the same name say nothing about these, those of nobody do
+        seen = outcomes.get((*names, owner_id), set()) | outcomes.get((*names, None), set())
         if BuildStatus.SUCCESS in seen and len(seen) > 1:
-            cause = hashlib.sha256("\n".join(key).encode()).hexdigest()
+            cause = hashlib.sha256("\n".join([*names, *([str(owner_id)] if owner_id else [])]).encode()).hexdigest()
             yield _about(build, "flaky", cause, outcomes=sorted(seen))
 
 

@@ -80,7 +80,7 @@ class _Batch:
     def store(self, rows: Sequence[tuple[int, BuildRow]], publish: bool) -> None:
         """Store the rows, each with its place."""
         good = [(index, row) for index, row in rows if not self._rejects(index, first_problem(row))]
-        repositories = _Repositories({row.project for _, row in good})
+        repositories = _Repositories({row.project for _, row in good}, self._scope)
         good = [(index, row) for index, row in good if not self._rejects(index, self._foreign_project(row, repositories))]
         known = table.locked({row.key for _, row in good})
         good = [(index, row) for index, row in good if not self._rejects(index, self._foreign_build(row, repositories, known))]
@@ -137,9 +137,12 @@ class _Batch:
 
     def _foreign_build(self, row: BuildRow, repositories: _Repositories, known: dict[Key, Build]) -> tuple[str, str] | None:
         build = known.get(row.key)
-        if build is None or repositories.of(row.project, row.source) is not None or self._scope.allows(build.owner_id):
+        if build is None or self._scope.allows(build.owner_id):
             return None
-        return "build_id", FOREIGN
+        repository = repositories.of(row.project, row.source)
+        # what was stored before its repository was known goes to its owner; what another's repository holds stays there
+        mine = repository is not None and build.repository_id in (None, repository.id)
+        return None if mine else ("build_id", FOREIGN)
 
     def _rejects(self, index: int, problem: tuple[str, str] | None) -> bool:
         if problem is not None:
@@ -150,17 +153,21 @@ class _Batch:
 class _Repositories:
     """The known repositories of some projects: one statement."""
 
-    def __init__(self, projects: Collection[str]) -> None:
+    def __init__(self, projects: Collection[str], scope: Scope) -> None:
+        self._scope = scope
         self._by_name: dict[str, list[Repository]] = {}
         rows: Iterator[Repository] = iter(Repository.objects.filter(full_name__in=projects).only("provider", "full_name", "owner_id"))
         for row in rows if projects else ():
             self._by_name.setdefault(row.full_name, []).append(row)
 
     def of(self, project: str, source: str) -> Repository | None:
-        """Return the one at the provider that the source is, else the only one of that name."""
+        """Return the one at the provider that the source is, else the only one of that name that the scope allows, else another owner's."""
         found = self._by_name.get(project, [])
         same = [row for row in found if row.provider == source]
-        return same[0] if same else found[0] if len(found) == 1 else None
+        # whoever registers the same name at another provider must not take the builds of this one from it
+        mine = [row for row in found if self._scope.allows(row.owner_id)]
+        chosen = same or (mine if len(mine) == 1 else [] if mine else found)
+        return chosen[0] if chosen else None
 
 
 def _key(build: Build) -> Key:

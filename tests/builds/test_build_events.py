@@ -6,6 +6,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from builds.models import Build
+from builds.services import scope_of
 from core.models import Event
 from integrations.contract.reports import ReportedRun
 from integrations.reported import RunReport, report_runs
@@ -87,6 +88,18 @@ def test_events_belong_to_the_repositorys_owner(alice: User) -> None:
     shop = RepositoryFactory(owner=owner_of(alice), full_name="acme/shop")
     store(row())
     assert list(Event.objects.values_list("owner_id", "repository_id")) == [(owner_of(alice).id, shop.id)]
+
+
+def test_another_owners_repository_of_the_same_name_neither_adds_events_nor_takes_them(alice: User, charlie: User) -> None:
+    for person, provider in ((alice, "github"), (charlie, "gitlab")):
+        RepositoryFactory(owner=owner_of(person), full_name="acme/shop", provider=provider)
+    theirs = scope_of(owner_of(charlie).id)
+    store(row("1", "success", source="gitlab", commit="abc"), row("2", "failure", minute=5, source="gitlab", commit="abc"), scope=theirs)
+    assert told("flaky") == [("flaky", "2")]
+    store(row("3", "success", minute=10, source="github", commit="abc"), scope=scope_of(owner_of(alice).id))
+    assert (told("recovered"), told("flaky")) == ([], [("flaky", "2")])
+    store(row("4", "failure", minute=20, source="github", commit="abc"), scope=scope_of(owner_of(alice).id))
+    assert told("flaky") == [("flaky", "2"), ("flaky", "4")]
 
 
 def test_builds_without_a_start_recover_nothing() -> None:

@@ -140,6 +140,23 @@ def test_nobody_writes_into_another_owners_builds(alice: User, charlie: User, te
     assert counts(store(row(project="acme/teams", commit="a"), scope=scope_of(owner_of(team).id))) == (0, 1, 0, 0)
 
 
+def test_whoever_registers_the_same_name_at_another_provider_takes_no_builds(alice: User, charlie: User) -> None:
+    shop = RepositoryFactory(owner=owner_of(alice), full_name="acme/shop")
+    alices, charlies = scope_of(owner_of(alice).id), scope_of(owner_of(charlie).id)
+    store(row("1", source="jenkins"), scope=alices)
+    assert [one.field for one in store(row("2", source="jenkins"), scope=charlies).rejected] == ["project"]
+    RepositoryFactory(owner=owner_of(charlie), full_name="acme/shop", provider="gitlab")
+    assert [one.field for one in store(row("1", "failure", source="jenkins"), scope=charlies).rejected] == ["build_id"]
+    assert counts(store(row("3", source="jenkins"), scope=alices)) == (1, 0, 0, 0)
+    assert set(Build.objects.values_list("status", "repository_id")) == {("success", shop.id)}
+
+
+def test_of_two_repositories_of_others_no_builds_are_taken(alice: User, bob: User, charlie: User) -> None:
+    for person, provider in ((alice, "github"), (bob, "gitlab")):
+        RepositoryFactory(owner=owner_of(person), full_name="acme/shop", provider=provider)
+    assert [one.field for one in store(row(source="jenkins"), scope=scope_of(owner_of(charlie).id)).rejected] == ["project"]
+
+
 def test_who_stores_for_the_admins_may_write_all(admin: User, alice: User) -> None:
     assert scope_of(None).owners is None
     assert scope_of(owner_of(admin).id).owners is None
