@@ -82,6 +82,17 @@ def count_failure(request: HttpRequest, group: str = "access.failures", unaffect
         )
 
 
+def count_for(request: HttpRequest, group: str, target: str, limit: int, refused: str) -> int:
+    """Count what fails at a target, whatever address it comes from, and return how many did in this minute; RateLimited beyond `limit`.
+
+    `refused` is the sentence for people; what is authentic must not come here.
+    """
+    usage = _count(request, group, target, limit)
+    if usage["should_limit"]:
+        raise RateLimited(f"{refused} Wait {_seconds(usage)} s.", retry_after=_seconds(usage))
+    return int(usage["count"])
+
+
 def _count(request: HttpRequest, group: str, value: str, limit: int) -> dict[str, Any]:
     try:
         usage = get_usage(request, group=group, key=lambda _group, _request: value, rate=f"{limit}/m", increment=True)

@@ -127,6 +127,22 @@ def test_failed_verifications_are_limited_and_authentic_requests_are_not() -> No
     assert send(to).status_code == 202
 
 
+def test_many_addresses_fill_no_disk(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.TRUSTED_PROXIES = ["127.0.0.0/8"]
+    monkeypatch.setattr(receive, "KEPT_A_MINUTE", 2)
+    monkeypatch.setattr(receive, "REFUSED_A_MINUTE", 3)
+    to = source()
+    answers = [send(to, b"x" * 1000, secret="wrong", **{"X-Forwarded-For": f"203.0.113.{number}"}) for number in range(5)]
+    assert [answer.status_code for answer in answers] == [403, 403, 403, 429, 429]
+    assert answers[3]["Retry-After"]
+    kept = [kept_request(receipt) for receipt in Receipt.objects.order_by("id")]
+    assert [(len(request.body), bool(request.headers)) for request in kept] == [(1000, True), (1000, True), (0, False)]
+    last = Receipt.objects.latest("id")
+    assert (last.size, last.body_hash, receive._NOT_KEPT in last.reason) == (1000, digest(b"x" * 1000), True)
+    assert send(source(name="another"), secret="wrong").status_code == 403
+    assert send(to).status_code == 202
+
+
 def test_a_form_reaches_the_receiver_to_the_byte() -> None:
     body = b"payload=%7B%22a%22%3A1%7D&x=%ff"
     assert send(source(), body, content_type="application/x-www-form-urlencoded").status_code == 202

@@ -16,7 +16,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from access.addresses import client_address, is_allowed
-from access.throttling import count_failure
+from access.throttling import count_failure, count_for
 from core.errors import NotAllowed, NotFound, Unavailable
 from core.logs import fault_place
 from core.models.work import WorkState
@@ -31,7 +31,11 @@ from webhooks.inbound.waking import waker
 from webhooks.models import InboundSource, Receipt
 
 logger = logging.getLogger(__name__)
-FAILURES = "inbound.failures"
+FAILURES, SOURCE_FAILURES = "inbound.failures", "inbound.source_failures"
+KEPT_A_MINUTE, REFUSED_A_MINUTE = 60, 300
+"""So many refused requests of a source are kept a minute with headers and body, and so many at all, from however many addresses."""
+_TOO_MANY = "This source was sent too many requests that are not authentic; one that is gets through all the same."
+_NOT_KEPT = "Too many such came in this minute to keep its headers and body."
 _DEFECT_SECONDS = 60
 _LONGEST_ID, _LONGEST_EVENT, _LONGEST_REASON = 200, 100, 300
 
@@ -140,22 +144,28 @@ def _verify(arrival: _Arrival, receiver: type[Receiver], inbound: InboundRequest
 
 
 def _refuse(arrival: _Arrival, receiver: type[Receiver], error: NotAllowed, inbound: InboundRequest) -> NoReturn:
-    """Store a request that is not authentic, unless its address sent too many; raises always."""
-    if not arrival.here:
-        count_failure(arrival.request, FAILURES, "request that proves authentic")
+    """Store a request that is not authentic, unless its address sent or the source got too many; raises always."""
+    whole = arrival.here or _count_refused(arrival)
     body = inbound.body
     headers = keeping.kept_headers(inbound.headers, arrival.target.secrets(arrival.now), verified=False)
     query = keeping.kept_query(inbound.query, arrival.target.secrets(arrival.now), verified=False)
     receipt = Receipt(source_id=arrival.target.id, owner_id=arrival.target.owner_id, received_at=arrival.now, run_after=arrival.now)
     receipt.remote_address, receipt.verdict = arrival.address or "", Verdict.REFUSED
-    receipt.reason = storable(error.message)[:_LONGEST_REASON]
+    receipt.reason = storable(error.message if whole else f"{error.message} {_NOT_KEPT}")[:_LONGEST_REASON]
     receipt.state, receipt.finished_at, receipt.result = WorkState.DONE, arrival.now, ReceiptOutcome.NONE
     kept = before_logs(body[: keeping.UNVERIFIED_BYTES], receiver.log_fields)
-    receipt.sealed = keeping.seal(headers, query, kept.body, kept.dropped)
+    receipt.sealed = keeping.seal(headers, query, kept.body, kept.dropped) if whole else keeping.seal({}, {}, b"")
     receipt.size, receipt.body_hash = len(body), hashlib.sha256(body).hexdigest() if body else ""
     receipt.save(force_insert=True)
     InboundSource.objects.filter(id=arrival.target.id).update(refused_count=F("refused_count") + 1)
     raise Refused(error, receipt.id) from error
+
+
+def _count_refused(arrival: _Arrival) -> bool:
+    """Count a request that is not authentic; says whether there is room to keep it whole, and raises RateLimited where there is none."""
+    count_failure(arrival.request, FAILURES, "request that proves authentic")
+    # an address is free to whoever has a network of them: what all of them fill is bounded by the source
+    return count_for(arrival.request, SOURCE_FAILURES, str(arrival.target.id), REFUSED_A_MINUTE, _TOO_MANY) <= KEPT_A_MINUTE
 
 
 def _store(arrival: _Arrival, receiver: type[Receiver], inbound: InboundRequest, verified: Verified) -> uuid.UUID:
