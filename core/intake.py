@@ -2,16 +2,19 @@
 
 A body may take 30 s, and a second more for each 100 kB of it that came. What is waited for longer than two seconds holds one of a few
 places meanwhile: slow senders never hold all threads of a web process. It works on the connection, and is the same for every view.
+Small requests are waited for before a thread is theirs (core/supervisor/worker.py): one that is late then needs a place at once.
 """
 
 from __future__ import annotations
 
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
+from weakref import WeakSet
 
 from django.conf import settings
 
@@ -45,18 +48,26 @@ class Wait:
 class Watch:
     """Looks at all waits of this process four times a second, in a thread that ends when there was nothing to see for a minute."""
 
-    def __init__(self, places: int) -> None:
-        self._places = places
+    def __init__(self, places: int, threads: int = sys.maxsize) -> None:
+        self._places, self._threads = places, threads
         self._lock = threading.Lock()
         self._waits: dict[int, Wait] = {}
         self._runs = False
 
     @contextmanager
-    def waiting(self, source: socket.socket, seconds: float, grace: float = GRACE_SECONDS) -> Iterator[Wait]:
-        """Have the connection's reading side shut `seconds` from now; raises SlowSender at the end of the block if it was."""
+    def waiting(self, source: socket.socket, seconds: float, grace: float = GRACE_SECONDS, *, at_once: bool = False) -> Iterator[Wait]:
+        """Have the connection's reading side shut `seconds` from now; raises SlowSender at the end of the block if it was.
+
+        `at_once` takes a place before the block; raises NoPlaceForSlow where there is none.
+        """
         now = time.monotonic()
         wait = Wait(source, now + grace, now + seconds)
         with self._lock:
+            if at_once and not self._places:
+                raise NoPlaceForSlow
+            if at_once:
+                self._places -= 1
+                wait.holds_place = True
             self._waits[id(wait)] = wait
             if not self._runs:
                 self._runs = True
@@ -88,11 +99,13 @@ class Watch:
                     self._runs = False
                     return
                 now = time.monotonic()
+                # where every thread waits, half a second is slow: others wait for one of them
+                hurry = 0.75 * GRACE_SECONDS if len(self._waits) >= self._threads else 0.0
                 for wait in self._waits.values():
-                    self._judge(wait, now)
+                    self._judge(wait, now, hurry)
 
-    def _judge(self, wait: Wait, now: float) -> None:
-        if wait.cut is not None or now < min(wait.slow_at, wait.until):
+    def _judge(self, wait: Wait, now: float, hurry: float) -> None:
+        if wait.cut is not None or now < min(wait.slow_at - hurry, wait.until):
             return
         if now >= wait.until:
             wait.cut = SlowSender
@@ -115,6 +128,7 @@ class TimedInput:
     def __init__(self, source: Any, connection: socket.socket, watch: Watch) -> None:
         self._source, self._connection, self._watch = source, connection, watch
         self._received, self._spent = 0, 0.0
+        self._late = connection in late
 
     def read(self, size: int = -1) -> bytes:
         """Return up to `size` bytes, all that is left without one."""
@@ -136,7 +150,7 @@ class TimedInput:
         began = time.monotonic()
         allowed = BODY_SECONDS + self._received / BYTES_PER_SECOND - self._spent
         try:
-            with self._watch.waiting(self._connection, allowed, GRACE_SECONDS - self._spent):
+            with self._watch.waiting(self._connection, allowed, GRACE_SECONDS - self._spent, at_once=self._late):
                 found: bytes = ask(size)
         except SlowSender:
             self._source.failed = True  # what gunicorn looks at: what else comes of this body must not be read as a request
@@ -146,7 +160,9 @@ class TimedInput:
         return found
 
 
-watch = Watch(max(1, settings.WEB_THREADS // 2))
+watch = Watch(max(1, settings.WEB_THREADS // 2), settings.WEB_THREADS)
+late: WeakSet[socket.socket] = WeakSet()
+"""Connections whose request was waited for in vain before a thread took it."""
 
 
 def time_input(environ: dict[str, Any]) -> None:

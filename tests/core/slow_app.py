@@ -11,7 +11,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
 from core import intake
 
 intake.BODY_SECONDS, intake.GRACE_SECONDS = 1.5, 0.3
-intake.HEADER_SECONDS = 1.0
+intake.HEADER_SECONDS = 2.0
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import subprocess
 import sys
@@ -95,6 +96,31 @@ def test_slow_senders_never_hold_all_threads(port: int) -> None:
     # two of the four threads may wait; who finds none of them free is told at once
     assert set(told) == {"SlowSender", "NoPlaceForSlow"}
     assert told.count("SlowSender") >= 2
+
+
+@pytest.mark.parametrize("begin", [b"", b"P", HEAD % 5 + b"h"], ids=["silence", "a head", "a small body"])
+def test_what_is_on_its_way_holds_no_thread(port: int, begin: bytes) -> None:
+    with ExitStack() as stack:
+        slow = [stack.enter_context(sender(port)) for _ in range(40)]
+        for connection in slow:
+            connection.sendall(begin)
+        assert answers(port)
+        # nobody had to be turned away for that, and what comes at last is answered
+        assert not select.select(slow, [], [], 0)[0]
+        slow[0].sendall((HEAD % 5 + b"hello")[len(begin) :])
+        assert said(slow[0]) == "5"
+
+
+def test_a_second_request_is_waited_for_without_a_thread(port: int) -> None:
+    with ExitStack() as stack:
+        slow = [stack.enter_context(sender(port)) for _ in range(8)]
+        for connection in slow:
+            connection.sendall(HEAD % 5 + b"hello" + b"POST / HTTP")
+            assert said(connection) == "5"
+        assert answers(port)
+        assert not select.select(slow, [], [], 0)[0]
+        slow[0].sendall((HEAD % 2 + b"hi")[len(b"POST / HTTP") :])
+        assert said(slow[0]) == "2"
 
 
 def test_a_body_that_takes_its_time_is_taken_in(port: int) -> None:
