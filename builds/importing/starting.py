@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
+from typing import Any
 
+from django.conf import settings
 from django.db import transaction
+from django.db.models import BigIntegerField, Sum
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Cast
 from django.utils import timezone
 
 from access import audit
 from access.choices import AuditVerb
 from builds.choices import ImportKind, ImportStatus
 from builds.importing import files
+from builds.importing.progress import unfinished
 from builds.importing.travistorrent import check_file, size_of
 from builds.importing.work import KIND_NAME
 from builds.models import BuildImport
@@ -26,9 +32,10 @@ _MOST_ATTEMPTS = 10
 def import_csv(chunks: Iterable[bytes], owner_id: uuid.UUID | None) -> BuildImport:
     """Take a TravisTorrent file in, plain or gzip, and have a worker read it; builds of unknown projects go to `owner_id`.
 
-    Raises TooLarge, and InvalidInput for a file without the columns that every build needs. Call it outside of a transaction:
-    the file may be large.
+    Raises TooLarge, InvalidInput for a file without the columns that every build needs, and Conflict where as much as one file may
+    hold waits to be read for the same owner. Call it outside of a transaction: the file may be large.
     """
+    _check_room(owner_id)
     path = files.keep(chunks)
     try:
         check_file(path)
@@ -43,6 +50,20 @@ def import_csv(chunks: Iterable[bytes], owner_id: uuid.UUID | None) -> BuildImpo
         files.discard(str(path))
         raise
     return fresh(row)
+
+
+def _check_room(owner_id: uuid.UUID | None) -> None:
+    """Refuse a file where the owner's others would fill the disk: of a few packed kilobytes each unpacks to gigabytes."""
+    theirs: dict[str, Any] = {"kind": ImportKind.TRAVISTORRENT, "owner_id": owner_id}
+    waiting = BuildImport.objects.filter(unfinished(), **theirs)
+    size = Cast(KeyTextTransform("size", "progress"), BigIntegerField())
+    unread = waiting.aggregate(unread=Sum(size))["unread"] or 0
+    if unread >= settings.BUILDS_CSV_MAX_BYTES:
+        raise Conflict(
+            f"Files of {unread} bytes (unpacked) wait to be read already, and BUILDS_CSV_MAX_BYTES allows {settings.BUILDS_CSV_MAX_BYTES}."
+            " Wait until one of these imports is done, or cancel it.",
+            code="imports_waiting",
+        )
 
 
 def cancel_import(row: BuildImport) -> BuildImport:

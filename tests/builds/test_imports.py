@@ -59,6 +59,18 @@ def numbers(row: BuildImport) -> tuple[int, int, int, int]:
     return (row.seen, row.created, row.updated, row.rejected)
 
 
+def test_files_that_wait_to_be_read_do_not_fill_the_disk(settings: Any, alice: User, charlie: User) -> None:
+    packed = gzip.compress((HEADER + "\n" * 100_000).encode())
+    settings.BUILDS_CSV_MAX_BYTES = 150_000
+    first, _ = (import_csv([packed], owner_of(alice).id) for _ in range(2))
+    with pytest.raises(Conflict, match=r"Files of 2\d{5} bytes .* BUILDS_CSV_MAX_BYTES") as refused:
+        import_csv([packed], owner_of(alice).id)
+    assert (refused.value.code, len(left())) == ("imports_waiting", 2)
+    start(lines(1), owner_of(charlie))
+    cancel_import(first)
+    import_csv([packed], owner_of(alice).id)
+
+
 def test_a_file_becomes_builds() -> None:
     RepositoryFactory(full_name="acme/shop")
     row = start(lines(1500))
