@@ -17,6 +17,7 @@ from typing import Any
 from weakref import WeakSet
 
 from django.conf import settings
+from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]
 
 BODY_SECONDS, HEADER_SECONDS = 30.0, 15.0
 BYTES_PER_SECOND = 100_000
@@ -155,6 +156,9 @@ class TimedInput:
         except SlowSender:
             self._source.failed = True  # what gunicorn looks at: what else comes of this body must not be read as a request
             raise
+        except ParseException:  # no OSError, which readers of bodies take for what broke off
+            self._source.failed = True
+            raise OSError("A chunk of the body can't be read.") from None
         self._received += len(found)
         self._spent += time.monotonic() - began
         return found

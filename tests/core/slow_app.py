@@ -20,5 +20,7 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
         status, said = "200 OK", str(len(environ["wsgi.input"].read(100_000)))
     except intake.SlowSender as error:
         status, said = "408 Request Timeout", type(error).__name__
+    except OSError:
+        status, said = "400 Bad Request", "broken"
     start_response(status, [("Content-Length", str(len(said)))])
     return [said.encode()]

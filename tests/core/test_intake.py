@@ -80,6 +80,14 @@ def test_a_body_that_trickles_is_cut_and_answered(port: int, head: bytes, piece:
         assert connection.recv(1000) == b""
 
 
+@pytest.mark.parametrize("chunk", [b"ZZ\r\nhello\r\n0\r\n\r\n", b"5\r\nhelloXX0\r\n\r\n"], ids=["size", "end"])
+def test_a_chunk_that_is_none_is_a_body_that_broke_off(port: int, chunk: bytes) -> None:
+    with sender(port) as connection:
+        connection.sendall(CHUNKED + chunk)
+        assert said(connection) == "broken"
+        assert connection.recv(1000) == b""
+
+
 def test_a_head_that_trickles_is_cut(port: int) -> None:
     with sender(port) as connection:
         connection.sendall(b"POST / HTTP/1.1\r\n")
