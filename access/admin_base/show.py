@@ -15,6 +15,8 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.timesince import timesince, timeuntil
 
+from core.texts import storable
+
 NOTHING = mark_safe('<span class="rg-faint">–</span>')
 GOOD, BAD, WARN, INFO, QUIET = "good", "bad", "warn", "info", "quiet"
 MOST_CHARACTERS = 100_000
@@ -56,7 +58,8 @@ def codes(texts: Iterable[object]) -> SafeString:
 
 def pretty(value: Any) -> str:
     """Return a value as indented JSON; a very long one is cut, and says so."""
-    return cut(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    # half of a surrogate pair, which JSON may name, can't be sent
+    return cut(storable(json.dumps(value, indent=2, ensure_ascii=False, default=str)))
 
 
 def cut(text: str, most: int = MOST_CHARACTERS) -> str:

@@ -174,6 +174,13 @@ def test_the_page_of_a_request_follows_it_until_it_is_interpreted(browser: Clien
     assert browser.get(f"{RECEIPTS}{uuid.uuid4()}/live/").status_code == 404
 
 
+def test_a_body_with_half_a_surrogate_pair_is_shown(browser: Client) -> None:
+    send(source(), b'{"a":"\\ud800<script>"}')
+    shown = browser.get(f"/admin/webhooks/receipt/{Receipt.objects.get().pk}/change/")
+    assert shown.status_code == 200
+    assert "?&lt;script&gt;" in shown.content.decode()
+
+
 def test_strangers_see_nothing_and_auditors_change_nothing(
     browser: Client, alice: User, charlie: User, auditor: User, log_in: LogIn
 ) -> None:
