@@ -62,6 +62,13 @@ def test_an_event_about_a_known_repository_belongs_to_the_repositorys_owner(alic
     assert found == [(mine.owner_id, mine.id), (owner_of(charlie).id, None), (mine.owner_id, mine.id)]
 
 
+@pytest.mark.parametrize("name", ["acme/\0", "acme/\ud800"])
+def test_a_name_that_no_database_takes_is_that_of_no_repository(name: str) -> None:
+    send(source(), {"repository": name})
+    assert work_off() == 1
+    assert (Receipt.objects.get().outcome, Event.objects.get().repository_id) == ("processed", None)
+
+
 def test_runs_are_reported_for_known_and_unknown_projects(alice: User, reports: list[RunReport]) -> None:
     send(source(owner=owner_of(alice)), {"repository": "new/project", "runs": [7]})
     work_off()

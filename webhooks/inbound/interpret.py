@@ -21,6 +21,7 @@ from core.errors import Conflict, InvalidInput, RepoGuardError
 from core.event_types import MAX_NAME, catalogue, check_data
 from core.fields import DecryptError
 from core.logs import fault_place
+from core.texts import storable
 from core.work import LeaseLost, Recorded, Run
 from integrations.contract.inbound import InboundEvent, Verified
 from integrations.models import Repository
@@ -142,7 +143,8 @@ def type_name(name: str) -> str:
 
 def _repositories(source: InboundSource, events: Sequence[InboundEvent]) -> dict[str, Repository]:
     """Return the known repositories that the events are about, of those that the source's owner sees, by full name."""
-    names = {event.repository for event in events if event.repository}
+    # one that can't be stored is none that is known
+    names = {event.repository for event in events if event.repository and storable(event.repository) == event.repository}
     if not names:
         return {}
     rows = Repository.objects.filter(provider=source.provider, full_name__in=names)
