@@ -103,16 +103,29 @@ def claim(model: type[WorkRow], worker_id: uuid.UUID, limit: int = 1) -> list[Wo
     return _claim(model, worker_id, limit)
 
 
-def _claim(model: type[WorkRow], worker_id: uuid.UUID, limit: int = 1) -> list[WorkRow]:
+def _claim(model: type[WorkRow], worker_id: uuid.UUID, limit: int = 1, *, after: WorkRow | None = None) -> list[WorkRow]:
     token = uuid7()
     with transaction.atomic():
-        rows = list(_due(model).select_for_update(skip_locked=True).order_by("run_after", "id")[:limit])
+        rows = _next(model, limit, after)
         if rows:
             taken = {"state": WorkState.RUNNING, "lease_owner": worker_id, "lease_token": token}
             _rows(model).filter(id__in=[row.id for row in rows]).update(attempts=F("attempts") + 1, **taken)
     for row in rows:  # they were locked: nobody has changed them since they were read
         row.state, row.attempts, row.lease_owner, row.lease_token = WorkState.RUNNING, row.attempts + 1, worker_id, token
     return rows
+
+
+def _next(model: type[WorkRow], limit: int, after: WorkRow | None) -> list[WorkRow]:
+    """Return the next due rows, locked: the oldest, or those whose turn it is after that of the row before."""
+    due = _due(model).select_for_update(skip_locked=True)
+    if not model.turns:
+        return list(due.order_by("run_after", "id")[:limit])
+    in_turn = due.order_by(model.turns, "run_after")
+    if after is not None:
+        behind = {f"{model.turns}__gt": getattr(after, model.turns)}
+        if rows := list(in_turn.filter(**behind)[:limit]):
+            return rows
+    return list(in_turn[:limit])
 
 
 def finish(row: WorkRow, token: uuid.UUID, note: str = "", **also: Any) -> bool:
@@ -179,16 +192,18 @@ def heartbeat(kind: str = WORKER_KIND) -> Iterator[uuid.UUID]:
 def run_due(model: type[WorkRow], handler: Handler, *, seconds: float = RUN_SECONDS, stopping: Callable[[], bool] = bool) -> int:
     """Run due rows one after the other until none is left, `seconds` are over or `stopping()`; returns how many were run.
 
-    A handler that raises is tried again later with growing delays, unless the error is permanent. A handler that outlives
-    `seconds` is not interrupted by this, but should look at its Run's deadline.
+    Where the model says so they take turns. A handler that raises is tried again later with growing delays, unless the error is permanent.
+    A handler that outlives `seconds` is not interrupted by this, but should look at its Run's deadline.
     """
     sweep(model)
     if not is_due(model):
         return 0
     deadline = time.monotonic() + seconds
     count = 0
+    last: WorkRow | None = None
     with heartbeat() as worker_id:
-        while time.monotonic() < deadline and not stopping() and (rows := _claim(model, worker_id)):
+        while time.monotonic() < deadline and not stopping() and (rows := _claim(model, worker_id, after=last)):
+            last = rows[0]
             perform(Run(rows[0], cast("uuid.UUID", rows[0].lease_token), deadline, stopping), handler)
             count += 1
     return count

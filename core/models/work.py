@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.db import models
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -19,7 +21,12 @@ class WorkState(models.TextChoices):
 
 
 class WorkRow(models.Model):
-    """Abstract: a claimable row. core/work.py claims, heartbeats, retries and sweeps it."""
+    """Abstract: a claimable row. core/work.py claims, heartbeats, retries and sweeps it.
+
+    Where `turns` names a column, its values take turns: a flood of one source delays its own rows, not another's.
+    """
+
+    turns: ClassVar[str] = ""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     state = models.CharField(max_length=10, choices=WorkState.choices, default=WorkState.QUEUED)

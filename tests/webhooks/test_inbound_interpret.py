@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 import uuid
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -24,6 +24,7 @@ from integrations.contract.inbound import InboundEvent
 from integrations.models import Repository
 from integrations.reported import RunReport
 from tests.factories import owner_of, statements
+from tests.plans import nodes, rows_read
 from tests.webhooks.inbound_kit import Told, claimed, send, source, work_off
 from tests.webhooks.inbound_kit import sender as sender
 from webhooks.inbound import interpret, pruning, reprocess
@@ -338,3 +339,44 @@ def test_bodies_are_forgotten_with_the_receipts_of_their_time() -> None:
     pruning.purge_sources(Batch())
     assert not SettledBody.objects.exists()
     assert not InboundSource.objects.exists()
+
+
+def test_sources_take_turns_so_that_a_flood_of_one_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    flooding, others = source(), [source(), source()]
+    for number in range(12):
+        send(flooding, id=f"f-{number}")
+    for to in others:
+        send(to, id="d-1")
+    taken: list[uuid.UUID] = []
+    work.run_due(Receipt, lambda run: taken.append(cast("Receipt", run.row).source_id))
+    assert [taken.index(to.id) < 4 for to in others] == [True, True]
+    assert len(taken) == 14
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no such plan")
+def test_the_next_turn_is_looked_up_however_many_wait() -> None:
+    flooding, other = source(), source()
+    with connection.cursor() as cursor:
+        cursor.execute(_WAITING, [flooding.id, 20_000])
+        cursor.execute("ANALYZE webhooks_receipt")
+    send(other, id="d-1")
+    first, last = sorted([flooding, other], key=lambda one: one.id)
+    after = Receipt.objects.filter(source=first).first()
+    for turn, expected in ((None, first), (after, last)):
+        with CaptureQueriesContext(connection) as queries, transaction.atomic():
+            assert [row.source_id for row in work._next(Receipt, 1, turn)] == [expected.id]
+        with connection.cursor() as cursor:
+            asked = next(one["sql"] for one in queries if "FOR UPDATE" in one["sql"])
+            cursor.execute("EXPLAIN (ANALYZE, FORMAT JSON) " + asked)
+            plan = cursor.fetchone()[0][0]["Plan"]
+        assert rows_read(plan, "webhooks_receipt") <= 2
+        assert {node.get("Index Name") for node in nodes(plan)} & {"receipt_queued_idx"}
+
+
+_WAITING = """
+INSERT INTO webhooks_receipt (id, source_id, state, run_after, attempts, max_attempts, progress, error, received_at, method, remote_address,
+    size, body_hash, parts, verdict, reason, dedupe_id, event, result, duplicates, event_ids)
+SELECT gen_random_uuid(), %s, 'queued', now() - interval '1 hour', 0, 3, '{}', '', now(), 'POST', '',
+    2, '', 0, 'accepted', '', 'd-' || n, 'e', 'waiting', 0, '[]'
+FROM generate_series(1, %s) AS n
+"""

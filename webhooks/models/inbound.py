@@ -79,6 +79,7 @@ class Receipt(WorkRow):
     is not authentic the body's first 64 KB are kept.
     """
 
+    turns = "source_id"
     # no constraint in the database: checking it would lock and touch the source's row once a request
     source = models.ForeignKey(InboundSource, on_delete=models.DO_NOTHING, related_name="receipts", db_index=False, db_constraint=False)
     owner_id = models.UUIDField(null=True, blank=True, help_text="Owner of the source, so that a team's list is one index scan.")
@@ -124,7 +125,8 @@ class Receipt(WorkRow):
             models.Index(fields=["-id"], name="receipt_refused_idx", condition=REFUSED),
             # what a source seldom has is found among its many others; it costs nothing when a request is taken in
             models.Index(fields=["source", "outcome", "-id"], name="receipt_source_outcome_idx", condition=SETTLED),
-            models.Index(fields=["state", "run_after"], name="receipt_due_idx"),
+            models.Index(fields=["source", "run_after"], name="receipt_queued_idx", condition=models.Q(state=WorkState.QUEUED)),
+            models.Index(fields=["lease_owner"], name="receipt_running_idx", condition=models.Q(state=WorkState.RUNNING)),
         ]
 
     def __str__(self) -> str:
