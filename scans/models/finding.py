@@ -59,6 +59,7 @@ class Finding(models.Model):
             models.Index(fields=["repository", "severity"], name="finding_counted_idx", condition=_COUNTS),
             models.Index(fields=["severity_rank", "-id"], name="finding_severity_idx", condition=_COUNTS),
             models.Index(fields=["package", "-id"], name="finding_package_idx", condition=~models.Q(package="")),
+            models.Index(fields=["triage", "-id"], name="finding_triaged_idx", condition=~models.Q(triage="")),
         ]
 
     def __str__(self) -> str:
@@ -71,6 +72,9 @@ class FindingIdentifier(models.Model):
     key = models.UUIDField(primary_key=True, editable=False)
     finding = models.ForeignKey(Finding, on_delete=models.CASCADE, related_name="+", db_constraint=False)
     value = models.CharField(max_length=200)
+
+    class Meta:
+        indexes = [models.Index(fields=["value"], name="identifier_value_idx")]
 
     def __str__(self) -> str:
         return self.value
