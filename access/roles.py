@@ -11,14 +11,15 @@ from django.db.models import Q
 
 from access.choices import Role
 
-APPS = ("access", "builds", "core", "integrations", "templates_app", "webhooks", "auth", "axes", "django_q")
-_AUDITED_APPS = ("access", "builds", "core", "integrations", "templates_app", "webhooks", "axes")
+APPS = ("access", "builds", "core", "integrations", "scans", "templates_app", "webhooks", "auth", "axes", "django_q")
+_AUDITED_APPS = ("access", "builds", "core", "integrations", "scans", "templates_app", "webhooks", "axes")
 # what an integrator changes (own and team rows only), and what it may only look at
 _INTEGRATOR_CHANGES = (
     "access.apikey",
     "integrations.endpoint",
     "integrations.integration",
     "integrations.repository",
+    "scans.policy",
     "templates_app.integrationtemplate",
     "webhooks.inboundsource",
     "webhooks.webhook",
@@ -32,6 +33,10 @@ _INTEGRATOR_VIEWS = (
     "core.event",
     "core.requestlog",
     "integrations.integrationhealth",
+    "scans.finding",
+    "scans.gateresult",
+    "scans.riskacceptance",
+    "scans.scan",
     "webhooks.deliveryattempt",
     "webhooks.inboundbackfill",
     "webhooks.receipt",
@@ -43,6 +48,7 @@ _INTEGRATOR_ACTS = (
     "builds.add_buildimport",
     "builds.change_analysis",
     "builds.change_buildimport",
+    "scans.change_finding",
     "webhooks.change_receipt",
     "webhooks.change_replay",
     "webhooks.change_webhookdelivery",

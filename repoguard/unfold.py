@@ -72,6 +72,12 @@ _NAVIGATION: list[dict[str, Any]] = [
         {"title": "Event types", "icon": "menu_book", "link": reverse_lazy("admin:event_types")},
     ),
     _group(
+        "Findings",
+        _entry("Findings", "bug_report", "scans.finding"),
+        _entry("Scans", "radar", "scans.scan"),
+        _entry("Policies", "policy", "scans.policy"),
+    ),
+    _group(
         "Integrations",
         _entry("Integrations", "hub", "integrations.integration"),
         _entry("Templates", "rocket_launch", "templates_app.integrationtemplate"),

@@ -7,9 +7,11 @@ from django.db.models import Count, Exists, OuterRef, QuerySet
 from core.errors import NotFound
 from integrations.models import Repository
 from scans.choices import ENDED, FindingState, ScanStatus, Severity, Triage
-from scans.models import Finding, GateResult, Presence, Scan
+from scans.models import Finding, GateResult, Presence, RiskAcceptance, Scan
 
-_SHORTEST_COMMIT = 7
+MOST_ACCOUNTS = 100
+MOST_BROKEN = 100
+_MOST_DECISIONS = 50
 
 
 def shown_scans() -> QuerySet[Scan]:
@@ -30,6 +32,28 @@ def counted(findings: QuerySet[Finding]) -> QuerySet[Finding]:
 def on_ref(findings: QuerySet[Finding], ref: str) -> QuerySet[Finding]:
     """Return those that are there on a branch or other ref."""
     return findings.filter(Exists(Presence.objects.filter(finding_id=OuterRef("id"), stream__ref=ref, closed_scan_id__isnull=True)))
+
+
+def accounts_of(finding: Finding) -> list[Presence]:
+    """Return the latest accounts that scanners gave of a finding, without what they wrote."""
+    return list(Presence.objects.filter(finding_id=finding.id).select_related("stream").defer("raw").order_by("-id")[:MOST_ACCOUNTS])
+
+
+def decisions_of(finding: Finding) -> list[RiskAcceptance]:
+    """Return the latest decisions about a finding."""
+    return list(RiskAcceptance.objects.filter(finding_id=finding.id).order_by("-id")[:_MOST_DECISIONS])
+
+
+def gate_after(scan: Scan) -> tuple[GateResult | None, list[tuple[Finding, int]]]:
+    """Return what was decided after a scan, and the first findings that broke it with their condition's number. Two statements."""
+    result = GateResult.objects.filter(scan_id=scan.id).first()
+    if result is None:
+        return None, []
+    broken: dict[str, int] = {}
+    for one in result.broken_by:
+        broken.setdefault(one["finding_id"], one["condition"])
+    findings = shown_findings().filter(id__in=list(broken)[:MOST_BROKEN], repository_id=scan.repository_id).order_by("-severity_rank", "id")
+    return result, [(one, broken[str(one.id)]) for one in findings]
 
 
 def summary(repository: Repository, ref: str = "") -> dict[str, int]:

@@ -19,6 +19,8 @@ class ChoiceFilter(SimpleListFilter):
 
     kind = "select"
     field: str
+    nothing = "any"
+    """What is shown where nothing was chosen."""
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """Return the values and their labels."""
@@ -34,7 +36,7 @@ class ChoiceFilter(SimpleListFilter):
 
     def options(self) -> list[tuple[str, str, bool]]:
         """Return (value, label, chosen) for the select."""
-        known = [("", "any"), *((str(value), str(label)) for value, label in self.lookup_choices)]
+        known = [("", self.nothing), *((str(value), str(label)) for value, label in self.lookup_choices)]
         chosen = str(self.value() or "")
         if chosen not in [value for value, _ in known]:
             known.append((chosen, chosen))

@@ -67,6 +67,11 @@ def cut(text: str, most: int = MOST_CHARACTERS) -> str:
     return text if len(text) <= most else f"{text[:most]}\n… ({len(text):,} characters in all)"
 
 
+def cut_line(text: str, most: int) -> str:
+    """Return a line of a list, or its beginning."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 def pretty_text(text: str) -> str:
     """Return a text as indented JSON where it is JSON, else as it is."""
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from datetime import timedelta
 from types import SimpleNamespace
@@ -24,6 +25,8 @@ from core.http import limits
 from core.models import Circuit, Housekeeping, QuotaUsage, RequestLog, Worker
 from integrations.models import Endpoint, HealthDay, HealthSample, Integration, IntegrationHealth, Repository
 from integrations.services.integrations import IntegrationValues, create_integration
+from scans.gates.conditions import Condition
+from scans.models import Finding, GateResult, Policy, Presence, RiskAcceptance, Scan, Stream
 from templates_app.models import IntegrationTemplate
 from tests.builds.build_kit import MONDAY, WEEK, build, store
 from tests.factories import EventFactory, RepositoryFactory
@@ -134,6 +137,32 @@ def make_build(owner: User, name: str = "test") -> Build:
     )
 
 
+def make_finding(repository: Repository, scan: Scan | None = None, account_of: Finding | None = None) -> Finding:
+    """Return a finding whose every text wants to run, with a scan whose gate it broke, an account and a decision that ended."""
+    if scan is None:
+        problems = [{"where": EVIL, "sentence": EVIL}]
+        said = {"tools": [EVIL], "problems": problems, "problem_count": 1, "error": EVIL, "started_by": EVIL, "category": EVIL}
+        counts = {"total": 1, "new": 1, "by_severity": {"high": 1}}
+        scan = Scan.objects.create(repository=repository, ref=EVIL, commit=EVIL, outcome="partial", state="done", **said, **counts)
+        condition = Condition().stored() | {"sentence": EVIL, "found": 1, "passed": False}
+        about = {"ref": EVIL, "commit": EVIL, "decision": "failed", "policy_name": EVIL, "conditions": [condition]}
+        GateResult.objects.create(repository=repository, scan_id=scan.pk, **about)
+    texts = dict.fromkeys(("title", "description", "rule", "package", "version", "fixed_version", "purl", "path", "url", "tool"), EVIL)
+    finding = Finding.objects.create(
+        repository=repository, identity=uuid.uuid4(), kind="dependency", severity="high", severity_rank=4, severity_origin=EVIL, **texts,
+        identifiers=[["CVE", EVIL], [EVIL, EVIL]], sources=[EVIL], ecosystem=EVIL[:40], state="open", cvss_score=7.0, cvss_vector=EVIL,
+    )  # fmt: skip
+    for about in {finding, account_of or finding}:
+        stream = Stream.objects.create(repository=repository, tool=EVIL, category=f"{EVIL}{uuid.uuid4()}", ref=EVIL)
+        said = {"severity": EVIL}
+        Presence.objects.create(finding=about, stream=stream, first_scan_id=scan.pk, content=uuid.uuid4(), reported=said, raw=said)
+        RiskAcceptance.objects.create(finding=about, triage="accepted", reason=EVIL, decided_by=EVIL, ended_at=timezone.now())
+    gate = GateResult.objects.get(scan_id=scan.pk)
+    gate.broken_by, gate.broken_count = [*gate.broken_by, {"finding_id": str(finding.pk), "condition": 0}], gate.broken_count + 1
+    gate.save(update_fields=["broken_by", "broken_count"])
+    return finding
+
+
 def make_health(owner: User, name: str = "api") -> IntegrationHealth:
     row = Integration.objects.create(
         name=name, type="http", category="monitoring", owner=owner_for_user(owner), sla_availability=99.5, sla_response_ms=200
@@ -201,11 +230,15 @@ def things(alice: User, team: Group) -> SimpleNamespace:
     """One of everything that alice owns, with names that want to run."""
     repository = RepositoryFactory(owner=owner_for_user(alice))
     integration = make_integration(alice, EVIL)
+    finding = make_finding(repository)
     webhook = make_webhook(alice, EVIL, headers={"X-Token": "very-secret"}, repositories=[repository], filter={"title": EVIL})
     delivery = make_delivery(webhook)
     receipt = make_receipt(alice, EVIL)
     return SimpleNamespace(
         analysis=make_analysis(alice),
+        finding=finding,
+        scan=Scan.objects.get(),
+        policy=Policy.objects.create(name=EVIL, repository=repository, conditions=[Condition().stored()]),
         webhook=webhook,
         delivery=delivery,
         replay=make_replay(webhook),

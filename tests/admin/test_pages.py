@@ -25,6 +25,7 @@ from tests.admin.conftest import (
     make_build,
     make_call,
     make_delivery,
+    make_finding,
     make_health,
     make_integration,
     make_key,
@@ -36,6 +37,9 @@ from webhooks.models import WebhookDelivery
 
 OK, NO = 200, 403
 LISTS = {
+    "scans_finding": (OK, OK, OK),
+    "scans_scan": (OK, OK, OK),
+    "scans_policy": (OK, OK, OK),
     "builds_build": (OK, OK, OK),
     "builds_buildimport": (OK, OK, OK),
     "builds_analysis": (OK, OK, OK),
@@ -61,6 +65,9 @@ LISTS = {
     "core_housekeeping": (OK, NO, OK),
 }
 ADDS = {
+    "scans_finding": (NO, NO, NO),
+    "scans_scan": (NO, NO, NO),
+    "scans_policy": (OK, OK, NO),
     "builds_build": (NO, NO, NO),
     "builds_buildimport": (OK, OK, NO),
     "builds_analysis": (NO, NO, NO),
@@ -94,6 +101,8 @@ LOGS = (
     "core_requestlog",
     "builds_build",
     "builds_buildimport",
+    "scans_finding",
+    "scans_scan",
 )
 
 
@@ -109,6 +118,9 @@ def page_browser(role: int, admin: User, alice: User, auditor: User, log_in: Cal
 
 def _change_pages(things: SimpleNamespace) -> dict[str, tuple[object, tuple[int, int, int]]]:
     return {
+        "scans_finding": (things.finding.pk, (OK, OK, OK)),
+        "scans_scan": (things.scan.pk, (OK, OK, OK)),
+        "scans_policy": (things.policy.pk, (OK, OK, OK)),
         "builds_build": (things.build.pk, (OK, OK, OK)),
         "builds_buildimport": (things.build_import.pk, (OK, OK, OK)),
         "builds_analysis": (things.analysis.pk, (OK, OK, OK)),
@@ -256,6 +268,8 @@ def test_it_takes_as_many_statements_for_many_rows_as_for_few(
     urls += [reverse("admin:index"), reverse("admin:webhooks_webhook_change", args=[things.webhook.pk])]
     urls += [reverse("admin:integrations_integrationhealth_change", args=[things.health.pk])]
     urls += [reverse("admin:integrations_integration_change", args=[things.integration.pk])]
+    urls += [reverse("admin:scans_finding_change", args=[things.finding.pk])]
+    urls += [reverse("admin:scans_scan_change", args=[things.scan.pk])]
     urls += [reverse("admin:core_requestlog_change", args=[things.call.pk])]
     urls += [reverse("admin:integrations_endpoint_change", args=[things.endpoint.pk])]
     urls += [
@@ -273,6 +287,8 @@ def test_it_takes_as_many_statements_for_many_rows_as_for_few(
         make_health(alice, f"more {number}")
         make_template(alice, f"more {number}")
         make_build(alice, f"more {number}")
+        make_finding(RepositoryFactory(owner_id=hook.owner_id))
+        make_finding(things.repository, things.scan, things.finding)
         make_integration(alice, f"more {number}")
         make_call(things.integration)
         User.objects.create_user(f"user-{number}").groups.add(things.team)
