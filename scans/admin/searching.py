@@ -23,7 +23,7 @@ class NotFoundWord(Exception):
 
 def found_scans(rows: QuerySet[Scan], term: str, who: Principal) -> QuerySet[Scan]:
     """Return the scans of a repository, perhaps of one commit of it, or the one of an id. Raises NotFoundWord."""
-    words = term.split()[:_MOST_WORDS]
+    words = _words(term)
     if len(words) == 1 and is_uuid(words[0]):
         return rows.filter(id=uuid.UUID(words[0]))
     repositories, others = _repositories(words, who)
@@ -41,13 +41,20 @@ def found_findings(rows: QuerySet[Finding], term: str, who: Principal, seen: Que
 
     `seen` are all that the caller sees: whether a name is known is asked of them, so that nobody learns what others have.
     """
-    words = term.split()[:_MOST_WORDS]
+    words = _words(term)
     repositories, others = _repositories(words, who)
     if repositories:
         rows = rows.filter(repository_id__in=repositories)
     for word in others:
         rows = rows.filter(_named(word, seen, within_repository=bool(repositories)))
     return rows
+
+
+def _words(term: str) -> list[str]:
+    found = term.split()
+    if len(found) > _MOST_WORDS:  # each asks the database; leaving some out would show what was not asked for
+        raise NotFoundWord(f"That is {len(found)} names; write at most {_MOST_WORDS}, each in full.")
+    return found
 
 
 def _repositories(words: list[str], who: Principal) -> tuple[list[uuid.UUID], list[str]]:

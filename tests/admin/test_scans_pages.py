@@ -74,6 +74,7 @@ def test_it_finds_by_each_name_in_full(browser: Client, shop: Repository, alice:
     assert found(browser, q="acme/shop xss") == {"xss"}
     assert found(browser, q=str(Finding.objects.get(rule="elsewhere").pk)) == {"elsewhere"}
     assert found(browser, q="acme/other CVE-2020-8203") == set()
+    assert "at most 4" in browser.get(reverse(LIST), {"q": "acme/shop " * 5}).content.decode()
     assert "names no repository" in browser.get(reverse(LIST), {"q": "nosuch"}).content.decode()
     stranger = log_in(charlie)
     for name in ("lodash", "CVE-2020-8203", "acme/shop"):  # nobody learns from the answer what others have
