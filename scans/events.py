@@ -108,7 +108,7 @@ _GATE = {
     "policy": "default",
     "findings": [],
 }
-_BROKE_IT = [{**_ONE, "condition": "no new findings high or worse"}]
+_BROKE_IT = [{**_ONE, "condition": "no new findings of severity high or worse"}]
 
 
 _scan = Family("scan", _SCAN_SCHEMA, _SCAN, strict=True)

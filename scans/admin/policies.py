@@ -27,12 +27,12 @@ class PolicyAdmin(PortalAdmin):
     """What a commit must fulfil."""
 
     owner_path = "repository__owner_id"
-    empty_text = "Without a policy, a commit may have no new findings high or worse. Add one to ask for something else."
+    empty_text = "Without a policy, a commit may have no new findings of severity high or worse. Add one to ask for something else."
     list_display = ("name", "shown_repository", "shown_conditions", "version", "shown_changed")
     search_fields = ("name", "repository__full_name")
     search_help_text = "name or repository"
     ordering = ("-id",)
-    delete_consequence = "The default policy holds then, and without one: no new findings high or worse. Decisions made before stay."
+    delete_consequence = "The default policy holds then, and without one: no new finding that is high or worse. Decisions made before stay."
 
     def rows(self, request: HttpRequest) -> QuerySet[Policy]:
         """Return the policies with their repositories."""

@@ -21,7 +21,7 @@ _ID = "0192f0c1-2b3c-7d4e-8f50-61728394a5b6"
 _CONDITION = {"among": "new", "severity": "high", "most": 0, "only_fixable": False, "kinds": []}
 _WRITE: dict[str, Any] = {"name": "Nothing new that is high", "repository": _ID, "conditions": [_CONDITION]}
 _READ: dict[str, Any] = {
-    "id": _ID, **_WRITE, "sentences": ["no new findings high or worse"], "version": 1,
+    "id": _ID, **_WRITE, "sentences": ["no new findings of severity high or worse"], "version": 1,
     "created_at": "2026-11-20T12:05:02Z", "updated_at": "2026-11-20T12:05:02Z",
 }  # fmt: skip
 

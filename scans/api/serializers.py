@@ -33,7 +33,7 @@ SCAN: dict[str, Any] = {
     "reopened": 0,
     "by_severity": {"high": 2, "medium": 35},
     "problem_count": 1,
-    "problems": [{"where": "runs[0].results[12]", "sentence": "has no rule and no message."}],
+    "problems": [{"where": "runs[0].results[12]", "sentence": "The result has no rule, no message and no place."}],
     "read": 38,
     "error": "",
     "started_by": "key CI (rg_live_h3Kd92Xq…)",
@@ -88,7 +88,7 @@ GATE = {
     "conditions": [
         {
             "among": "new", "severity": "high", "most": 0, "only_fixable": False, "kinds": [], "found": 0, "passed": True,
-            "sentence": "no new findings high or worse",
+            "sentence": "no new findings of severity high or worse",
         }
     ],
     "broken_count": 0,

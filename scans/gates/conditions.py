@@ -35,13 +35,13 @@ class Condition:
 
     def sentence(self) -> str:
         """Return the condition in plain words."""
-        what = f"{self.severity} or worse" if self.severity not in (Severity.CRITICAL, Severity.UNKNOWN) else self.severity
-        what = "of any severity" if self.severity == Severity.UNKNOWN else what
-        fixable = "that can be fixed " if self.only_fixable else ""
+        worst = "critical " if self.severity == Severity.CRITICAL else ""
+        floor = "" if worst or self.severity == Severity.UNKNOWN else f" of severity {self.severity} or worse"
+        fixable = " with a known fix" if self.only_fixable else ""
         kinds = f" ({', '.join(Kind(kind).label for kind in self.kinds)})" if self.kinds else ""
         count = "no" if not self.most else f"at most {self.most}"
         new = "new " if self.among == Among.NEW else ""
-        return f"{count} {new}findings {fixable}{what}{kinds}".replace("  ", " ")
+        return f"{count} {new}{worst}findings{floor}{fixable}{kinds}"
 
     def stored(self) -> dict[str, Any]:
         """Return it as JSON."""

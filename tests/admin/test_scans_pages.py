@@ -153,7 +153,7 @@ def test_a_scan_says_what_broke_the_gate(alice: User, log_in: LogIn, shop: Repos
     assert "hx-get" in client.get(page("scans_scan_live", queued)).content.decode()
     run()
     shown = client.get(page("scans_scan_change", queued)).content.decode()
-    assert "no new findings high or worse" in shown
+    assert "no new findings of severity high or worse" in shown
     assert f'href="{page("scans_finding_change", Finding.objects.get())}"' in shown
     assert ">broken<" in shown
     assert "hx-get" not in client.get(page("scans_scan_live", queued)).content.decode()
@@ -177,7 +177,7 @@ def test_a_policy_is_made_and_changed_in_rows(alice: User, log_in: LogIn, shop: 
     assert (answer.status_code, answer["Location"], policy.repository_id) == (302, page("scans_policy_change", policy), shop.pk)
     assert [one["most"] for one in policy.conditions] == [0, 3]
     shown = client.get(page("scans_policy_change", policy)).content.decode()
-    assert ("no findings critical (code)" in shown, "at most 3 new findings high or worse" in shown) == (True, True)
+    assert ("no critical findings (code)" in shown, "at most 3 new findings of severity high or worse" in shown) == (True, True)
     client.post(page("scans_policy_change", policy), {"name": "Ours", **conditions({"among": "", "severity": "low"}, {"among": "new"})})
     policy.refresh_from_db()
     assert (len(policy.conditions), policy.version) == (1, 2)

@@ -43,7 +43,7 @@ def test_unknown_running_passed_and_failed_have_statuses_of_their_own(alice: Use
     scanned(client, "xss", commit=TWO)
     failed = gate(client, shop, TWO.upper())
     assert (failed.status_code, failed.json()["code"], failed.json()["decision"]) == (409, "gate_failed", "failed")
-    assert failed.json()["message"] == "The gate failed: the policy allows no new findings high or worse."
+    assert failed.json()["message"] == "The gate failed: the policy allows no new findings of severity high or worse."
     assert failed.json()["broken_by"] == [{"finding_id": str(Finding.objects.get().id), "condition": 0}]
     assert gate(client, shop, ONE).status_code == 200
     assert client.get(f"/api/v1/repositories/{shop.id}/gate").json()["commit"] == TWO
@@ -115,7 +115,7 @@ def test_a_policy_of_the_repository_goes_before_the_default(alice: User, admin: 
     policies = "/api/v1/policies"
     assert client_of(alice).post(policies, {"name": "d", "conditions": []}, format="json").status_code == 403
     lax = {"name": "lax", "conditions": [{"severity": "critical"}]}
-    assert client_of(admin).post(policies, lax, format="json").json()["sentences"] == ["no new findings critical"]
+    assert client_of(admin).post(policies, lax, format="json").json()["sentences"] == ["no new critical findings"]
     assert client_of(admin).post(policies, lax, format="json").json()["code"] == "already_exists"
     scanned(client_of(alice), "xss", commit=ONE)
     assert gate(client_of(alice), shop, ONE).json()["policy"] == "lax"
@@ -124,7 +124,7 @@ def test_a_policy_of_the_repository_goes_before_the_default(alice: User, admin: 
     scanned(client_of(alice), "xss", commit=TWO)
     assert gate(client_of(alice), shop, TWO).json()["policy"] == "strict"
     changed = client_of(alice).patch(f"{policies}/{made['id']}", {"conditions": [{"among": "all", "most": 1}]}, format="json").json()
-    assert (changed["version"], changed["sentences"]) == (2, ["at most 1 findings high or worse"])
+    assert (changed["version"], changed["sentences"]) == (2, ["at most 1 findings of severity high or worse"])
     assert client_of(alice).delete(f"{policies}/{made['id']}").status_code == 204
     assert GateResult.objects.filter(policy_name="strict").count() == 1  # what was decided stays
 

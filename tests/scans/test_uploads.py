@@ -177,5 +177,5 @@ def test_events_tell_of_the_scan_in_one_digest(alice: User, shop: Repository) ->
     done, opened, gate = (Event.objects.get(type=type).payload for type in ("scan.completed", "finding.opened", "gate.failed"))
     assert (done["new"], done["total"], done["by_severity"], len(done["top_findings"])) == (40, 40, {"high": 40}, 5)
     assert (opened["count"], len(opened["findings"])) == (40, 5)
-    assert (gate["broken_count"], gate["reasons"]) == (40, ["no new findings high or worse"])
+    assert (gate["broken_count"], gate["reasons"]) == (40, ["no new findings of severity high or worse"])
     assert set(Event.objects.values_list("owner_id", "repository_id")) == {(shop.owner_id, shop.id)}

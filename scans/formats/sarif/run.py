@@ -46,8 +46,12 @@ class Run:
         for number, result in enumerate(results):
             if isinstance(result, dict):
                 found = self._finding(result)
-                if found is not None:
+                if found is None:
+                    continue
+                if found.rule or found.title or found.locations:
                     yield found
+                else:
+                    yield Problem(f"{self.where}.results[{number}]", "The result has no rule, no message and no place.")
             else:
                 yield Problem(f"{self.where}.results[{number}]", "The result is no object.")
 
