@@ -85,7 +85,8 @@ class Rows:
         if known.content != content:
             self._changed.append((known.presence_id, content, record.reported, record.raw))
             self.touched.add(known.finding_id)
-        elif known.first_scan_id == self.scan.id:  # from before this scan's worker was killed
+        elif known.first_scan_id == self.scan.id or known.state == FindingState.STAGED:
+            # from before this scan's worker was killed, or left by a scan that failed for good
             self.touched.add(known.finding_id)
 
     def name(self, finding_id: uuid.UUID, key: uuid.UUID, value: str) -> None:

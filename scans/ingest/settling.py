@@ -77,7 +77,9 @@ class Settlement:
         if not here:
             if finding.id in closed:
                 self.written.fixed.append(finding.id)
-        elif all(one.first_scan_id == self._scan.id for one in here) and finding.first_scan_id != self._scan.id:
+        elif finding.state == FindingState.STAGED or (
+            all(one.first_scan_id == self._scan.id for one in here) and finding.first_scan_id != self._scan.id
+        ):
             self.written.new.append(finding.id)
             if finding.state == FindingState.FIXED and self._is_default:
                 self.written.reopened.append(finding.id)
@@ -89,6 +91,8 @@ class Settlement:
             finding.state = FindingState.OPEN
         elif before == FindingState.OPEN or not there:
             finding.state = FindingState.FIXED
+        elif before == FindingState.STAGED:
+            finding.state = FindingState.BRANCH
         if finding.state == before:
             return False
         if finding.state == FindingState.FIXED:

@@ -164,3 +164,21 @@ def test_what_a_worker_leaves_when_it_is_killed_is_not_seen_and_is_finished_by_t
     written = write_report(scan, read_report(items("tool", [*MANY, *PACKAGES]), repo.id), lambda written: None)
     assert (len(written.new), sum(summary(repo).values())) == (100, 100)
     assert ingest(repo, "tool", [*PACKAGES, *MANY]).new == []
+
+
+@pytest.mark.parametrize(("ref", "state"), [("main", "open"), ("feature", "branch")])
+def test_what_a_scan_leaves_that_failed_for_good_is_shown_by_the_next_that_reports_it(ref: str, state: str) -> None:
+    from scans.ingest.reading import read_report
+    from scans.ingest.writing import write_report
+    from tests.scans.kit import items
+
+    def killed(written: Any) -> None:
+        raise KeyboardInterrupt
+
+    repo = repository()
+    with pytest.raises(KeyboardInterrupt):
+        write_report(Scan.objects.create(repository=repo, ref=ref), read_report(items("tool", MANY[:5]), repo.id), killed)
+    written = ingest(repo, "tool", MANY[:3], ref=ref)
+    assert len(written.new) == 3
+    assert Finding.objects.filter(state=state).count() == 3
+    assert sum(summary(repo, ref).values()) == 3
