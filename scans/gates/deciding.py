@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from scans.choices import FindingState, GateDecision, Triage
 from scans.gates.conditions import DEFAULT, Among, Condition, load
@@ -40,7 +40,8 @@ def decide(scan: Scan) -> GateResult:
 
 def policy_of(scan: Scan) -> Policy | None:
     """Return the policy of the scan's repository, else the default one, else None: then conditions.DEFAULT holds."""
-    return Policy.objects.filter(Q(repository_id=scan.repository_id) | Q(repository__isnull=True)).order_by("repository_id").last()
+    found = Policy.objects.filter(Q(repository_id=scan.repository_id) | Q(repository__isnull=True))
+    return found.order_by(F("repository_id").desc(nulls_last=True)).first()
 
 
 def breaking(scan: Scan, condition: Condition) -> QuerySet[Finding]:

@@ -154,6 +154,10 @@ def test_a_batch_costs_the_same_number_of_statements_however_many_rows(webhook):
 
 
 def test_finding_old_deliveries_scans_an_index(webhook):
+    if connection.vendor == "postgresql":  # of an empty table every index is as good as another
+        with connection.cursor() as cursor:
+            cursor.execute(_PENDING, [webhook.id, _event(timedelta()).id, 2000])
+            cursor.execute("ANALYZE webhooks_webhookdelivery")
     with CaptureQueriesContext(connection) as queries:
         jobs.prune_deliveries(Batch(cursor="success"))
     sql = queries.captured_queries[-1]["sql"]
@@ -225,3 +229,10 @@ def test_what_deleted_webhooks_left_is_removed(webhook):
     assert Webhook.objects.exists()
     assert _run("webhooks.deleted") > 0
     assert not Webhook.objects.exists()
+
+
+_PENDING = """
+INSERT INTO webhooks_webhookdelivery (id, webhook_id, event_id, event_type, lane, "trigger", status, attempts, step,
+    next_attempt_at, last_error_class, last_error, created_at)
+SELECT gen_random_uuid(), %s, %s, 'custom.thing', 1, 'auto', 'pending', 0, 0, now(), '', '', now() FROM generate_series(1, %s)
+"""
