@@ -104,3 +104,16 @@ def test_long_paths_stay_apart() -> None:
     one, other = (canonical_path("a/" * 2_000 + name) for name in ("x.py", "y.py"))
     assert one != other
     assert len(one) <= MOST_PATH
+
+
+@pytest.mark.parametrize("before", ["", "x\n", "x\t", 'x"', "\\", "/", "é "])
+@pytest.mark.parametrize("secret", ["ghp_" + "a1B2" * 9, "Bearer abcDEF123456", "password=hunter22", "AKIAIOSFODNN7EXAMPLE"])
+def test_what_looks_like_a_secret_is_masked_whatever_stands_before_it(before: str, secret: str) -> None:
+    value = secret.removeprefix("Bearer ").removeprefix("password=")
+    alone = text(f"{before}{secret}\nend", 1000)
+    assert json.loads(raw_json({"message": f"{before}{secret}\nend"})) == {"message": alone}
+    assert value not in alone
+
+
+def test_a_number_beyond_json_s_is_kept_as_a_text() -> None:
+    assert json.loads(raw_json({"id": 1 << 60, "line": 7})) == {"id": str(1 << 60), "line": 7}
