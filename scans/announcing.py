@@ -34,10 +34,11 @@ def announce_ended(scan: Scan, written: Written, gate: GateResult) -> None:
     """Publish what a scan found, and what the gate decided, in the transaction that completes the scan."""
     about = _about(scan)
     counts = {"new": scan.new, "fixed": scan.fixed, "reopened": scan.reopened, "total": scan.total, "by_severity": scan.by_severity}
-    top = [short(one) for one in _worst(written.new)]
-    events = [_event(scan, "scan.completed", about | counts | {"status": str(scan.outcome), "top_findings": top, "gate": gate.decision})]
-    for kind, ids in (("opened", written.new), ("reopened", written.reopened), ("fixed", written.fixed)):
-        if digest := _digest(ids):
+    opened = _digest(written.new)
+    ended = {"status": str(scan.outcome), "top_findings": opened.get("findings", []), "gate": gate.decision}
+    events = [_event(scan, "scan.completed", about | counts | ended)]
+    for kind, digest in (("opened", opened), ("reopened", _digest(written.reopened)), ("fixed", _digest(written.fixed))):
+        if digest:
             events.append(_event(scan, f"finding.{kind}", about | digest))
     events += _gate_events(scan, gate)
     bus.publish_all(events)

@@ -11,8 +11,3 @@ _RANKS = {one.value: number for number, one in enumerate(reversed(WORST_FIRST))}
 def rank(severity: str) -> int:
     """Return a number that rises with the severity: 0 for unknown, 5 for critical."""
     return _RANKS.get(severity, 0)
-
-
-def at_least(severity: str, floor: str) -> bool:
-    """Say whether a severity is `floor` or worse."""
-    return rank(severity) >= rank(floor)

@@ -68,10 +68,6 @@ class StartGitHubImportSerializer(StrictSerializer):
     until = serializers.DateTimeField(required=False, allow_null=True, help_text="Before this time; now by default.")
 
 
-class NothingSerializer(StrictSerializer):
-    """An empty body."""
-
-
 class _ProblemSerializer(serializers.Serializer[Any]):
     line = serializers.IntegerField(required=False, help_text="Of the file, from 1.")
     field: Any = serializers.CharField(required=False, help_text="The column, or the field of a build.")

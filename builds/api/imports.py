@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import django_filters
-from django.conf import settings
 from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import status
@@ -15,23 +14,17 @@ from rest_framework.response import Response
 
 from access.principals import principal
 from access.selectors import with_owner
-from builds.api.import_serializers import EXAMPLE, BuildImportSerializer, NothingSerializer
+from builds.api.import_serializers import EXAMPLE, BuildImportSerializer
 from builds.choices import ImportKind, ImportStatus
 from builds.importing.starting import cancel_import, import_csv
 from builds.models import BuildImport
 from builds.selectors import with_status
-from core.api.uploads import file_chunks
+from core.api.serializers import NothingSerializer
+from core.api.uploads import BodyCap, file_chunks
 from core.api.viewsets import ListRows, RetrieveRow
 
 _LINES = "tr_build_id,gh_project_name,tr_status,gh_build_started_at,tr_duration\n7,rails/rails,passed,2014-03-01 12:30:00,95\n"
 _FORM = {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}, "required": ["file"]}
-
-
-class _Cap:
-    """The cap on bodies of the upload, as the settings say at the moment."""
-
-    def __get__(self, instance: object, owner: type) -> int:
-        return int(settings.BUILDS_CSV_MAX_BYTES)
 
 
 class ImportFilter(django_filters.FilterSet):
@@ -56,7 +49,7 @@ class BuildImportViewSet(ListRows[BuildImport], RetrieveRow[BuildImport]):
     queryset = with_owner(BuildImport.objects.all())
     serializer_class = BuildImportSerializer
     filterset_class = ImportFilter
-    max_body_bytes: ClassVar[Any] = _Cap()
+    max_body_bytes: ClassVar[Any] = BodyCap("BUILDS_CSV_MAX_BYTES")
     body_limit_setting = "BUILDS_CSV_MAX_BYTES"
     # the body is streamed, and never held whole to be compared; a file that is sent twice stores its builds once
     not_idempotent = frozenset({"csv"})

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from django.db.models import Model
 from django.http import QueryDict
+from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
 M = TypeVar("M", bound=Model)
@@ -66,6 +67,11 @@ class StrictMixin:
 
 class StrictSerializer(StrictMixin, serializers.Serializer[Any]):
     """A plain serializer."""
+
+
+@extend_schema_serializer(examples=[OpenApiExample("Nothing", value={}, request_only=True)])
+class NothingSerializer(StrictSerializer):
+    """An empty object: the action takes no fields."""
 
 
 class StrictModelSerializer(StrictMixin, serializers.ModelSerializer[M]):

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from django.conf import settings
 from django.core.files.uploadhandler import TemporaryFileUploadHandler
 from django.http import HttpRequest
 
 from core.errors import InvalidInput
 from core.unpacking import CHUNK
+
+
+class BodyCap:
+    """For a viewset's max_body_bytes: what a setting says at the moment."""
+
+    def __init__(self, setting: str) -> None:
+        self._setting = setting
+
+    def __get__(self, instance: object, owner: type) -> int:
+        return int(getattr(settings, self._setting))
 
 
 def file_chunks(request: HttpRequest, content_type: str, *, any_type: bool = False) -> Iterable[bytes]:

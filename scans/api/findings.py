@@ -10,9 +10,10 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from core.api.serializers import NothingSerializer
 from core.api.viewsets import ListRows, RetrieveRow
 from scans.api.filters import FindingFilter
-from scans.api.serializers import DecisionSerializer, FindingDetailSerializer, FindingSerializer, NothingSerializer
+from scans.api.serializers import DecisionSerializer, FindingDetailSerializer, FindingSerializer
 from scans.models import Finding, Presence
 from scans.selectors import shown_findings
 from scans.services.triage import Decision, decide, take_back

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from django.conf import settings
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from rest_framework import status
 from rest_framework.decorators import action
@@ -12,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from access.principals import principal
-from core.api.uploads import file_chunks
+from core.api.uploads import BodyCap, file_chunks
 from core.api.viewsets import ListRows, RetrieveRow
 from core.errors import InvalidInput
 from integrations.models import Repository
@@ -36,13 +35,6 @@ _HELP = {
 }
 
 
-class _Cap:
-    """The cap on bodies of the upload, as the settings say at the moment."""
-
-    def __get__(self, instance: object, owner: type) -> int:
-        return int(settings.SCAN_MAX_BYTES)
-
-
 class ScanViewSet(ListRows[Scan], RetrieveRow[Scan]):
     """Reports of scanners. What they say becomes findings."""
 
@@ -51,7 +43,7 @@ class ScanViewSet(ListRows[Scan], RetrieveRow[Scan]):
     queryset = shown_scans()
     serializer_class = ScanSerializer
     filterset_class = ScanFilter
-    max_body_bytes: ClassVar[Any] = _Cap()
+    max_body_bytes: ClassVar[Any] = BodyCap("SCAN_MAX_BYTES")
     body_limit_setting = "SCAN_MAX_BYTES"
     query_parameters: ClassVar[Any] = {"upload": frozenset(_PARAMETERS)}
     # the body is streamed, and never held whole to be compared; a report that is sent twice changes nothing the second time

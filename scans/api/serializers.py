@@ -204,10 +204,6 @@ class GateSerializer(StrictSerializer):
     created_at = serializers.DateTimeField()
 
 
-class NothingSerializer(StrictSerializer):
-    """A body without fields."""
-
-
 @extend_schema_serializer(
     examples=[
         OpenApiExample(

@@ -11,11 +11,11 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from core.api.serializers import NothingSerializer
 from core.api.viewsets import ListRows, RetrieveRow
 from webhooks import services
 from webhooks.api.delivery_serializers import DeliveryDetailSerializer, DeliverySerializer
 from webhooks.api.filters import DeliveryFilter
-from webhooks.api.webhook_serializers import NothingSerializer
 from webhooks.models import WebhookDelivery
 from webhooks.selectors import deliveries, follow_up, latest_attempts
 

@@ -14,6 +14,7 @@ from rest_framework.response import Response
 
 from access.owners import resolve_owner
 from access.principals import principal
+from core.api.serializers import NothingSerializer
 from core.api.viewsets import CreateRow, DestroyRow, ListRows, RetrieveRow, UpdateRow
 from core.errors import InvalidInput, NotAllowed
 from webhooks.api.filters import TimeFilter
@@ -30,7 +31,6 @@ from webhooks.api.inbound_serializers import (
     SampleResultSerializer,
     SendSampleSerializer,
 )
-from webhooks.api.webhook_serializers import NothingSerializer
 from webhooks.choices import BackfillStatus, ReceiptOutcome, Verdict
 from webhooks.inbound import reprocess, samples, sources
 from webhooks.inbound.backfill_start import request_backfill

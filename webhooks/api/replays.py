@@ -12,10 +12,10 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from core.api.serializers import NothingSerializer
 from core.api.viewsets import ListRows, PortalViewSet, RetrieveRow
 from webhooks import services
 from webhooks.api.replay_serializers import PreviewSerializer, RecoverSerializer, ReplayDetailSerializer, ReplaySerializer
-from webhooks.api.webhook_serializers import NothingSerializer
 from webhooks.models import Replay, Webhook
 from webhooks.models.replay import ReplayStatus
 from webhooks.recovery import with_status

@@ -130,11 +130,6 @@ class SendTestSerializer(StrictSerializer):
     event_type = serializers.CharField(required=False, max_length=MAX_NAME, help_text="Its example is sent; default webhook.test.")
 
 
-@extend_schema_serializer(examples=[OpenApiExample("Nothing", value={}, request_only=True)])
-class NothingSerializer(StrictSerializer):
-    """An empty object: the action takes no fields."""
-
-
 @extend_schema_serializer(
     examples=[
         OpenApiExample(

@@ -14,6 +14,7 @@ from rest_framework.response import Response
 
 from access.owners import resolve_owner
 from access.principals import principal
+from core.api.serializers import NothingSerializer
 from core.api.viewsets import CreateRow, DestroyRow, ListRows, RetrieveRow, UpdateRow
 from core.errors import InvalidInput
 from integrations.models import Repository
@@ -24,7 +25,6 @@ from webhooks.api.filters import WebhookDeliveryFilter, WebhookFilter
 from webhooks.api.replays import RecoverAction
 from webhooks.api.webhook_serializers import (
     CreatedWebhookSerializer,
-    NothingSerializer,
     RotateSecretSerializer,
     SendTestSerializer,
     WebhookSerializer,
