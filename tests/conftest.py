@@ -18,6 +18,7 @@ from django.test import Client, TransactionTestCase
 from rest_framework.test import APIClient
 
 from access.choices import Role
+from core import runtime
 from tests import flushing, measuring
 
 
@@ -50,6 +51,13 @@ def _quick_flush() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _steady_settings() -> Iterator[None]:
+    """Keep settings, once read, for the whole test: rereading them every few seconds would make counts of statements depend on time."""
+    with mock.patch.object(runtime, "CACHE_SECONDS", 3600.0):
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _nobody_left(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     """End what still talks to the test database on PostgreSQL, or it could not be dropped: a killed process's session ends late."""
     yield
@@ -69,6 +77,7 @@ def _user(name: str, role: Role | None, *groups: Group, **flags: bool) -> User:
 @pytest.fixture(autouse=True)
 def _fresh_caches(request: pytest.FixtureRequest) -> None:
     """Start every test with empty caches: what they hold is not part of the test's transaction."""
+    runtime.forget()
     caches["default"].clear()
     if connection.vendor == "sqlite":  # there the counters are a file
         caches["counters"].clear()

@@ -14,7 +14,7 @@ from core.http.door import Auth, NoAuth
 from core.http.masking import Mask
 from integrations.choices import Category
 from integrations.contract.fields import Field
-from integrations.contract.reports import ReportedFinding, ReportedRun, RepositoryRef
+from integrations.contract.reports import ReportedRun, RepositoryRef
 from integrations.contract.signin import OAuthApp
 
 _READ = 20_000  # characters of a text that are looked at before it is shortened
@@ -101,14 +101,6 @@ class Checker(Connector):
     @abstractmethod
     def check(self) -> CheckResult:
         """Make the cheapest call that proves address and credentials. Raises OutboundError that says what to mend."""
-
-
-class ScanSource(Connector):
-    """Has findings."""
-
-    @abstractmethod
-    def findings(self, repository: RepositoryRef, ref: str, since: datetime | None = None) -> Iterator[ReportedFinding]:
-        """Yield the findings of a repository at a ref, those changed since a moment where the platform can tell. Raises OutboundError."""
 
 
 class BuildSource(Connector):

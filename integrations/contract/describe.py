@@ -8,11 +8,12 @@ from typing import Any
 
 from integrations.contract.addresses import PublishedAddresses
 from integrations.contract.backfill import Backfill
-from integrations.contract.connector import BuildSource, Checker, Connector, ScanSource
+from integrations.contract.connector import BuildSource, Checker, Connector
 from integrations.contract.fields import Field, FieldKind
 from integrations.contract.gateway import GatewayTarget
 from integrations.contract.inbound import Receiver
 from integrations.contract.outbound import Destination, Followed
+from integrations.contract.scans import ScanSource
 from integrations.contract.schema import config_schema, credentials_schema, destination_schema, source_schema
 
 CAPABILITIES: dict[str, tuple[type[Connector], str]] = {

@@ -67,7 +67,8 @@ class ReportedFinding:
     fingerprints: Mapping[str, str] = field(default_factory=dict)
     """By the source's own names of them. Only ever compared together with the rule and the path."""
     state: str = "open"
-    """open, or suppressed where the source itself was told to leave it out; one that is fixed is not reported."""
+    """open, or suppressed where the source itself was told to leave it out. One that is fixed is not reported, but by a source that was
+    asked for changes only: then it is `fixed`."""
     url: str = ""
     created_at: datetime | None = None
     updated_at: datetime | None = None

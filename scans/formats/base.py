@@ -7,35 +7,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from integrations.contract.reports import ReportedFinding
+from integrations.contract.scans import Problem, Section
+from integrations.contract.scans import ScanItem as Item
 from scans.formats.source import Source
+
+__all__ = ["HEAD_EVENTS", "MOST_PROBLEMS", "Format", "Head", "Item", "Problem", "Section"]
 
 HEAD_EVENTS = 20_000
 MOST_PROBLEMS = 100
 """So many problems of one report are kept; all are counted."""
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """Says whose findings follow, until the next section. A tool that found nothing has a section too: that closes what it found before."""
-
-    tool: str
-    """Name of the scanner in lower case, such as codeql, semgrep or trivy: the same for every format that it writes."""
-    version: str = ""
-    category: str = ""
-    """What tells apart several reports of one tool about one commit, such as SARIF's runAutomationDetails.id without its run part."""
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """A part of the report that can't be used. The rest is stored, and the scan ends as partial: it closes nothing."""
-
-    where: str
-    """Place in the report, such as runs[0].results[12]."""
-    sentence: str
-
-
-Item = Section | ReportedFinding | Problem
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,12 @@ class Finding(models.Model):
     fixed_version = models.CharField(max_length=200, blank=True)
     vulnerable_range = models.CharField(max_length=500, blank=True)
     purl = models.CharField(max_length=700, blank=True)
+    known_exploited = models.BooleanField(
+        db_default=False, default=False, help_text="In CISA's catalogue of known exploited vulnerabilities."
+    )
+    exploited_due = models.DateField(null=True, blank=True, help_text="Day by which the catalogue wants it mended.")
+    epss = models.FloatField(null=True, blank=True, help_text="Chance (0 to 1) of being exploited within 30 days, by FIRST's EPSS.")
+    epss_percentile = models.FloatField(null=True, blank=True)
     path = models.CharField(max_length=1000, blank=True, help_text="File, or the manifest of a dependency.")
     line = models.PositiveIntegerField(null=True, blank=True)
     url = models.CharField(max_length=2000, blank=True)
@@ -58,6 +64,7 @@ class Finding(models.Model):
             models.Index(fields=["repository", "-id"], name="finding_repository_idx"),
             models.Index(fields=["repository", "severity"], name="finding_counted_idx", condition=_COUNTS),
             models.Index(fields=["severity_rank", "-id"], name="finding_severity_idx", condition=_COUNTS),
+            models.Index(fields=["-id"], name="finding_exploited_idx", condition=models.Q(known_exploited=True)),
             models.Index(fields=["package", "-id"], name="finding_package_idx", condition=~models.Q(package="")),
             models.Index(fields=["triage", "-id"], name="finding_triaged_idx", condition=~models.Q(triage="")),
         ]

@@ -16,9 +16,10 @@ from integrations.checks import check_connectors, found_in
 from integrations.choices import Category
 from integrations.connectors.http.connector import HttpConnector
 from integrations.connectors.stripe.connector import Stripe
-from integrations.contract.connector import Checker, Connector, ScanSource
+from integrations.contract.connector import Checker, Connector
 from integrations.contract.declarations import problems
 from integrations.contract.fields import Field, FieldKind
+from integrations.contract.scans import ScanSource
 from tests.connectors.contract import ConnectorContract
 
 HERE = Path(__file__).parent
