@@ -31,6 +31,13 @@ WAKE_CHANNEL = "repoguard_deliveries"
 _INSERT_ROWS = 500
 
 
+class Listener(Protocol):
+    """Says what a sink has a use for."""
+
+    def __call__(self, type: str, owner_id: uuid.UUID | None) -> bool:
+        """Say whether an event of this type and owner would be delivered to anybody; one statement."""
+
+
 @dataclass(frozen=True)
 class Announcement:
     """What a publisher says: a type, its data, and whose it is."""
@@ -76,6 +83,11 @@ def publish(
 def publish_all(announcements: Sequence[Announcement]) -> list[Event]:
     """Publish several events in one transaction, in order; raises as publish() does, and then publishes none."""
     return publish_prepared([prepare(announcement) for announcement in announcements])
+
+
+def is_wanted(type: str, owner_id: uuid.UUID | None) -> bool:
+    """Say whether anybody would receive an event of this type and owner: for types that are published on demand only."""
+    return any(wants(type, owner_id) for wants in _listeners())
 
 
 def prepare(announcement: Announcement) -> Prepared:
@@ -156,6 +168,11 @@ def _feed(sink: Sink, required: bool, events: Sequence[Event]) -> None:
             sink(events)
     except Exception:  # a foreign sink may raise anything, and must not take the publisher down
         logger.exception("sink_failed", extra={"sink": repr(sink), "events": [str(event.id) for event in events[:10]]})
+
+
+@cache
+def _listeners() -> list[Listener]:
+    return [import_string(str(entry["wants"])) for entry in settings.EVENT_SINKS if "wants" in entry]
 
 
 @cache

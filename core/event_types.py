@@ -38,12 +38,19 @@ class EventType:
     strict: bool = False
     operational: bool = False
     postable: bool = False
+    by_name: bool = False
+    """Published only where somebody subscribed to its exact name, because another type says the same in fewer events."""
     __hash__ = object.__hash__
 
     @property
     def family(self) -> str:
         """Return the first word of the name."""
         return self.name.split(".", 1)[0]
+
+    @property
+    def has_wildcards(self) -> bool:
+        """Say whether `*` and the wildcards of its family match it."""
+        return not (self.operational or self.by_name)
 
     @property
     def example_name(self) -> str:
@@ -120,7 +127,7 @@ catalogue = Catalogue()
 def patterns_for(name: str) -> list[str]:
     """Return every subscription pattern that matches the type `name`: itself and its wildcards, if it is not operational."""
     event_type = catalogue.find(name)
-    if event_type is None or event_type.operational:
+    if event_type is None or not event_type.has_wildcards:
         return [name]
     words = name.split(".")
     return [name, *(".".join(words[:count]) + ".*" for count in range(len(words) - 1, 0, -1)), "*"]
@@ -133,10 +140,10 @@ def check_pattern(pattern: str) -> None:
     if pattern.endswith(".*"):
         stem = pattern[:-1]
         family = catalogue.find(stem + "x")
-        if (family and not family.operational) or any(t.name.startswith(stem) and not t.operational for t in catalogue.all()):
+        if (family and family.has_wildcards) or any(t.name.startswith(stem) and t.has_wildcards for t in catalogue.all()):
             return
         if family or any(t.name.startswith(stem) for t in catalogue.all()):
-            raise InvalidInput.of("events", f"{pattern} can't be used: operational events are subscribed one by one, by their exact names.")
+            raise InvalidInput.of("events", f"{pattern} can't be used: these events are subscribed one by one, by their exact names.")
     raise InvalidInput.of(
         "events", f"{pattern[:MAX_NAME]!r} is not a known event type; GET /api/v1/event-types lists them.", code="unknown_event_type"
     )
@@ -178,6 +185,7 @@ def _section(event_type: EventType) -> str:
         "posted by teams" if event_type.postable else "published by the portal",
         "data must fit the schema" if event_type.strict else "data are free beyond the schema",
         *(["operational: subscribed by exact name only"] if event_type.operational else []),
+        *(["subscribed by exact name only"] if event_type.by_name else []),
     ]
     schema, example = (json.dumps(value, indent=2, ensure_ascii=False) for value in (event_type.schema, event_type.example))
     return (

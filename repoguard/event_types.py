@@ -30,6 +30,7 @@ def _shown(event_type: EventType) -> dict[str, Any]:
         "description": event_type.description,
         "strict": event_type.strict,
         "operational": event_type.operational,
+        "by_name": event_type.by_name,
         "postable": event_type.postable,
         "schema": pretty(event_type.schema),
         "example": pretty(event_type.example),

@@ -13,6 +13,7 @@ from django.db.models import Count, QuerySet
 from core import bus
 from core.bus import Announcement
 from scans.choices import Triage
+from scans.events import MOST_SINGLE, SINGLE
 from scans.ingest.settling import Written
 from scans.models import Finding, GateResult, Scan
 
@@ -37,9 +38,15 @@ def announce_ended(scan: Scan, written: Written, gate: GateResult) -> None:
     opened = _digest(written.new)
     ended = {"status": str(scan.outcome), "top_findings": opened.get("findings", []), "gate": gate.decision}
     events = [_event(scan, "scan.completed", about | counts | ended)]
-    for kind, digest in (("opened", opened), ("reopened", _digest(written.reopened)), ("fixed", _digest(written.fixed))):
+    told = (
+        ("opened", opened, written.new),
+        ("reopened", _digest(written.reopened), written.reopened),
+        ("fixed", _digest(written.fixed), written.fixed),
+    )
+    for kind, digest, ids in told:
         if digest:
             events.append(_event(scan, f"finding.{kind}", about | digest))
+            events += _singly(scan, f"finding.{kind}{SINGLE}", about, ids)
     events += _gate_events(scan, gate)
     bus.publish_all(events)
 
@@ -83,14 +90,24 @@ def _digest(ids: Sequence[uuid.UUID]) -> dict[str, Any]:
         counts.update(dict(some.order_by().values_list("severity").annotate(count=Count("id"))))
     if not counts:
         return {}
-    shown = [short(one) for one in _worst(ids)]
+    shown = [short(one) for one in _worst(ids, TOP)]
     return {**shown[0], "count": counts.total(), "by_severity": dict(counts), "findings": shown}
 
 
-def _worst(ids: Sequence[uuid.UUID]) -> list[Finding]:
+def _singly(scan: Scan, type: str, about: dict[str, Any], ids: Sequence[uuid.UUID]) -> list[Announcement]:
+    """Return an event for each of the worst of these findings, where a webhook asks for them so."""
+    if not bus.is_wanted(type, scan.repository.owner_id):
+        return []
+    told = [(one.id, short(one)) for one in _worst(ids, MOST_SINGLE)]
+    return [
+        _event(scan, type, about | one | {"count": 1, "by_severity": {one["severity"]: 1}, "findings": [one]}, f":{id}") for id, one in told
+    ]
+
+
+def _worst(ids: Sequence[uuid.UUID], most: int) -> list[Finding]:
     """Return the worst of these findings that count."""
-    found = [one for some in _counting(ids) for one in some.order_by("-severity_rank", "id")[:TOP]]
-    return sorted(found, key=lambda one: (-one.severity_rank, one.id))[:TOP]
+    found = [one for some in _counting(ids) for one in some.order_by("-severity_rank", "id")[:most]]
+    return sorted(found, key=lambda one: (-one.severity_rank, one.id))[:most]
 
 
 def _counting(ids: Sequence[uuid.UUID]) -> Iterator[QuerySet[Finding]]:
@@ -121,9 +138,9 @@ def _gate_events(scan: Scan, gate: GateResult) -> list[Announcement]:
     return events
 
 
-def _event(scan: Scan, type: str, data: dict[str, Any]) -> Announcement:
+def _event(scan: Scan, type: str, data: dict[str, Any], part: str = "") -> Announcement:
     repository = scan.repository
-    return Announcement(type, data, repository.owner_id, repository.id, idempotency_key=f"{type}:{scan.id}")
+    return Announcement(type, data, repository.owner_id, repository.id, idempotency_key=f"{type}:{scan.id}{part}")
 
 
 def announce_decision(type: str, findings: Sequence[Finding], **more: Any) -> None:

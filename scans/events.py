@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from core.event_types import Family
+from core.event_types import EventType, Family
 
 SEVERITIES = ["critical", "high", "medium", "low", "info", "unknown"]
 _TEXT: dict[str, Any] = {"type": "string"}
@@ -120,6 +121,21 @@ _finding = Family("finding", _FINDING_SCHEMA, _FINDING, strict=True)
 _gate = Family("gate", _GATE_SCHEMA, _GATE, strict=True)
 
 
+SINGLE = ".single"
+"""Ends the name of the types that speak of one finding each."""
+MOST_SINGLE = 1000
+
+
+def _single(name: str, what: str) -> EventType:
+    told = _finding(
+        f"{name}{SINGLE}",
+        f"Finding {name}, one by one",
+        f"{what}, each in an event of its own: for whoever makes a ticket of each. The worst {MOST_SINGLE:,} of a scan; "
+        f"finding.{name} says how many there are.",
+    )
+    return replace(told, by_name=True)
+
+
 EVENT_TYPES = [
     _scan("started", "Scan started", "A scan of a repository began.", status="running"),
     _scan("completed", "Scan completed", "A scan ended and its findings are stored.", status="completed", new=2, fixed=5, total=37),
@@ -129,6 +145,9 @@ EVENT_TYPES = [
     ),
     _finding("fixed", "Finding fixed", "Findings are gone from every tool that reported them on this ref; one event for a scan."),
     _finding("reopened", "Finding reopened", "Findings that were fixed on the default branch are back; one event for a scan."),
+    _single("opened", "Findings that their ref did not have before"),
+    _single("fixed", "Findings that are gone from every tool that reported them on this ref"),
+    _single("reopened", "Findings that were fixed and are back"),
     _finding(
         "accepted",
         "Risk accepted",

@@ -48,6 +48,12 @@ def on_events(events: Sequence[Event]) -> None:
     queue_rows.insert(deliveries)
 
 
+def wants(type: str, owner_id: uuid.UUID | None) -> bool:
+    """Say whether a webhook subscribed to this type may see events of this owner: a listener of the bus."""
+    mine = Q(webhook__owner__isnull=True) | Q(webhook__owner=owner_id)
+    return Subscription.objects.filter(mine, pattern__in=patterns_for(type), webhook__deleted_at__isnull=True).exists()
+
+
 def _subscribers(patterns: Iterable[str], owners: Iterable[uuid.UUID | None]) -> dict[str, dict[uuid.UUID, _Subscriber]]:
     """Return the webhooks of each pattern that may see events of one of these owners."""
     mine = Q(webhook__owner__isnull=True) | Q(webhook__owner__in=[owner for owner in owners if owner])

@@ -44,7 +44,7 @@ def event_choices() -> list[Any]:
     groups: dict[str, list[tuple[str, str]]] = {"everything": [("*", "all events but operational ones")]}
     for event_type in catalogue.all():
         entries = groups.setdefault(event_type.family, [])
-        if not event_type.operational and not entries:
+        if event_type.has_wildcards and not entries:
             entries.append((f"{event_type.family}.*", f"all {event_type.family} events"))
         if not event_type.name.endswith(".*"):
             entries.append((event_type.name, event_type.title))
