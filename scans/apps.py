@@ -14,8 +14,8 @@ class ScansConfig(AppConfig):
     def ready(self) -> None:
         """Declare the app's work."""
         from core import housekeeping, work_registry  # noqa: PLC0415
-        from scans import work  # noqa: PLC0415 - it needs the models, which are loaded by now
+        from scans import trend, work  # noqa: PLC0415 - it needs the models, which are loaded by now
         from scans.housekeeping import JOBS  # noqa: PLC0415
 
         work_registry.register(work.KIND)
-        housekeeping.register(*JOBS)
+        housekeeping.register(*JOBS, *trend.JOBS)

@@ -9,19 +9,25 @@ from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
-from django.urls import URLPattern, path
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
+from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
 from access.admin_base import show
 from access.admin_base.base import LogAdmin
 from access.admin_base.buttons import Button
 from access.admin_base.filters import SinceFilter, UntilFilter, choice_filter
+from access.selectors import visible
 from core.errors import RepoGuardError
+from integrations.models import Repository
+from integrations.selectors.repositories import repositories_by_reference
 from scans.admin import words
 from scans.admin.decision_form import DecisionForm
 from scans.admin.filters import SeverityFilter, StateFilter, TriageFilter
 from scans.admin.searching import NotFoundWord, found_findings
+from scans.admin.trend import panel
 from scans.choices import FindingState, Kind
 from scans.models import Finding, Scan
 from scans.selectors import accounts_of, decisions_of, shown_findings
@@ -71,9 +77,30 @@ class FindingAdmin(LogAdmin):
     # --- The page of a finding ---
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the address of the form."""
-        own = path("<path:object_id>/decide/", self.admin_site.admin_view(self.decide_view), name="scans_finding_decide")
-        return [own, *super().get_urls()]
+        """Add the addresses of the form and the chart."""
+        decide = path("<path:object_id>/decide/", self.admin_site.admin_view(self.decide_view), name="scans_finding_decide")
+        chart = path("trend/", self.admin_site.admin_view(self.trend_view), name="scans_finding_trend")
+        return [chart, decide, *super().get_urls()]
+
+    def trend_view(self, request: HttpRequest) -> HttpResponse:
+        """Return the chart of open findings over time, of one repository where `repository` names it (its id or full name)."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        repositories = visible(Repository.objects.all(), self.who(request))
+        about = request.GET.get("repository", "")
+        chosen = repositories_by_reference([about], self.who(request))[about][:1] if about.isprintable() and about else []
+        if about and not chosen:
+            return HttpResponse()
+        mine = repositories.filter(id=chosen[0].id) if chosen else repositories
+        context = {"trend": panel(mine), "repository": chosen[0] if chosen else None}
+        return TemplateResponse(request, "portal/finding_trend.html", context)
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Show the list below the chart of what it can be narrowed to: all repositories, or the one that is searched for."""
+        about = next((word for word in request.GET.get("q", "").split() if "/" in word), "")
+        chart = reverse("admin:scans_finding_trend")
+        chart = f"{chart}?{urlencode({'repository': about})}" if about else chart
+        return super().changelist_view(request, {"trend_url": chart, **(extra_context or {})})  # type: ignore[no-any-return]
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None

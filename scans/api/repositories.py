@@ -11,14 +11,19 @@ from rest_framework.response import Response
 
 from core import context
 from core.api.viewsets import PortalViewSet
-from core.errors import Unavailable
+from core.errors import InvalidInput, Unavailable
 from integrations.models import Repository
 from integrations.selectors.repositories import all_repositories
-from scans.api.serializers import GateSerializer, SummarySerializer
+from scans.api.serializers import GateSerializer, SummarySerializer, TrendSerializer
 from scans.models import GateResult
 from scans.selectors import gate_of, gate_of_branch, summary
+from scans.trend import LONGEST_DAYS, trend
 
-ROUTES: dict[str, dict[str, Any]] = {"findings/summary": {"get": "findings_summary"}, "gate": {"get": "gate"}}
+ROUTES: dict[str, dict[str, Any]] = {
+    "findings/summary": {"get": "findings_summary"},
+    "findings/trend": {"get": "findings_trend"},
+    "gate": {"get": "gate"},
+}
 _RETRY_SECONDS = 5.0
 
 
@@ -27,7 +32,11 @@ class RepositoryScansViewSet(PortalViewSet[Repository]):
 
     scope_resource = "findings"
     queryset = all_repositories()
-    query_parameters: ClassVar[Any] = {"findings_summary": frozenset({"ref"}), "gate": frozenset({"commit"})}
+    query_parameters: ClassVar[Any] = {
+        "findings_summary": frozenset({"ref"}),
+        "findings_trend": frozenset({"days"}),
+        "gate": frozenset({"commit"}),
+    }
 
     @extend_schema(
         parameters=[OpenApiParameter("ref", str, description="Branch or ref; the default branch when left out.")],
@@ -39,6 +48,19 @@ class RepositoryScansViewSet(PortalViewSet[Repository]):
         ref = request.query_params.get("ref", "") or repository.default_branch
         counts = summary(repository, ref)
         return self.answer({"total": sum(counts.values()), "by_severity": counts, "ref": ref}, serializer_class=SummarySerializer)
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("days", int, description=f"How many days back, today included; 90 when left out, {LONGEST_DAYS} at most.")
+        ],
+        responses={200: TrendSerializer},
+    )
+    def findings_trend(self, request: Request, id: str) -> Response:
+        """Count the findings that were open on each day (UTC) on the default branch, as written down then; today's as it is now."""
+        repository = self.get_object()
+        points = trend(Repository.objects.filter(id=repository.id), _days(request.query_params.get("days", "90")))
+        rows = [{"day": point.day, "total": point.total, "by_severity": point.by_severity} for point in points]
+        return self.answer({"points": rows}, serializer_class=TrendSerializer)
 
     @extend_schema(
         parameters=[
@@ -69,6 +91,12 @@ class RepositoryScansViewSet(PortalViewSet[Repository]):
     def _refusal(self, code: str, message: str, gate: dict[str, Any] | None) -> Response:
         error = {"code": code, "message": message, "fields": {}, "request_id": context.request_id()}
         return Response({**(gate or {}), **error}, status=status.HTTP_409_CONFLICT)
+
+
+def _days(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= LONGEST_DAYS):
+        raise InvalidInput.of("days", f"must be a whole number from 1 to {LONGEST_DAYS}.")
+    return int(text)
 
 
 def _gate(repository: Repository, result: GateResult) -> dict[str, Any]:

@@ -77,6 +77,12 @@ _DESCRIPTION = "lodash before 4.17.20 …"
 _PRESENCE = {"tool": "snyk", "category": "", "ref": "main", "first_scan": _ID, "closed_scan": None, "severity": "high", "raw": {"id": "…"}}
 DETAIL = {**FINDING, "description": _DESCRIPTION, "presences": [_PRESENCE]}
 SUMMARY = {"total": 8, "by_severity": _COUNTS, "ref": "main"}
+TREND = {
+    "points": [
+        {"day": "2026-11-19", "total": 9, "by_severity": {**_COUNTS, "high": 3}},
+        {"day": "2026-11-20", "total": 8, "by_severity": _COUNTS},
+    ]
+}
 GATE = {
     "decision": "passed",
     "repository": "acme/shop",
@@ -185,6 +191,21 @@ class SummarySerializer(StrictSerializer):
     total = serializers.IntegerField()
     by_severity = serializers.DictField(child=serializers.IntegerField())
     ref = serializers.CharField()
+
+
+class TrendPointSerializer(StrictSerializer):
+    """What counted at the end of a day."""
+
+    day = serializers.DateField()
+    total = serializers.IntegerField()
+    by_severity = serializers.DictField(child=serializers.IntegerField())
+
+
+@extend_schema_serializer(examples=[OpenApiExample("Two days", value=TREND, response_only=True)])
+class TrendSerializer(StrictSerializer):
+    """Open findings over time, oldest day first; a day on which no worker ran is missing."""
+
+    points = TrendPointSerializer(many=True)
 
 
 @extend_schema_serializer(examples=[OpenApiExample("A gate that passed", value=GATE, response_only=True)])
