@@ -30,7 +30,7 @@ from access.principals import SYSTEM
 from core.leases import register_worker
 from core.models import Worker
 
-EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "15"))
+EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "8"))
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
