@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from core.texts import storable
 from integrations.contract.reports import ReportedFinding, ReportedPackage
+from integrations.packages.versions import canonical_version
 from scans.choices import Kind, Severity
 from scans.normal import cwe
 from scans.normal.finding import NormalFinding
@@ -17,7 +18,7 @@ from scans.normal.fingerprints import fingerprint, message_of
 from scans.normal.identifiers import identifiers
 from scans.normal.kept import raw_json, shortened, text
 from scans.normal.kinds import kind_of
-from scans.normal.packages import Package, canonical_version, package
+from scans.normal.packages import Package, package
 from scans.normal.paths import canonical_path
 from scans.normal.severity import Judged, judge
 

@@ -11,23 +11,18 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from core.texts import storable
+from integrations.packages.ecosystems import SYSTEMS, ecosystem, is_type
+from integrations.packages.versions import LONGEST_VERSION, canonical_version
 from scans.normal import purls
-from scans.normal.ecosystems import SYSTEMS, ecosystem, is_type
 from scans.normal.purls import Purl
 
 MOST_KIND = 40
 MOST_NAME = 300
-MOST_VERSION = 200
 MOST_PURL = 700
 
 _SEPARATORS = re.compile(r"[-_.]+")
 _EXTRAS = re.compile(r"\[[^\]]*\]$")
 _REMOTE = re.compile(r"^(?:https?://|git://|ssh://git@|git@)|\.git$", re.IGNORECASE)
-_NO_VERSION = frozenset({"unknown", "n/a", "na", "none", "null", "undefined", "latest", "*", "-", "unspecified", "(devel)", "devel"})
-_PREFIXED = frozenset(
-    {"npm", "golang", "composer", "cargo", "swift", "hex", "pub", "nuget", "pypi", "githubactions", "gem", "conan", "cocoapods"}
-)
-_LEADING = re.compile(r"^(?:[=v]+\s*)(?=[0-9])", re.IGNORECASE)
 _LOWER = frozenset({"npm", "nuget", "composer", "golang", "hex", "pub", "githubactions", "swift", "deb", "apk", "alpm", "bitnami"})
 
 
@@ -44,7 +39,7 @@ class Package:
 def package(word: str, name: str, version: str = "", purl: str = "") -> Package:
     """Return the package that a source names by words, by a purl, or by both."""
     # bounded before they are cached: what a report says must not fill the memory
-    return _package(word[:MOST_NAME], name[:MOST_NAME], version[:MOST_VERSION], purl if len(purl) <= MOST_PURL else "")
+    return _package(word[:MOST_NAME], name[:MOST_NAME], version[:LONGEST_VERSION], purl if len(purl) <= MOST_PURL else "")
 
 
 @lru_cache(maxsize=8192)
@@ -87,20 +82,6 @@ def _maven(text: str) -> str:
     """Return group:artifact for group/artifact, group:artifact:version and group:artifact:jar:version too."""
     parts = [part.strip() for part in (text.split(":") if ":" in text else text.split("/"))]
     return ":".join(part for part in parts[:2] if part)
-
-
-def canonical_version(kind: str, version: str) -> str:
-    """Return a version without what its ecosystem ignores in front; empty for what says no version, a range or a word."""
-    text = storable(version[:MOST_VERSION]).strip()
-    if kind == "golang" and text[:2] == "go":
-        text = text[2:]
-    if kind in _PREFIXED:
-        text = _LEADING.sub("", text)
-    elif kind in {"deb", "rpm"}:
-        text = text.removeprefix("0:")
-    if not text or text.lower() in _NO_VERSION or text[0] in "<>^~=!([" or any(character in text for character in ",|*") or " " in text:
-        return ""
-    return (text.lower() if kind in {"pypi", "nuget"} else text)[:MOST_VERSION]
 
 
 def _purl_type(kind: str) -> str:

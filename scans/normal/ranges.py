@@ -11,8 +11,8 @@ from functools import lru_cache
 
 import orjson
 
-from scans.normal.ecosystems import ecosystem
-from scans.normal.versions import MOST_VERSION, SEMVER, compare, is_ordered
+from integrations.packages.ecosystems import ecosystem
+from integrations.packages.versions import MOST_VERSION, SEMVER, compare, is_ordered
 
 MOST_RANGE = 2000
 _MOST_ALTERNATIVES = 100

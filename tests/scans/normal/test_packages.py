@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from integrations.packages.ecosystems import ecosystem
 from scans.normal import purls
-from scans.normal.ecosystems import ecosystem
 from scans.normal.packages import package
 
 

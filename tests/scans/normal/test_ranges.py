@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from integrations.packages.versions import MOST_VERSION, compare
 from scans.normal.ranges import contains
-from scans.normal.versions import MOST_VERSION, compare
 
 GITHUB = [
     ("npm", "1.1.5", ">= 1.0.0, < 1.2.0", True),

@@ -8,10 +8,12 @@ from functools import lru_cache
 
 from univers import versions as univers
 
-from scans.normal.packages import canonical_version
+from core.texts import storable
 
 MOST_VERSION = 64
 """So long may a version be that is compared: none is longer, and comparing takes no time that somebody else may choose."""
+LONGEST_VERSION = 200
+"""So much of a version is kept."""
 
 SEMVER = frozenset({"npm", "cargo", "golang", "hex", "pub", "swift", "githubactions", "bitnami", "julia"})
 _CLASSES: dict[str, type[univers.Version]] = {
@@ -38,6 +40,25 @@ _PATTERNS = {
     "gem": re.compile(r"[0-9]+(?:\.[0-9A-Za-z]+)*(?:-[0-9A-Za-z.-]+)?"),
 }
 _BUILD = frozenset({*SEMVER, "nuget", "composer"})
+_NO_VERSION = frozenset({"unknown", "n/a", "na", "none", "null", "undefined", "latest", "*", "-", "unspecified", "(devel)", "devel"})
+_PREFIXED = frozenset(
+    {"npm", "golang", "composer", "cargo", "swift", "hex", "pub", "nuget", "pypi", "githubactions", "gem", "conan", "cocoapods"}
+)
+_LEADING = re.compile(r"^(?:[=v]+\s*)(?=[0-9])", re.IGNORECASE)
+
+
+def canonical_version(kind: str, version: str) -> str:
+    """Return a version without what its ecosystem ignores in front; empty for what says no version, a range or a word."""
+    text = storable(version[:LONGEST_VERSION]).strip()
+    if kind == "golang" and text[:2] == "go":
+        text = text[2:]
+    if kind in _PREFIXED:
+        text = _LEADING.sub("", text)
+    elif kind in {"deb", "rpm"}:
+        text = text.removeprefix("0:")
+    if not text or text.lower() in _NO_VERSION or text[0] in "<>^~=!([" or any(character in text for character in ",|*") or " " in text:
+        return ""
+    return (text.lower() if kind in {"pypi", "nuget"} else text)[:LONGEST_VERSION]
 
 
 def is_ordered(kind: str) -> bool:
