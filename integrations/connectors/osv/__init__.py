@@ -1,0 +1,1 @@
+"""OSV.dev: the open database of vulnerabilities in packages. https://osv.dev"""
