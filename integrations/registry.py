@@ -11,6 +11,7 @@ from integrations.connectors.github.connector import GitHub
 from integrations.connectors.gitlab.connector import GitLab
 from integrations.connectors.http.connector import HttpConnector
 from integrations.connectors.jenkins.connector import Jenkins
+from integrations.connectors.osv.connector import Osv
 from integrations.connectors.pagerduty.connector import PagerDuty
 from integrations.connectors.slack.connector import Slack
 from integrations.connectors.snyk.connector import Snyk
@@ -28,6 +29,7 @@ CONNECTORS: tuple[type[Connector], ...] = (
     Generic,
     GitLab,
     Jenkins,
+    Osv,
     PagerDuty,
     Slack,
     Snyk,

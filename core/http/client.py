@@ -99,12 +99,14 @@ class Door:
         body: bytes | None = None,
         expected: Collection[int] = EXPECTED,
         cache_seconds: int = 0,
+        refresh: bool = False,
         repeatable: bool | None = None,
     ) -> Reply:
         """Make a call and return its answer, whose status is among `expected`.
 
-        `cache_seconds` lets an answer not older than that be used without asking (GET only). `repeatable` says that sending the
-        request twice does no harm; without it the method decides. Redirects are never followed.
+        `cache_seconds` lets an answer not older than that be used without asking (GET only); with `refresh` it is asked for, and
+        kept as long. `repeatable` says that sending the request twice does no harm; without it the method decides. Redirects are
+        never followed.
 
         Raises InvalidInput for what can't be sent, AddressRefused, CircuitOpen, QuotaUsedUp, Throttled, CallFailed, BadAnswer and
         SignInFailed; those with `retry_after` are worth trying again then. CallInTransaction inside a transaction.
@@ -124,7 +126,7 @@ class Door:
         call.kept = answers.find(call.key)
         if call.kept is not None and call.kept.status not in expected:
             call.kept = None
-        if call.kept is not None and cache_seconds and call.kept.is_fresh:
+        if call.kept is not None and cache_seconds and call.kept.is_fresh and not refresh:
             log.write(request, full_url, Entry(CallOutcome.CACHED))
             return _kept_reply(call.kept, call.url)
         try:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar
 
+from core.errors import OutboundError
 from integrations.contract.connector import Connector
 from integrations.contract.reports import ReportedFinding, RepositoryRef
 
@@ -74,6 +75,13 @@ class ScanPage:
     """How many findings there are in all, where the source says so."""
     synced_to: datetime | None = None
     """Given with the last page by `incremental` sources: the moment to ask from the next time, by the source's clock."""
+
+
+class NothingToAsk(OutboundError):
+    """A source that `needs_packages` was given none; the sentence says where to name them. Trying again can't help."""
+
+    code = "no_packages"
+    permanent = True
 
 
 class ScanSource(Connector):

@@ -71,6 +71,7 @@ class FakeDoor(client.Door):
         body: bytes | None = None,
         expected: Collection[int] = client.EXPECTED,
         cache_seconds: int = 0,
+        refresh: bool = False,
         repeatable: bool | None = None,
     ) -> Reply:
         """Record the call and answer it."""

@@ -219,3 +219,11 @@ def test_other_errors_still_name_themselves(service):
         door(stale_seconds=3600, breaker_failures=1).request("GET", service.url)
     with pytest.raises(CircuitOpen):
         door(stale_seconds=3600, breaker_failures=1).request("GET", service.url)
+
+
+def test_a_fresh_answer_is_asked_for_anew_and_kept_where_the_caller_knows_better(service):
+    service.says(http(200, b"1"), http(200, b"2"))
+    door().request("GET", service.url, cache_seconds=60)
+    assert door().request("GET", service.url, cache_seconds=60, refresh=True).json() == 2
+    assert door().request("GET", service.url, cache_seconds=60).json() == 2
+    assert outcomes() == ["success", "success", "cached"]
