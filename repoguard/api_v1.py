@@ -21,6 +21,7 @@ from integrations.api.integration_views import IntegrationViewSet
 from integrations.api.repository_views import RepositoryViewSet
 from repoguard.health import HealthView
 from scans.api.findings import FindingViewSet
+from scans.api.inventories import InventoryViewSet
 from scans.api.policies import PolicyViewSet
 from scans.api.repositories import ROUTES as REPOSITORY_ROUTES
 from scans.api.repositories import RepositoryScansViewSet
@@ -51,6 +52,7 @@ RESOURCES: dict[str, type[GenericViewSet[Any]]] = {
     "inbound-sources": InboundSourceViewSet,
     "integration-templates": InstantiableTemplateViewSet,
     "integrations": IntegrationViewSet,
+    "inventories": InventoryViewSet,
     "policies": PolicyViewSet,
     "replays": ReplayViewSet,
     "repositories": RepositoryViewSet,

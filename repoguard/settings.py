@@ -186,6 +186,12 @@ EVENT_MAX_BYTES = ENV.integer("EVENT_MAX_BYTES", 5 * 1024 * 1024, "Largest `data
 BUILDS_CSV_MAX_BYTES = ENV.integer(
     "BUILDS_CSV_MAX_BYTES", 2 * 1024**3, "Largest CSV file of builds that may be uploaded, in bytes as sent.", low=1024
 )
+INVENTORY_MAX_BYTES = ENV.integer(
+    "INVENTORY_MAX_BYTES",
+    16 * 1024 * 1024,
+    "Largest lock file or SBOM, in bytes, also unpacked. Reading it takes some six times as much.",
+    low=1024,
+)
 SCAN_MAX_BYTES = ENV.integer("SCAN_MAX_BYTES", 256 * 1024 * 1024, "Largest scanner report, in bytes, also unpacked.", low=1024)
 API_MAX_BODY_BYTES = ENV.integer("API_MAX_BODY_BYTES", 10 * 1024 * 1024, "Largest body of one API request, in bytes.", low=1024)
 INBOUND_MAX_BODY_BYTES = ENV.integer("INBOUND_MAX_BODY_BYTES", 25 * 1024 * 1024, "Largest body of one inbound webhook, in bytes.", low=1024)

@@ -75,6 +75,7 @@ _NAVIGATION: list[dict[str, Any]] = [
         "Findings",
         _entry("Findings", "bug_report", "scans.finding"),
         _entry("Scans", "radar", "scans.scan"),
+        _entry("Inventories", "inventory_2", "scans.inventory"),
         _entry("Policies", "policy", "scans.policy"),
     ),
     _group(

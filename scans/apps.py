@@ -16,6 +16,7 @@ class ScansConfig(AppConfig):
         from core import housekeeping, work_registry  # noqa: PLC0415
         from scans import trend, work  # noqa: PLC0415 - it needs the models, which are loaded by now
         from scans.housekeeping import JOBS  # noqa: PLC0415
+        from scans.inventories.housekeeping import JOB  # noqa: PLC0415
 
         work_registry.register(work.KIND)
-        housekeeping.register(*JOBS, *trend.JOBS)
+        housekeeping.register(*JOBS, *trend.JOBS, JOB)

@@ -21,14 +21,15 @@ _FOLDED = 8 * 1024 * 1024
 
 
 @contextmanager
-def spooled(chunks: Iterable[bytes]) -> Iterator[tuple[IO[bytes], int]]:
+def spooled(chunks: Iterable[bytes], setting: str = "SCAN_MAX_BYTES") -> Iterator[tuple[IO[bytes], int]]:
     """Yield an upload, unpacked, as a file with its size; it is gone afterwards. Raises TooLarge, and InvalidInput for broken gzip."""
+    most = getattr(settings, setting)
     with tempfile.SpooledTemporaryFile(_FOLDED) as file:
         size = 0
         for piece in _utf8(unpacked(chunks)):
             size += len(piece)
-            if size > settings.SCAN_MAX_BYTES:
-                raise TooLarge(f"The report is over {settings.SCAN_MAX_BYTES} bytes (unpacked), the limit that SCAN_MAX_BYTES sets.")
+            if size > most:
+                raise TooLarge(f"The file is over {most} bytes (unpacked), the limit that {setting} sets.")
             file.write(piece)
         yield cast("IO[bytes]", file), size
 

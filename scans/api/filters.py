@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 
 from core.errors import InvalidInput
 from scans.choices import FindingState, Kind, ScanStatus, Severity, Triage
-from scans.models import Finding, Scan
+from scans.models import Finding, Inventory, Scan
 from scans.selectors import on_ref
 from scans.severities import rank
 
@@ -31,6 +31,24 @@ class ScanFilter(django_filters.FilterSet):
         if self.form.cleaned_data.get("commit") and not self.form.cleaned_data.get("repository"):
             raise InvalidInput.of("commit", "needs repository beside it.")
         rows: QuerySet[Scan] = super().filter_queryset(queryset)
+        return rows
+
+
+class InventoryFilter(django_filters.FilterSet):
+    """By whose they are."""
+
+    repository = django_filters.UUIDFilter(field_name="repository_id", label="Id of the repository.")
+    ref = django_filters.CharFilter(max_length=255, label="Branch or ref; with repository.")
+
+    class Meta:
+        model = Inventory
+        fields: list[str] = []
+
+    def filter_queryset(self, queryset: QuerySet[Inventory]) -> QuerySet[Inventory]:
+        """Apply the parameters; a ref is one of a repository."""
+        if self.form.cleaned_data.get("ref") and not self.form.cleaned_data.get("repository"):
+            raise InvalidInput.of("ref", "needs repository beside it.")
+        rows: QuerySet[Inventory] = super().filter_queryset(queryset)
         return rows
 
 

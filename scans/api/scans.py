@@ -10,13 +10,12 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from access.principals import principal
 from core.api.uploads import BodyCap, file_chunks
 from core.api.viewsets import ListRows, RetrieveRow
 from core.errors import InvalidInput
 from integrations.models import Repository
-from integrations.selectors.repositories import repositories_by_reference
 from scans.api.filters import ScanFilter
+from scans.api.naming import named_repository
 from scans.api.serializers import SCAN, QueuedScanSerializer, ScanSerializer
 from scans.models import Scan
 from scans.selectors import shown_scans
@@ -79,14 +78,7 @@ class ScanViewSet(ListRows[Scan], RetrieveRow[Scan]):
         return self.answer(scan, status.HTTP_202_ACCEPTED, QueuedScanSerializer)
 
     def _repository(self, reference: str) -> Repository:
-        if not reference:
-            raise InvalidInput.of("repository", "must be given: the id or full name (owner/name) of the repository that was scanned.")
-        found = repositories_by_reference([reference], principal(self.request))[reference]
-        if not found:
-            raise InvalidInput.of("repository", "is not known here; POST /api/v1/repositories registers it.", code="unknown_repository")
-        if len(found) > 1:
-            raise InvalidInput.of("repository", "is the name of repositories at several providers; send the id.", code="ambiguous")
-        return found[0]
+        return named_repository(self.request, reference)
 
 
 def _flag(name: str, text: str) -> bool:

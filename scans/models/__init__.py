@@ -5,8 +5,21 @@ from __future__ import annotations
 from scans.models.daily import DailyCount
 from scans.models.finding import Finding, FindingIdentifier
 from scans.models.gates import GateResult, Policy
+from scans.models.inventory import Inventory
 from scans.models.presence import Presence, Stream
 from scans.models.scan import Scan, ScanPart
 from scans.models.triage import RiskAcceptance
 
-__all__ = ["DailyCount", "Finding", "FindingIdentifier", "GateResult", "Policy", "Presence", "RiskAcceptance", "Scan", "ScanPart", "Stream"]
+__all__ = [
+    "DailyCount",
+    "Finding",
+    "FindingIdentifier",
+    "GateResult",
+    "Inventory",
+    "Policy",
+    "Presence",
+    "RiskAcceptance",
+    "Scan",
+    "ScanPart",
+    "Stream",
+]

@@ -42,8 +42,8 @@ def upload_report(about: UploadedAbout, chunks: Iterable[bytes]) -> Scan:
 
     Raises InvalidInput for a report of an unknown format and for wrong values, TooLarge.
     """
-    ref = _checked_ref(about.ref) or about.repository.default_branch
-    commit = _checked_commit(about.commit)
+    ref = checked_ref(about.ref) or about.repository.default_branch
+    commit = checked_commit(about.commit)
     category = _checked_text("category", about.category)
     with uploads.spooled(chunks) as (file, size):
         if not size:
@@ -61,15 +61,16 @@ def upload_report(about: UploadedAbout, chunks: Iterable[bytes]) -> Scan:
     return scan
 
 
-def _checked_ref(text: str) -> str:
-    """Return a branch's plain name: refs/heads/main is main."""
+def checked_ref(text: str) -> str:
+    """Return a branch's plain name: refs/heads/main is main. Raises InvalidInput."""
     ref = _checked_text("ref", text).removeprefix("refs/heads/")
     if any(character.isspace() for character in ref):
         raise InvalidInput.of("ref", "must be the name of a branch or ref, without spaces.")
     return ref
 
 
-def _checked_commit(text: str) -> str:
+def checked_commit(text: str) -> str:
+    """Return a commit's SHA in lower case, or "". Raises InvalidInput."""
     if text and not _COMMIT.fullmatch(text):
         raise InvalidInput.of("commit", "must be 7 to 64 hexadecimal digits: the commit's SHA.")
     return text.lower()

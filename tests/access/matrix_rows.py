@@ -17,9 +17,11 @@ from builds.models import Analysis, Build, BuildImport
 from core import bus
 from core.ids import uuid7
 from core.models import Owner
+from integrations.contract.scans import PackageUsed
 from integrations.models import Endpoint, Integration, Repository
 from scans.gates.conditions import Condition
-from scans.models import Finding, GateResult, Policy, Scan
+from scans.inventories.packed import packed
+from scans.models import Finding, GateResult, Inventory, Policy, Scan
 from templates_app.models import IntegrationTemplate
 from tests.access.keys import make_key
 from webhooks.choices import DeliveryStatus
@@ -116,6 +118,11 @@ def policy(owner: Owner) -> Policy:
     return Policy.objects.create(name="p", repository=repository(owner), conditions=[Condition().stored()])
 
 
+def inventory(owner: Owner) -> Inventory:
+    packages = packed([PackageUsed("npm", "left", "1.0.0")])
+    return Inventory.objects.create(repository=repository(owner), ref="main", manifest="package-lock.json", packages=packages)
+
+
 # the name of what hangs on a row and is named in paths, such as an endpoint
 NAME = "get-issue"
 
@@ -144,6 +151,7 @@ ROWS: dict[str, Callable[[Owner], Any]] = {
     "inbound-sources": inbound_source,
     "integration-templates": template,
     "integrations": integration,
+    "inventories": inventory,
     "policies": policy,
     "replays": replay,
     "repositories": scanned_repository,

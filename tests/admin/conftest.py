@@ -23,10 +23,12 @@ from builds.models import Analysis, Build, BuildImport
 from core import work
 from core.http import limits
 from core.models import Circuit, Housekeeping, QuotaUsage, RequestLog, Worker
+from integrations.contract.scans import PackageUsed
 from integrations.models import Endpoint, HealthDay, HealthSample, Integration, IntegrationHealth, Repository
 from integrations.services.integrations import IntegrationValues, create_integration
 from scans.gates.conditions import Condition
-from scans.models import Finding, GateResult, Policy, Presence, RiskAcceptance, Scan, Stream
+from scans.inventories.packed import packed
+from scans.models import Finding, GateResult, Inventory, Policy, Presence, RiskAcceptance, Scan, Stream
 from templates_app.models import IntegrationTemplate
 from tests.builds.build_kit import MONDAY, WEEK, build, store
 from tests.factories import EventFactory, RepositoryFactory
@@ -225,6 +227,13 @@ def make_analysis(owner: User) -> Analysis:
     return Analysis.objects.latest("id")
 
 
+def make_inventory(repository: Repository) -> Inventory:
+    """Return a lock file whose names want to run."""
+    texts = dict.fromkeys(("ref", "manifest", "commit", "uploaded_by"), EVIL)
+    data = {"packages": packed([PackageUsed(EVIL, EVIL, EVIL)]), "package_count": 1, "ecosystems": {EVIL: 1}}
+    return Inventory.objects.create(repository=repository, format="package-lock", **texts, **data)
+
+
 @pytest.fixture
 def things(alice: User, team: Group) -> SimpleNamespace:
     """One of everything that alice owns, with names that want to run."""
@@ -238,6 +247,7 @@ def things(alice: User, team: Group) -> SimpleNamespace:
         analysis=make_analysis(alice),
         finding=finding,
         scan=Scan.objects.get(),
+        inventory=make_inventory(repository),
         policy=Policy.objects.create(name=EVIL, repository=repository, conditions=[Condition().stored()]),
         webhook=webhook,
         delivery=delivery,

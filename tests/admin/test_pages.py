@@ -39,6 +39,7 @@ OK, NO = 200, 403
 LISTS = {
     "scans_finding": (OK, OK, OK),
     "scans_scan": (OK, OK, OK),
+    "scans_inventory": (OK, OK, OK),
     "scans_policy": (OK, OK, OK),
     "builds_build": (OK, OK, OK),
     "builds_buildimport": (OK, OK, OK),
@@ -67,6 +68,7 @@ LISTS = {
 ADDS = {
     "scans_finding": (NO, NO, NO),
     "scans_scan": (NO, NO, NO),
+    "scans_inventory": (NO, NO, NO),
     "scans_policy": (OK, OK, NO),
     "builds_build": (NO, NO, NO),
     "builds_buildimport": (OK, OK, NO),
@@ -120,6 +122,7 @@ def _change_pages(things: SimpleNamespace) -> dict[str, tuple[object, tuple[int,
     return {
         "scans_finding": (things.finding.pk, (OK, OK, OK)),
         "scans_scan": (things.scan.pk, (OK, OK, OK)),
+        "scans_inventory": (things.inventory.pk, (OK, OK, OK)),
         "scans_policy": (things.policy.pk, (OK, OK, OK)),
         "builds_build": (things.build.pk, (OK, OK, OK)),
         "builds_buildimport": (things.build_import.pk, (OK, OK, OK)),

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from integrations.connectors.osv.records import plain_name
 from integrations.contract.reports import ReportedPackage
 from integrations.contract.scans import PackageUsed
 
@@ -55,7 +56,8 @@ def asked(packages: Iterable[PackageUsed]) -> list[Asked]:
     purls: dict[tuple[str, str, str, str], str] = {}
     for one in packages:
         if _known(one):
-            key = (one.ecosystem, one.name, one.version, "" if one.ecosystem else one.purl)
+            name = plain_name(one.ecosystem, one.name) if one.ecosystem == "PyPI" else one.name  # as OSV has it; elsewhere as it is written
+            key = (one.ecosystem, name, one.version, "" if one.ecosystem else one.purl)
             found.setdefault(key, set()).add(one.manifest)
             purls[key] = min(filter(None, (purls.get(key, ""), one.purl)), default="")
     return [Asked(*key[:3], purls[key], tuple(sorted(found[key] - {""})[:_MOST_MANIFESTS])) for key in sorted(found)]

@@ -57,11 +57,12 @@ def _events(one: Mapping[str, Any]) -> list[Event]:
 def _ordered(kind: str, events: list[Event]) -> list[Event]:
     """Return events by version: databases write them in any order. What can't be compared is left out."""
     readable = [one for one in events if one[1] == _BEGINNING or compare(kind, one[1], one[1]) is not None]
-    return sorted(readable, key=cmp_to_key(lambda one, other: _order(kind, one[1], other[1])))
+    key = cmp_to_key(lambda one, other: _order(kind, str(one), str(other)))
+    return sorted(readable, key=lambda event: key(event[1]))
 
 
 def _sorted(kind: str, versions: Iterable[str]) -> list[str]:
-    return sorted(sorted(versions), key=cmp_to_key(lambda one, other: _order(kind, one, other)))
+    return sorted(sorted(versions), key=cmp_to_key(lambda one, other: _order(kind, str(one), str(other))))
 
 
 def _order(kind: str, one: str, other: str) -> int:

@@ -52,8 +52,8 @@ def _rank(record: Record) -> tuple[bool, bool, str]:
 
 def affecting(record: Record, ecosystem: str, name: str) -> list[Record]:
     """Return the parts of a record about a package; of a distribution's, those of its release where the record tells releases apart."""
-    found = [part for part in objects(record.get("affected"))[:_MOST_AFFECTED] if _is(part, ecosystem, name)]
-    exact = [part for part in found if text(at(part, "package", "ecosystem")) == ecosystem]
+    found: list[Record] = [part for part in objects(record.get("affected"))[:_MOST_AFFECTED] if _is(part, ecosystem, name)]
+    exact: list[Record] = [part for part in found if text(at(part, "package", "ecosystem")) == ecosystem]
     return exact or found
 
 

@@ -54,14 +54,15 @@ class Walk:
         self._client, self._packages = client, packages
         self._of = digest(packages)
         self._records: dict[str, dict[str, Any] | None] = {}
-        self._changed = bool(cursor) and cursor is not None and cursor["of"] != self._of
-        begun = cursor is not None and not self._changed
-        self._batch = _Batch(**cursor["batch"]) if cursor and begun else _Batch(0, BATCH)
+        self._changed = cursor is not None and cursor["of"] != self._of
+        self._begins = cursor is None or self._changed
+        self._batch = _Batch(0, BATCH) if cursor is None or self._changed else _Batch(**cursor["batch"])
 
     def pages(self) -> Iterator[ScanPage]:
         """Yield what is left to read."""
         changed = Problem("packages", "The lock files changed while they were asked about: what was found before may be gone by now.")
-        yield self._page([changed] if self._changed else [])
+        if self._begins:
+            yield self._page([changed] if self._changed else [])
         while self._batch.begin < len(self._packages):
             while self._is_asking():
                 yield self._page(self._ask())
@@ -84,7 +85,7 @@ class Walk:
     def _ask(self) -> list[ScanItem]:
         """Make one call of a batch."""
         batch, here = self._batch, self._here()
-        waiting = [[number, ""] for number in range(len(here))] if batch.waiting is None else batch.waiting
+        waiting: list[list[Any]] = [[number, ""] for number in range(len(here))] if batch.waiting is None else batch.waiting
         try:
             answers = self._client.batch([here[number].query(token) for number, token in waiting])
         except Refused as error:

@@ -1,0 +1,1 @@
+"""Lock files and SBOMs that are read: one module each, found by what they hold."""
