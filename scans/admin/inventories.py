@@ -30,12 +30,14 @@ class InventoryAdmin(PortalAdmin):
 
     owner_path = "repository__owner_id"
     empty_text = "Lock files and SBOMs that CI uploads to POST /api/v1/inventories/upload are listed here: what OSV is asked about."
-    list_display = ("shown_manifest", "shown_repository", "shown_ref", "shown_commit", "package_count", "shown_ecosystems", "shown_changed")
+    list_display = ("shown_manifest", "shown_repository", "shown_ref", "shown_commit", "shown_count", "shown_ecosystems", "shown_changed")
     list_display_links = ("shown_manifest",)
     search_fields = ("repository__full_name__exact",)
     search_help_text = "repository (owner/name)"
     ordering = ("-id",)
-    delete_consequence = "What was found by this file alone is fixed with the next scan."
+    delete_consequence = (
+        "What was found by this file alone is fixed with the next scan, unless it is the last file: then there is nothing to ask."
+    )
 
     def rows(self, request: HttpRequest) -> QuerySet[Inventory]:
         """Return the inventories with their repositories."""
@@ -77,9 +79,9 @@ class InventoryAdmin(PortalAdmin):
     # --- Columns ---
 
     @admin.display(description="file")
-    def shown_manifest(self, row: Inventory) -> SafeString:
+    def shown_manifest(self, row: Inventory) -> str:
         """Return its path."""
-        return show.code(show.cut_line(row.manifest, 80))
+        return show.cut_line(row.manifest, 80)
 
     @admin.display(description="repository")
     def shown_repository(self, row: Inventory) -> SafeString:
@@ -95,6 +97,11 @@ class InventoryAdmin(PortalAdmin):
     def shown_commit(self, row: Inventory) -> SafeString:
         """Return the beginning of the commit."""
         return show.code(row.commit[:10])
+
+    @admin.display(description="packages")
+    def shown_count(self, row: Inventory) -> int:
+        """Return how many packages it names."""
+        return row.package_count
 
     @admin.display(description="of which")
     def shown_ecosystems(self, row: Inventory) -> SafeString:

@@ -15,6 +15,7 @@ _ECOSYSTEMS = {
     "cargo": "crates.io", "hex": "Hex", "pub": "Pub", "swift": "SwiftURL", "githubactions": "GitHub Actions", "conan": "ConanCenter",
     "cran": "CRAN", "hackage": "Hackage", "bitnami": "Bitnami", "julia": "Julia",
 }  # fmt: skip
+_QUALIFIERS = frozenset({"arch", "classifier", "distro", "epoch", "platform", "type", "upstream"})
 _RELEASE = re.compile(r"(?P<system>[a-z]+)-v?(?P<release>[0-9]+(?:\.[0-9]+)*)")
 _VERSION = re.compile(r"[^\s<>=^~*|,]+")
 
@@ -28,7 +29,9 @@ def package_of(purl: Any, version: Any = "") -> Iterator[PackageUsed]:
     if not _VERSION.fullmatch(used) or not used.isprintable() or len(used) > 200:
         return
     ecosystem, name, used = _in_words(found, used)
-    plain = Purl(found.type, found.namespace, found.name, found.version or used, found.qualifiers).text()
+    # others are addresses, which may hold a password
+    qualifiers = tuple(one for one in found.qualifiers if one[0] in _QUALIFIERS)
+    plain = Purl(found.type, found.namespace, found.name, found.version or used, qualifiers).text()
     if 0 < len(name) <= 300 and name.isprintable():
         yield PackageUsed(ecosystem, name, used, plain if len(plain) <= _MOST_PURL else "")
 

@@ -96,7 +96,8 @@ class Walk:
             raise BadAnswer(f"OSV has answered {_MOST_PAGES} pages to {len(here)} queries, and there is no end. Look at the mirror.")
         batch.waiting = []
         for (number, token), answer in zip(waiting, answers, strict=True):
-            batch.found.setdefault(str(number), {}).update(answer.vulnerabilities)
+            if answer.vulnerabilities:
+                batch.found.setdefault(str(number), {}).update(answer.vulnerabilities)
             if answer.token and answer.token == token:
                 raise BadAnswer("OSV answers the same page again and again. Look at the mirror, or ask OSV whether it is in trouble.")
             if answer.token:

@@ -64,7 +64,8 @@ class Document:
         # names in many parts take the parser the square of their number
         if any(_QUOTED.sub("", line).count(".") > _MOST_DOTS for line in self.lines):
             return {}
-        if self.lines[0][:1] not in ("#", "[") and "=" not in self.lines[0]:
+        first = next(filter(None, map(str.strip, self.lines)), "")
+        if not first.startswith(("#", "[")) and "=" not in first:
             return {}
         if len(self.data) > MOST_TOML:
             raise TooLarge(f"A lock file in TOML may have {MOST_TOML} bytes.")

@@ -47,11 +47,8 @@ def detect(document: Document) -> type[Format]:
         if one.recognises(document):
             return one
     known = ", ".join(one.title for one in FORMATS)
-    raise InvalidInput(
-        f"The file is of no format that is read here: {_seen(document)}. Read are: {known}. "
-        "A requirements.txt is known by its name: send it as manifest=requirements.txt.",
-        code="unknown_format",
-    )
+    hint = "" if document.object or document.toml else " A requirements.txt is known by its name: send it with manifest=requirements.txt."
+    raise InvalidInput(f"The file is of no format that is read here: {_seen(document)}. Read are: {known}.{hint}", code="unknown_format")
 
 
 def _seen(document: Document) -> str:

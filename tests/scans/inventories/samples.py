@@ -221,7 +221,7 @@ CYCLONEDX = {
         {"name": "musl", "purl": "pkg:apk/alpine/musl@1.2.4-r2?distro=alpine-3.18.4"},
         {"name": "bash", "purl": "pkg:deb/ubuntu/bash@5.1?distro=ubuntu-22.04"},
         {"name": "tar", "purl": "pkg:deb/ubuntu/tar@1.34"},
-        {"name": "text", "purl": "pkg:golang/golang.org/x/text@v0.14.0"},
+        {"name": "text", "purl": "pkg:golang/golang.org/x/text@v0.14.0?vcs_url=https://planted:s3cret@example.com"},
         {"name": "shop", "purl": "pkg:docker/acme/shop@sha256:0123"},
         {"name": "file.c", "type": "file"},
     ],

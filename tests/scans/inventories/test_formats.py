@@ -25,6 +25,7 @@ def test_each_format_is_recognised_and_yields_what_it_pins_and_nothing_else() ->
     found = {name: {(one.ecosystem, one.name, one.version) for one in each.packages} for name, each in read.items()}
     assert found == {name: expected for name, (_, _, expected) in SAMPLES.items()}
     assert {each.format for each in read.values()} == set(FORMATS)
+    assert not any("s3cret" in one.purl for one in read["cyclonedx"].packages)
     libssl = next(one for one in read["cyclonedx"].packages if one.name == "openssl")
     assert libssl.purl == "pkg:deb/debian/libssl3@3.0.11-1?arch=amd64&distro=debian-12.4&upstream=openssl"
 
