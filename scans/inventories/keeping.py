@@ -37,11 +37,10 @@ class FileAbout:
 
 @dataclass(frozen=True)
 class Kept:
-    """What became of a file: the first of its path and ref, or one that says something else than before."""
+    """What became of a file: whether it is the first of its path and ref."""
 
     inventory: Inventory
     created: bool
-    changed: bool
 
 
 def keep(about: FileAbout, chunks: Iterable[bytes]) -> Kept:
@@ -71,11 +70,10 @@ def _stored(repository: Repository, ref: str, manifest: str, values: dict[str, o
         known = Inventory.objects.filter(repository=repository, ref=ref, manifest=manifest)
         before = known.select_for_update().values_list("content_hash", flat=True).first()
         row, created = Inventory.objects.update_or_create(repository=repository, ref=ref, manifest=manifest, defaults=values)
-        changed = created or before != found.content_hash
-        if changed:
+        if created or before != found.content_hash:
             verb = AuditVerb.CREATED if created else AuditVerb.CHANGED
             audit.record(verb, row, changes={} if created else {"content_hash": [before, found.content_hash]}, owner_id=repository.owner_id)
-    return Kept(row, created, changed)
+    return Kept(row, created)
 
 
 def remove(inventory: Inventory) -> None:

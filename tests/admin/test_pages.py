@@ -28,6 +28,7 @@ from tests.admin.conftest import (
     make_finding,
     make_health,
     make_integration,
+    make_inventory,
     make_key,
     make_template,
     make_webhook,
@@ -291,6 +292,7 @@ def test_it_takes_as_many_statements_for_many_rows_as_for_few(
         make_template(alice, f"more {number}")
         make_build(alice, f"more {number}")
         make_finding(RepositoryFactory(owner_id=hook.owner_id))
+        make_inventory(RepositoryFactory(owner_id=hook.owner_id))
         make_finding(things.repository, things.scan, things.finding)
         make_integration(alice, f"more {number}")
         make_call(things.integration)
