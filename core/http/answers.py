@@ -27,7 +27,7 @@ _LONGEST_ETAG = 500
 _LONGEST_DATE = 100
 _CONDITIONAL = frozenset({"if-none-match", "if-modified-since", "if-match", "if-unmodified-since", "if-range", "range"})
 # they are one request's, not the answer's
-_NOT_KEPT = frozenset({"set-cookie", "set-cookie2", "connection", "keep-alive", "transfer-encoding", "content-encoding", "content-length"})
+NOT_KEPT = frozenset({"set-cookie", "set-cookie2", "connection", "keep-alive", "transfer-encoding", "content-encoding", "content-length"})
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def keep(key: str, terms: Terms, status: int, headers: Mapping[str, str], body: 
     if not key or not keeps or status != 200 or len(body) > MAX_BODY or "no-store" in headers.get("Cache-Control", "").lower():
         return
     now = timezone.now()
-    kept = {name: value for name, value in headers.items() if name.lower() not in _NOT_KEPT}
+    kept = {name: value for name, value in headers.items() if name.lower() not in NOT_KEPT}
     row = CachedAnswer(
         key=key,
         integration_id=terms.integration_id,

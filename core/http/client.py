@@ -164,7 +164,7 @@ class Door:
                 return Reply(answered.status or 0, answered.headers, answered.body, call.url)
             if judgement.verdict is Verdict.NOT_MODIFIED and call.kept is not None:
                 answers.confirm(call.kept, self.terms, call.cache_seconds)
-                return replace(_kept_reply(call.kept, call.url), age=0.0)
+                return _confirmed_reply(call.kept, answered, call.url)
             if not self._again(call, judgement):
                 raise _error(judgement, answered, log.mask)
 
@@ -291,6 +291,17 @@ def _error(judgement: Judgement, answered: Answered, mask: Mask) -> OutboundErro
 
 def _kept_reply(kept: Kept, url: str, *, stale: bool = False) -> Reply:
     return Reply(kept.status, CaseInsensitiveDict(kept.headers), kept.body, url, stale=stale, cached=True, age=kept.age)
+
+
+def _confirmed_reply(kept: Kept, answered: Answered, url: str) -> Reply:
+    """Return a kept answer that the service says still holds, with the headers that it says it with (RFC 9111, 4.3.4).
+
+    What stands in them can change while the body does not, such as a Link to a next page that was not there before.
+    """
+    fresh = {name: value for name, value in answered.headers.items() if name.lower() not in answers.NOT_KEPT}
+    headers = CaseInsensitiveDict(kept.headers)
+    headers.update(fresh)
+    return Reply(kept.status, headers, kept.body, url, cached=True)
 
 
 def _refuse_in_transaction() -> None:

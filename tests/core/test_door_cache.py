@@ -52,6 +52,16 @@ def test_an_answer_with_an_etag_is_asked_about(service):
     assert (timezone.now() - CachedAnswer.objects.get().stored_at).total_seconds() < 60
 
 
+def test_the_headers_of_a_304_count(service):
+    # a list's last page stays as it is when another page is added behind it
+    link = '<https://example.com/2>; rel="next"'
+    service.says(http(200, b"[1]", etag='"v1"', x_left="9", x_stays="1"), http(304, link=link, x_left="8"))
+    door().request("GET", service.url)
+    again = door().request("GET", service.url)
+    assert (again.json(), again.headers["link"], again.headers["X-Left"], again.headers["x-stays"]) == ([1], link, "8", "1")
+    assert "Content-Length" not in again.headers
+
+
 def test_an_answer_with_a_date_is_asked_about(service):
     date = "Sun, 01 Mar 2026 12:00:00 GMT"
     service.says(http(200, b"1", last_modified=date), http(304))
