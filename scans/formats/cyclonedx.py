@@ -12,12 +12,12 @@ from urllib.parse import unquote
 from core.errors import InvalidInput
 from integrations.contract.payloads import objects, text
 from integrations.contract.reports import ReportedPackage
+from integrations.contract.tools import NO_NAME, tool_name
 from scans.formats.base import Format, Head, Item, Problem, Section
 from scans.formats.cyclonedx_vulnerability import MOST_AFFECTED, findings
 from scans.formats.purls import package_of
 from scans.formats.slices import Sliced
 from scans.formats.source import Source
-from scans.formats.tools import NO_NAME, tool_name
 
 # those that find vulnerabilities, among the tools that made a bill
 _SCANNERS = frozenset(

@@ -7,16 +7,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from core.errors import InvalidInput
-from integrations.connectors.github.alerts import AlertKind, kind_of, reported
-from scans.formats.base import Format, Head, Item, Problem, Section
+from integrations.connectors.github.alerts import kind_of, reported, section_of
+from scans.formats.base import Format, Head, Item, Problem
 from scans.formats.source import Source
-from scans.formats.tools import NO_NAME, tool_name
 
-_TOOLS = {
-    AlertKind.DEPENDABOT: "dependabot",
-    AlertKind.SECRET: "github-secret-scanning",
-    AlertKind.ADVISORY: "github-advisories",
-}
 _REPOSITORY = re.compile(r"https?://[^/]{1,255}/(?:api/v3/)?repos/([^/]{1,255}/[^/]{1,255})/")
 
 
@@ -51,7 +45,7 @@ class GitHubAlerts(Format):
             if found is None:
                 yield Problem(where, "The alert is no object.")
                 continue
-            section = _section(alert)
+            section = section_of(alert)
             if (section.tool, section.category) != said:
                 said = (section.tool, section.category)
                 yield section
@@ -70,14 +64,6 @@ def _alerts(source: Source) -> Iterator[tuple[str, Any]]:
                 yield f"[{number}][{place}]", alert
         else:
             yield f"[{number}]", entry
-
-
-def _section(alert: Any) -> Section:
-    kind = kind_of(alert)
-    if kind is not None and kind is not AlertKind.CODE:
-        return Section(_TOOLS[kind])
-    name, version = _text(alert, "tool", "name"), _text(alert, "tool", "version")
-    return Section(tool_name(name) if name else NO_NAME, version[:100], _text(alert, "most_recent_instance", "category")[:500])
 
 
 def _repository(alert: Any) -> str:

@@ -1,6 +1,8 @@
 """Alerts and advisories as GitHub's REST API answers them, as findings. https://docs.github.com/en/rest
 
-What is fixed is left out, what somebody dismissed is suppressed. The literal secret of a secret scanning alert is never kept.
+What is fixed is left out, what somebody dismissed is suppressed, with the reason in `raw`. So is what a repository's own advisory says
+about a version that was patched: it tells users to upgrade. An advisory that was withdrawn is left out, which closes what it opened.
+The literal secret of a secret scanning alert is never kept.
 """
 
 from __future__ import annotations
@@ -14,6 +16,8 @@ from core import redact
 from core.errors import InvalidInput
 from integrations.connectors.github.reading import moment, number, part, text
 from integrations.contract.reports import ReportedFinding, ReportedLocation, ReportedPackage
+from integrations.contract.scans import Section
+from integrations.contract.tools import NO_NAME, tool_name
 
 Alert = Mapping[str, Any]
 _MOST = 500
@@ -42,6 +46,23 @@ class AlertKind(StrEnum):
     ADVISORY = "advisory"
 
 
+_TOOLS = {
+    AlertKind.DEPENDABOT: "dependabot",
+    AlertKind.SECRET: "github-secret-scanning",
+    AlertKind.ADVISORY: "github-advisories",
+}
+
+
+def section_of(alert: Alert, kind: AlertKind | None = None) -> Section:
+    """Return whose alert it is: a product of GitHub's, or the tool and category that code scanning names, also of an analysis."""
+    kind = kind or kind_of(alert) or AlertKind.CODE
+    if kind is not AlertKind.CODE:
+        return Section(_TOOLS[kind])
+    tool = part(alert, "tool")
+    category = text(part(alert, "most_recent_instance"), "category") or text(alert, "category")
+    return Section(tool_name(text(tool, "name")) or NO_NAME, text(tool, "version")[:100], category[:_MOST])
+
+
 def kind_of(alert: Any) -> AlertKind | None:
     """Say what kind of alert an object is by its names, None for anything else."""
     if not isinstance(alert, Mapping):
@@ -57,15 +78,22 @@ def kind_of(alert: Any) -> AlertKind | None:
     return None
 
 
-def reported(alert: Alert) -> list[ReportedFinding]:
-    """Return the findings of an alert, none where it is fixed; raises InvalidInput for what lacks the needed."""
+def reported(alert: Alert, ref: str = "") -> list[ReportedFinding]:
+    """Return the findings of an alert, none where it is fixed; raises InvalidInput for what lacks the needed.
+
+    `ref` is the one that was asked about, as refs/heads/main.
+    """
     kind = kind_of(alert)
     if kind is AlertKind.ADVISORY:
         return advisory(alert)
-    readers = {AlertKind.DEPENDABOT: dependabot, AlertKind.CODE: code_scanning, AlertKind.SECRET: secret_scanning}
-    if kind is None:
+    if kind is AlertKind.DEPENDABOT:
+        found = dependabot(alert)
+    elif kind is AlertKind.CODE:
+        found = code_scanning(alert, ref)
+    elif kind is AlertKind.SECRET:
+        found = secret_scanning(alert)
+    else:
         raise InvalidInput("It is no alert or advisory that GitHub's REST API answers.", code="unknown_alert")
-    found = readers[kind](alert)
     return [] if found is None else [found]
 
 
@@ -100,10 +128,13 @@ def dependabot(alert: Alert) -> ReportedFinding | None:
     )
 
 
-def code_scanning(alert: Alert) -> ReportedFinding | None:
-    """Return a code scanning alert, None for one that is fixed."""
+def code_scanning(alert: Alert, ref: str = "") -> ReportedFinding | None:
+    """Return a code scanning alert, None for one that is fixed, on `ref` where one was asked about."""
     rule, instance = part(alert, "rule"), part(alert, "most_recent_instance")
-    state = _state(text(alert, "state") or text(instance, "state"))
+    word = text(alert, "state") or text(instance, "state")
+    if ref and text(instance, "ref") == ref and word not in _DISMISSED:  # a dismissal holds everywhere, a fix where it was made
+        word = text(instance, "state") or word
+    state = _state(word)
     if not state:
         return None
     name = text(rule, "id") or text(rule, "name")
@@ -176,17 +207,30 @@ def advisory(found: Alert) -> list[ReportedFinding]:
         "updated_at": moment(found, "updated_at"),
     }
     packages = [(_package(part(one, "package"), one, ""), one) for one in affected if text(part(one, "package"), "name")]
+    is_published = text(found, "state") == "published"
     if not packages:
         return [ReportedFinding(**shared, kind="dependency", raw=_kept(found, _ADVISORY_KEPT))]
     kept = _kept(found, _ADVISORY_KEPT)
     if len(packages) > 1 and len(repr(kept)) > _MOST_SHARED:  # it would be stored with each package
         kept = _kept(found, ("ghsa_id", "cve_id"))
-    return [ReportedFinding(**shared, package=package, raw=kept | {"vulnerability": dict(one)}) for package, one in packages]
+    return [
+        ReportedFinding(
+            **shared,
+            package=package,
+            state="suppressed" if is_published and _is_patched(one) else "open",
+            raw=kept | {"vulnerability": dict(one)},
+        )
+        for package, one in packages
+    ]
 
 
 def _state(word: str) -> str:
     """Return open or suppressed, "" for what is fixed; a word that is not known is taken for open."""
     return "" if word in _GONE else "suppressed" if word in _DISMISSED else "open"
+
+
+def _is_patched(vulnerability: Alert) -> bool:
+    return bool(text(vulnerability, "patched_versions") or vulnerability.get("first_patched_version"))
 
 
 def _package(package: Alert, vulnerability: Alert, manifest: str) -> ReportedPackage:

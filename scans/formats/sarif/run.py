@@ -9,6 +9,7 @@ from typing import Any
 from core import redact
 from integrations.contract.payloads import moment
 from integrations.contract.reports import ReportedFinding
+from integrations.contract.tools import NO_NAME, tool_name
 from scans.formats.base import Item, Problem, Section
 from scans.formats.sarif import packages
 from scans.formats.sarif.hiding import hidden
@@ -16,7 +17,6 @@ from scans.formats.sarif.marks import fingerprints, is_suppressed
 from scans.formats.sarif.places import Places
 from scans.formats.sarif.rules import LONGEST_WORD, Rule, Rules, score, taxa
 from scans.formats.sarif.texts import LINE, first_line, listed, message, objects, part, weaknesses, web_address, written
-from scans.formats.tools import NO_NAME, tool_name
 
 _MOST_INVOCATIONS = 100
 _MOST_TAXA = 50
