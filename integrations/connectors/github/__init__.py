@@ -1,1 +1,1 @@
-"""GitHub, also Enterprise Server: builds are read from it, and its webhooks are received."""
+"""GitHub, also Enterprise Server: findings and builds are read from it, and its webhooks are received."""

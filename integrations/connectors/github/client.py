@@ -19,6 +19,7 @@ from integrations.connectors.github.headers import HEADERS
 
 MOST_A_PAGE = 100
 _UNNAMED_WAIT = 60.0
+_ANEW = {**HEADERS, "If-None-Match": '"anew"'}  # no answer has this tag
 _LINK = re.compile(r'<([^<>]{1,4000})>((?:\s*;\s*[a-zA-Z*]+="?[^",;]*"?)+)')
 _NEXT = re.compile(r';\s*rel="?(?:[^"]*\s)?next(?:\s[^"]*)?"?(?:\s*;|\s*$)', re.IGNORECASE)
 _SECONDARY = ("secondary rate limit", "abuse detection", "rate limit exceeded")
@@ -52,10 +53,13 @@ class Client:
         """
         return self.follow(self._base + path, params, what=what)
 
-    def follow(self, url: str, params: Mapping[str, str] | None = None, *, what: str = "") -> Reply:
-        """GET a link of GitHub's. Raises BadAnswer for one that leads to another host, besides get()'s errors."""
+    def follow(self, url: str, params: Mapping[str, str] | None = None, *, what: str = "", anew: bool = False) -> Reply:
+        """GET a link of GitHub's; `anew` has the whole answer sent again, also where it is known.
+
+        Raises BadAnswer for a link that leads to another host, besides get()'s errors.
+        """
         self._refuse_elsewhere(url)
-        reply = self._ask("GET", url, what, params=params or {})
+        reply = self._ask("GET", url, what, params=params or {}, headers=_ANEW if anew else HEADERS)
         if reply.stale:  # what is stored from it would be wrong for good
             raise CallFailed(
                 "GitHub could not be asked just now, and an older answer is no help here.", code="stale", retry_after=_UNNAMED_WAIT
@@ -76,7 +80,7 @@ class Client:
 
     def _ask(self, method: str, url: str, what: str, **request: Any) -> Reply:
         try:
-            return self._door.request(method, url, headers=HEADERS, **request)
+            return self._door.request(method, url, **{"headers": HEADERS, **request})
         except Throttled as error:
             raise _limited(error.retry_after) from None
         except BadAnswer as error:
@@ -86,27 +90,25 @@ class Client:
 
     def _explained(self, error: BadAnswer, what: str) -> OutboundError:
         """Return the error in GitHub's terms; others stay as they are."""
-        said, subject = _message(error.body), what or "what was asked for"
+        said, subject = message(error), what or "what was asked for"
         status = error.status_code
+        more: dict[str, Any] = {"status_code": status, "body": error.body, "headers": error.headers, "permanent": True}
         if status in (403, 429) and any(words in said.lower() for words in _SECONDARY):
             return _limited(None)
         quoted = f" GitHub says: {self._shown(said).rstrip('.')}." if said else ""
         headers = error.headers
         if status == 403:
-            return NotPermitted(
-                f"GitHub refuses {subject} to these credentials (403).{self._missing(headers)}{quoted}", status_code=403, permanent=True
-            )
+            return NotPermitted(f"GitHub refuses {subject} to these credentials (403).{self._missing(headers)}{quoted}", **more)
         if status == 404:
             return NotThere(
                 f"GitHub knows no {subject.removeprefix('the ')}, or hides it from these credentials (404). Check the name, and that the"
                 f" token or app may see the repository.{self._missing(headers)}",
-                status_code=404,
-                permanent=True,
+                **more,
             )
         if error.code == "redirect":
-            return NotThere(f"GitHub says that {subject} was moved or renamed. Use its present name.", status_code=status, permanent=True)
+            return NotThere(f"GitHub says that {subject} was moved or renamed. Use its present name.", **more)
         if status == 422:
-            return BadAnswer(f"GitHub does not accept the request for {subject} (422).{quoted}", status_code=422, permanent=True)
+            return BadAnswer(f"GitHub does not accept the request for {subject} (422).{quoted}", **more)
         return error
 
     def _missing(self, headers: Mapping[str, str]) -> str:
@@ -135,6 +137,16 @@ class NotThere(BadAnswer):
     """There is no such thing at GitHub, or these credentials may not know of it."""
 
     code = "not_there"
+
+
+def message(error: BadAnswer) -> str:
+    """Return what GitHub itself says of an error, as it came; "" where it says nothing."""
+    try:
+        value = json.loads(error.body)
+    except (ValueError, RecursionError):
+        return ""
+    said = value.get("message") if isinstance(value, dict) else None
+    return said if isinstance(said, str) else ""
 
 
 def next_link(reply: Reply) -> str:
@@ -169,15 +181,6 @@ def _words(seconds: float) -> str:
 def _permissions(accepted: str) -> str:
     pairs = (one.strip().partition("=") for one in accepted.split(","))
     return " and ".join(f"{name.replace('_', ' ')}: {level}" for name, _, level in pairs if name and level)
-
-
-def _message(body: bytes) -> str:
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
-        return ""
-    message = value.get("message") if isinstance(value, dict) else None
-    return message if isinstance(message, str) else ""
 
 
 def _number(text: str | None) -> int | None:

@@ -12,23 +12,26 @@ from integrations.connectors.github import meta, receiver
 from integrations.connectors.github.check import checked
 from integrations.connectors.github.client import Client
 from integrations.connectors.github.deliveries import KEPT_DAYS, request_missed
-from integrations.connectors.github.fields import GITHUB_FIELDS, SOURCE_FIELDS, base_url, field_errors, sign_in
+from integrations.connectors.github.fields import GITHUB_FIELDS, SOURCE_FIELDS, SignIn, base_url, field_errors, sign_in
+from integrations.connectors.github.products import BY_DEFAULT, Product
+from integrations.connectors.github.scans import scan_pages
 from integrations.connectors.github.walk import RunPage, RunQuery, run_pages
 from integrations.contract.addresses import PublishedAddresses
 from integrations.contract.backfill import Backfill, MissedQuery, MissedStep, Received
 from integrations.contract.connector import BuildSource, Checker, CheckResult
 from integrations.contract.inbound import InboundEvent, InboundRequest, Verified
 from integrations.contract.reports import ReportedRun, RepositoryRef
+from integrations.contract.scans import ScanPage, ScanQuery, ScanSource
 from integrations.contract.signin import OAuthApp
 from integrations.contract.simulated import Message, Signed, Simulated, read_samples
 
 
-class GitHub(Checker, BuildSource, Backfill, PublishedAddresses, Simulated):
+class GitHub(Checker, ScanSource, BuildSource, Backfill, PublishedAddresses, Simulated):
     """GitHub.com or an Enterprise Server, signed in to with a token, as an app, or not at all."""
 
     key = "github"
     title = "GitHub"
-    description = "Imports the runs of GitHub Actions, and receives GitHub's webhooks."
+    description = "Reads GitHub's security alerts and the runs of GitHub Actions, and receives GitHub's webhooks."
     categories = (Category.DEVELOPMENT, Category.SECURITY)
     docs = "https://docs.github.com/en/rest"
     fields = GITHUB_FIELDS
@@ -39,6 +42,7 @@ class GitHub(Checker, BuildSource, Backfill, PublishedAddresses, Simulated):
     addresses_url = meta.URL
     addresses_snapshot = meta.SNAPSHOT
     samples = read_samples(__file__)
+    needs_packages = True
     key_help = "At GitHub: Settings → Webhooks, field Secret."
 
     @classmethod
@@ -58,6 +62,12 @@ class GitHub(Checker, BuildSource, Backfill, PublishedAddresses, Simulated):
     def check(self) -> CheckResult:
         """Say who the portal is there, and what is left of the limit."""
         return checked(self.client(), self.config, str(self.credentials.get("token", "")), self.shown)
+
+    def scan_pages(self, query: ScanQuery, cursor: Mapping[str, Any] | None = None) -> Iterator[ScanPage]:
+        """Yield the alerts of the products that are chosen. Only the advisories of packages need packages; the rest is read without."""
+        products = frozenset(Product(word) for word in self.config.get("products", BY_DEFAULT))
+        anonymous = self.config["auth"] == SignIn.NONE
+        return scan_pages(self.client(), query, products, anonymous=anonymous, cursor=cursor)
 
     def runs(self, repository: RepositoryRef, since: datetime | None = None) -> Iterator[ReportedRun]:
         """Yield the runs of Actions that were created since then, newest first; each run's earlier attempts follow its page."""

@@ -1,4 +1,4 @@
-"""A stub of GitHub's REST API on a real socket of this machine: runs with attempts, pages, the cap, ETags, limits, deliveries.
+"""A stub of GitHub's REST API on a real socket of this machine: runs with attempts, pages, the cap, ETags, limits, deliveries, alerts.
 
 It knows the rules that matter: at most 1,000 runs of a query with filters, Link headers with addresses of its own (/repositories/<id>),
 304 for a known ETag, 403 once the allowance is used up.
@@ -21,6 +21,8 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
+from tests.connectors.github.alerts_stub import Security
+
 FULL_NAME, NUMBER = "acme/shop", 4711
 BEGAN = datetime(2025, 3, 1, tzinfo=UTC)
 CAP = 1000
@@ -37,11 +39,13 @@ class Stub:
     hooks: list[dict[str, Any]] = field(default_factory=list)
     deliveries: list[dict[str, Any]] = field(default_factory=list)
     again: list[int] = field(default_factory=list)
+    security: Security = field(default_factory=Security)
     left: int = 1_000_000
     resets_in: float = 1800.0
     asked: list[str] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
     not_modified: int = 0
+    links_on_304: bool = True
     before: Callable[[str], Answer | None] = lambda path: None
     """Answers in its place, or does something first."""
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -62,19 +66,23 @@ class Stub:
             if method == "GET" and status == 200:
                 if own == etag:
                     self.not_modified += 1
-                    return 304, None, {"ETag": own}
+                    return 304, None, {"ETag": own, **(headers if self.links_on_304 else {})}
                 headers["ETag"] = own
             self.left -= 1
             return status, body, headers | {"X-RateLimit-Limit": "5000", "X-RateLimit-Remaining": str(self.left)}
 
     def found(self, method: str, path: str, query: dict[str, str]) -> Answer:
         """Answer a path; the repository goes by its name and by its number."""
+        if path == "/advisories":
+            return self.security.affecting(f"{self.url}{path}", query)
         match = re.fullmatch(rf"/(?:repos/{FULL_NAME}|repositories/{NUMBER}|orgs/{FULL_NAME.partition('/')[0]}(?=/hooks))(/.*)?", path)
         if match is None:
             return 404, {"message": "Not Found"}, {}
         rest = match[1] or ""
         if not rest:
-            return 200, {"id": NUMBER, "full_name": FULL_NAME, "created_at": _text(BEGAN)}, {}
+            return 200, {"id": NUMBER, "full_name": FULL_NAME, "created_at": _text(BEGAN), "default_branch": "main"}, {}
+        if (found := self.security.answer(f"{self.url}/repositories/{NUMBER}{rest}", rest, query)) is not None:
+            return found
         if rest == "/actions/workflows":
             return 200, {"total_count": len(self.workflows), "workflows": self.workflows}, {}
         if one := re.fullmatch(r"/actions/(?:workflows/([^/]+)/)?runs", rest):
