@@ -29,6 +29,7 @@ Twin = tuple[int, bytes]
 class Packaged(NamedTuple):
     """What is remembered of a finding about a package; its record is at `place` in the spool."""
 
+    suppressed: bool
     content: bytes
     place: int
     severity: str
@@ -152,8 +153,10 @@ class _Reader:
         record = self._record(finding)
         if record.names:
             known = section.packaged.get(record.key)
-            if known is None or record.content < known.content:  # one of a package's manifests, whichever comes first
-                section.packaged[record.key] = Packaged(record.content, self._report.spool.add(record), finding.severity.value)
+            # one of a package's manifests, whichever comes first; but what is dismissed in one of them may count in another
+            if known is None or (finding.suppressed, record.content) < (known.suppressed, known.content):
+                place = self._report.spool.add(record)
+                section.packaged[record.key] = Packaged(finding.suppressed, record.content, place, finding.severity.value)
             return
         section.count += 1
         section.severities[finding.severity.value] += 1

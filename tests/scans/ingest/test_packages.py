@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import permutations
 
 import pytest
@@ -43,6 +44,14 @@ def test_it_is_fixed_when_the_last_tool_says_so() -> None:
         assert ingest(repo, tool, []).fixed == []
     assert Finding.objects.get().sources == ["dependabot"]
     assert len(ingest(repo, "dependabot", []).fixed) == 1
+
+
+def test_what_is_dismissed_in_one_manifest_counts_in_another() -> None:
+    manifests = [replace(vulnerable(GHSA, manifest=f"{name}/package-lock.json"), state="suppressed") for name in "abcd"]
+    for place in range(4):
+        repo = repository(f"acme/shop-{place}")
+        ingest(repo, "dependabot", [replace(one, state="open") if number == place else one for number, one in enumerate(manifests)])
+        assert [one.suppressed for one in Finding.objects.filter(repository=repo)] == [False]
 
 
 def test_another_version_or_package_is_another_finding() -> None:
