@@ -9,10 +9,10 @@ from django import forms
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminDecimalFieldWidget,
     UnfoldAdminIntegerFieldWidget,
     UnfoldAdminPasswordWidget,
-    UnfoldAdminSelectMultipleWidget,
     UnfoldAdminSelectWidget,
     UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
@@ -50,13 +50,19 @@ def form_values(
     values: dict[str, Any] = {}
     for field in fields:
         value = cleaned.get(prefix + field.name)
-        if value not in (None, "", [], {}) and field.applies({**(outer or {}), **_defaults(fields), **values}):
+        is_given = value not in (None, "", [], {}) or (value == [] and _overrides(field))
+        if is_given and field.applies({**(outer or {}), **_defaults(fields), **values}):
             values[field.name] = value
     secret = {field.name for field in fields if field.secret}
     return (
         {name: value for name, value in values.items() if name not in secret},
         {name: value for name, value in values.items() if name in secret},
     )
+
+
+def _overrides(field: Field) -> bool:
+    """Say whether nothing is a value: of a row of boxes with some checked by default none may be checked."""
+    return field.kind == FieldKind.WORDS and bool(field.choices) and field.default is not None
 
 
 def _defaults(fields: Sequence[Field]) -> dict[str, Any]:
@@ -78,7 +84,7 @@ class _DeclaredField(forms.Field):
         """Return the declared kind's value, None for nothing."""
         read = _READ.get(FieldKind(self.declared.kind))
         if value in (None, "", []):
-            return None
+            return [] if _overrides(self.declared) else None
         value = read(value) if read and not self.declared.choices else value
         try:
             clean = checked_value(self.declared, value, "field")
@@ -154,7 +160,9 @@ class _SecretLines(UnfoldAdminTextareaWidget):
 
 def _choice_widget(field: Field, attrs: dict[str, Any]) -> Any:
     if field.kind == FieldKind.WORDS:
-        return UnfoldAdminSelectMultipleWidget(attrs=attrs, choices=field.choices)
+        widget = UnfoldAdminCheckboxSelectMultipleWidget(choices=field.choices)
+        widget.attrs |= attrs  # it takes none
+        return widget
     empty = () if field.required or field.default is not None else (("", "—"),)
     return UnfoldAdminSelectWidget(attrs=attrs, choices=(*empty, *field.choices))
 
