@@ -32,7 +32,7 @@ GITHUB_FIELDS: tuple[Field, ...] = (
     Field("auth", "Sign-in", FieldKind.CHOICE, choices=tuple(SignIn.choices), default=SignIn.TOKEN.value,
           help="An app is best for a whole organization: it belongs to nobody who may leave, and has a higher limit."),
     Field("token", "Token", secret=True, required=True, max_length=1000, pattern=r"[\x21-\x7e]+", example="github_pat_example",
-          help="Fine-grained or classic. Each thing that is read of a repository takes a permission; docs/github.md lists them.",
+          help="Fine-grained or classic. For builds it needs the repository permission Actions: read; for findings those named below.",
           link="https://github.com/settings/personal-access-tokens", only_if=("auth", (SignIn.TOKEN.value,))),
     Field("app_id", "App id", required=True, max_length=40, pattern=r"[A-Za-z0-9.]+", example="123456",
           help="App ID or client ID, on the app's page.", link="https://github.com/settings/apps",
@@ -45,9 +45,10 @@ GITHUB_FIELDS: tuple[Field, ...] = (
           only_if=("auth", (SignIn.APP.value,))),
     Field("products", "Findings to read", FieldKind.WORDS, choices=tuple(Product.choices),
           default=tuple(product.value for product in BY_DEFAULT),
-          help="Each takes the repository permission of that name, read; what is off at GitHub is passed over. Dependabot, secret scanning"
-          " and the repository's advisories are known of the default branch only. The advisories of the packages used are for"
-          " repositories without Dependabot: they take no permission, and need a list of packages here."),
+          help="Each takes the repository permission of its name, read. What is off at GitHub is passed over. Code scanning is known for"
+          " every branch, the others for the default branch. Leave code scanning out where your CI sends the same SARIF here. The global"
+          " advisories take no permission: GitHub's database is asked about the packages that a repository is known to use, which is"
+          " meant for repositories without Dependabot."),
 )  # fmt: skip
 
 SOURCE_FIELDS: tuple[Field, ...] = (
