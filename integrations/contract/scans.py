@@ -89,8 +89,8 @@ class ScanSource(Connector):
 
     incremental: ClassVar[bool] = False
     """Whether it can tell only what changed since a moment. It then reports what was resolved with the state `fixed`."""
-    needs_packages: ClassVar[bool] = False
-    """Whether it is asked about the packages that a repository uses."""
+    needs_packages: bool = False
+    """Whether it is asked about the packages that a repository uses. It may depend on the configuration: ask the made connector."""
 
     @abstractmethod
     def scan_pages(self, query: ScanQuery, cursor: Mapping[str, Any] | None = None) -> Iterator[ScanPage]:

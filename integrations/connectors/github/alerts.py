@@ -132,7 +132,7 @@ def code_scanning(alert: Alert, ref: str = "") -> ReportedFinding | None:
     """Return a code scanning alert, None for one that is fixed, on `ref` where one was asked about."""
     rule, instance = part(alert, "rule"), part(alert, "most_recent_instance")
     word = text(alert, "state") or text(instance, "state")
-    if ref and text(instance, "ref") == ref and word not in _DISMISSED:  # a dismissal holds everywhere, a fix where it was made
+    if ref and _same(text(instance, "ref"), ref) and word not in _DISMISSED:  # a dismissal holds everywhere, a fix where it was made
         word = text(instance, "state") or word
     state = _state(word)
     if not state:
@@ -156,7 +156,9 @@ def code_scanning(alert: Alert, ref: str = "") -> ReportedFinding | None:
         url=text(alert, "html_url"),
         created_at=moment(alert, "created_at"),
         updated_at=moment(alert, "updated_at"),
-        raw=_kept(alert, _CODE_KEPT) | {"most_recent_instance": {**instance, "message": {"text": message}}},
+        raw=_kept(alert, _CODE_KEPT)
+        | {"rule": {name: value for name, value in rule.items() if name != "help"}}  # pages of text, the same in each alert of the rule
+        | {"most_recent_instance": {**instance, "message": {"text": message}}},
     )
 
 
@@ -222,6 +224,11 @@ def advisory(found: Alert) -> list[ReportedFinding]:
         )
         for package, one in packages
     ]
+
+
+def _same(ref: str, other: str) -> bool:
+    """Say whether two refs are the same; of a branch GitHub writes the whole ref or the name alone."""
+    return ref.removeprefix("refs/heads/") == other.removeprefix("refs/heads/")
 
 
 def _state(word: str) -> str:

@@ -18,7 +18,7 @@ from integrations.connectors.github.scans import scan_pages
 from integrations.connectors.github.walk import RunPage, RunQuery, run_pages
 from integrations.contract.addresses import PublishedAddresses
 from integrations.contract.backfill import Backfill, MissedQuery, MissedStep, Received
-from integrations.contract.connector import BuildSource, Checker, CheckResult
+from integrations.contract.connector import BuildSource, Checker, CheckResult, Context
 from integrations.contract.inbound import InboundEvent, InboundRequest, Verified
 from integrations.contract.reports import ReportedRun, RepositoryRef
 from integrations.contract.scans import ScanPage, ScanQuery, ScanSource
@@ -42,8 +42,12 @@ class GitHub(Checker, ScanSource, BuildSource, Backfill, PublishedAddresses, Sim
     addresses_url = meta.URL
     addresses_snapshot = meta.SNAPSHOT
     samples = read_samples(__file__)
-    needs_packages = True
     key_help = "At GitHub: Settings → Webhooks, field Secret."
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._products = frozenset(Product(word) for word in self.config.get("products", BY_DEFAULT))
+        self.needs_packages = Product.PACKAGES in self._products
 
     @classmethod
     def validate(cls, config: Mapping[str, Any], credentials: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -64,10 +68,9 @@ class GitHub(Checker, ScanSource, BuildSource, Backfill, PublishedAddresses, Sim
         return checked(self.client(), self.config, str(self.credentials.get("token", "")), self.shown)
 
     def scan_pages(self, query: ScanQuery, cursor: Mapping[str, Any] | None = None) -> Iterator[ScanPage]:
-        """Yield the alerts of the products that are chosen. Only the advisories of packages need packages; the rest is read without."""
-        products = frozenset(Product(word) for word in self.config.get("products", BY_DEFAULT))
+        """Yield the alerts of the products that are chosen; see integrations/connectors/github/scans.py for what is guaranteed."""
         anonymous = self.config["auth"] == SignIn.NONE
-        return scan_pages(self.client(), query, products, anonymous=anonymous, cursor=cursor)
+        return scan_pages(self.client(), query, self._products, anonymous=anonymous, cursor=cursor)
 
     def runs(self, repository: RepositoryRef, since: datetime | None = None) -> Iterator[ReportedRun]:
         """Yield the runs of Actions that were created since then, newest first; each run's earlier attempts follow its page."""

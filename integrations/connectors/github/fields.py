@@ -46,9 +46,9 @@ GITHUB_FIELDS: tuple[Field, ...] = (
     Field("products", "Findings to read", FieldKind.WORDS, choices=tuple(Product.choices),
           default=tuple(product.value for product in BY_DEFAULT),
           help="Each takes the repository permission of its name, read. What is off at GitHub is passed over. Code scanning is known for"
-          " every branch, the others for the default branch. Leave code scanning out where your CI sends the same SARIF here. The global"
-          " advisories take no permission: GitHub's database is asked about the packages that a repository is known to use, which is"
-          " meant for repositories without Dependabot."),
+          " every branch, the others for the default branch. Leave code scanning out where your CI sends the same SARIF here: findings"
+          " would be listed twice. The global advisories take no permission: GitHub's database is asked about the packages that a"
+          " repository is known to use, which is meant for repositories without Dependabot."),
 )  # fmt: skip
 
 SOURCE_FIELDS: tuple[Field, ...] = (

@@ -189,7 +189,8 @@ def test_pages_that_are_as_they_were_cost_nothing_and_hide_no_new_page(stub: Stu
 def test_a_branch_has_code_scanning_only_and_closes_nothing_else(stub: Stub) -> None:
     fill(stub, 3)
     topic, pull = "refs/heads/topic", "refs/pull/7/merge"
-    stub.security.code += [code_alert(5, ref=topic), code_alert(6, tool="Semgrep OSS", category="", ref=pull)]
+    stub.security.code += [code_alert(5, ref=topic, state="fixed"), code_alert(6, tool="Semgrep OSS", category="", ref=pull)]
+    stub.security.code[-2]["most_recent_instance"]["state"] = "open"  # on this branch; it is fixed on the default branch
     assert reported(read(stub, ref="topic")) == {CODEQL: numbers(1, 5)}
     assert reported(read(stub, ref=pull)) == {Section("semgrep", "2"): numbers(1, 6)}
     assert reported(read(stub, ref="refs/heads/main"))[DEPENDABOT] == numbers(3)
@@ -372,3 +373,4 @@ def test_packages_are_asked_about_and_each_advisory_is_given_to_the_one_it_is_ab
         again = [*pages[: place + 1], *connector.scan_pages(query(packages=packages), pages[place].cursor)]
         assert reported(again) == reported(pages)
     assert reported(connector.scan_pages(query())) == {}
+    assert (connector.needs_packages, github(stub).needs_packages) == (True, False)
