@@ -134,7 +134,7 @@ def test_an_entry_that_github_repeats_on_the_next_page_counts_once(stub: Stub) -
 
 
 def test_a_limit_ends_it_and_it_goes_on_with_the_page_it_had_come_to(stub: Stub) -> None:
-    expected = fill(stub)
+    expected = fill(stub, 110)
     limits = itertools.cycle(
         [
             (403, {"message": "API rate limit exceeded"}, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(time.time() + 900))}),
