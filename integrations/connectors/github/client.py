@@ -46,18 +46,17 @@ class Client:
         self._base = base_url
         self._shown = shown
 
-    def get(self, path: str, params: Mapping[str, str] | None = None, *, what: str = "") -> Reply:
+    def get(self, path: str, params: Mapping[str, str] | None = None, *, what: str = "", anew: bool = False) -> Reply:
         """GET a path below the API's address; `what` names in errors what was asked for, such as "the runs of acme/shop".
+
+        `anew` has the whole answer sent again also where it is known, and has it kept nowhere.
 
         Raises the door's errors: NotThere for 404, NotPermitted for 403, Throttled with `retry_after` for every kind of limit.
         """
-        return self.follow(self._base + path, params, what=what)
+        return self.follow(self._base + path, params, what=what, anew=anew)
 
     def follow(self, url: str, params: Mapping[str, str] | None = None, *, what: str = "", anew: bool = False) -> Reply:
-        """GET a link of GitHub's; `anew` has the whole answer sent again, also where it is known.
-
-        Raises BadAnswer for a link that leads to another host, besides get()'s errors.
-        """
+        """GET a link of GitHub's. Raises BadAnswer for one that leads to another host, besides get()'s errors."""
         self._refuse_elsewhere(url)
         reply = self._ask("GET", url, what, params=params or {}, headers=_ANEW if anew else HEADERS)
         if reply.stale:  # what is stored from it would be wrong for good

@@ -118,10 +118,12 @@ class _Walk:
 
     def _page(self, listing: Listing) -> tuple[Reply, list[Any]]:
         place, what = self._place, f"the {listing.product.label} of {self._query.repository.full_name}"
+        # an older Enterprise Server does not know hide_secret: its answers must not be kept
+        anew = listing.kind is AlertKind.SECRET
         if not place.next:
-            reply = self._client.get(place.path + listing.path, listing.query(place.ref), what=what)
+            reply = self._client.get(place.path + listing.path, listing.query(place.ref), what=what, anew=anew)
         else:
-            reply = self._client.follow(place.next, self._hiding(listing), what=what)
+            reply = self._client.follow(place.next, self._hiding(listing), what=what, anew=anew)
         entries = _entries(reply)
         if reply.cached and len(entries) >= MOST_A_PAGE and not next_link(reply):
             # the page is as it was, but that says nothing of whether it is still the last: a page in between may not name its next one
