@@ -1,1 +1,1 @@
-"""Snyk: finds vulnerabilities in dependencies and code."""
+"""Snyk: the issues that it finds in repositories are read, and its webhooks are received."""

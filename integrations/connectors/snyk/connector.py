@@ -1,100 +1,75 @@
-"""Snyk's webhooks: https://docs.snyk.io/snyk-api/using-specific-snyk-apis/webhooks-apis/snyk-webhooks."""
+"""The Snyk connector."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from core import signing
-from core.errors import InvalidInput
-from core.signing import Scheme
+from core.http.door import Auth
 from integrations.choices import Category
-from integrations.contract import payloads
+from integrations.connectors.snyk import receiver, walk
+from integrations.connectors.snyk.check import checked
+from integrations.connectors.snyk.client import Client
+from integrations.connectors.snyk.fields import SNYK_FIELDS, field_errors, place, sign_in
+from integrations.contract.connector import Checker, CheckResult
 from integrations.contract.inbound import InboundEvent, InboundRequest, Verified
-from integrations.contract.payloads import at, json_object, moment, objects, peek, text
+from integrations.contract.scans import ScanPage, ScanQuery, ScanSource
+from integrations.contract.signin import OAuthApp
 from integrations.contract.simulated import Message, Signed, Simulated, read_samples
 
-# the header that GitHub uses for SHA-1; the bytes are signed as they were sent, unlike Snyk's own sample says
-_SCHEME = Scheme("x-hub-signature", prefix="sha256=")
-_SNAPSHOT = "project_snapshot"
 
-
-class Snyk(Simulated):
-    """Organisations at Snyk, which tell of issues that came and went."""
+class Snyk(Checker, ScanSource, Simulated):
+    """An organisation at Snyk, whose issues are read, and which tells of issues that came and went."""
 
     key = "snyk"
     title = "Snyk"
-    description = "Tells of issues that came up or went away with a project's latest test."
+    description = "Reads the issues of repositories that Snyk watches, and receives Snyk's webhooks."
     categories = (Category.SECURITY,)
-    docs = "https://docs.snyk.io/snyk-api/using-specific-snyk-apis/webhooks-apis"
+    docs = "https://docs.snyk.io/snyk-api"
+    fields = SNYK_FIELDS
+    incremental = True
     samples = read_samples(__file__)
     key_help = "At Snyk: the field secret of the call that makes the webhook."
 
     @classmethod
+    def validate(cls, config: Mapping[str, Any], credentials: Mapping[str, Any]) -> dict[str, list[str]]:
+        """Check the address and the names of repositories."""
+        return field_errors(config)
+
+    @classmethod
+    def auth(cls, config: Mapping[str, Any], credentials: Mapping[str, Any]) -> Auth | OAuthApp:
+        """Return the token, or how the portal signs in as a service account."""
+        return sign_in(config, credentials)
+
+    def client(self) -> Client:
+        """Return Snyk's API behind the door."""
+        return Client(self.door, place(self.config), self.config["api_version"], self.shown)
+
+    def check(self) -> CheckResult:
+        """Say who the portal is there, and which organisation it sees."""
+        return checked(self.client(), self.config, self.shown)
+
+    def scan_pages(self, query: ScanQuery, cursor: Mapping[str, Any] | None = None) -> Iterator[ScanPage]:
+        """Yield the issues of a repository's branch page by page. Raises OutboundError."""
+        return walk.scan_pages(self.client(), query, self.config, cursor)
+
+    @classmethod
     def verify(cls, request: InboundRequest, secrets: Sequence[str], config: Mapping[str, Any], now: datetime) -> Verified:
-        """Check the signature over the body; X-Snyk-Timestamp is not signed, and says nothing."""
-        signing.check_mac(_SCHEME, secrets, request.headers, [request.body])
-        event, _, _ = text(request.headers.get("x-snyk-event")).partition("/")
-        return Verified(text(request.headers.get("x-snyk-transport-id")), event)
+        """Check the signature over the body."""
+        return receiver.verified(request, secrets)
 
     @classmethod
     def body_is_unique(cls, request: InboundRequest, verified: Verified) -> bool:
         """Say so of what tells when the project was tested; the id of the transport and the event are not signed."""
-        if moment(at(peek(request.body), "project", "lastTestedDate")) is None:
-            return False
-        if verified.event != _SNAPSHOT:
-            raise InvalidInput.of("X-Snyk-Event", f"does not fit the body, which is that of a {_SNAPSHOT}.")
-        return True
+        return receiver.tells_its_time(request, verified.event)
 
     @classmethod
     def sign(cls, message: Message, secret: str, config: Mapping[str, Any]) -> Signed:
-        """Return the signature over the body; the time beside it is not signed."""
-        headers = {
-            "X-Snyk-Event": message.event if "/" in message.event else f"{message.event}/v0",
-            "X-Snyk-Transport-ID": message.id,
-            "X-Snyk-Timestamp": message.now.isoformat(),
-            "X-Hub-Signature": signing.mac_value(_SCHEME, secret, [message.body]),
-        }
-        return Signed(headers)
+        """Return the names of event and transport, and the signature."""
+        return receiver.signed(message, secret)
 
     @classmethod
     def parse(cls, request: InboundRequest, verified: Verified) -> list[InboundEvent]:
-        """Return an event for each issue that is new or gone; a test that changed nothing is one event without an alert."""
-        payload = json_object(request.body)
-        project = payload.get("project")
-        repository = _repository(project)
-        happened = moment(at(project, "lastTestedDate"))
-        changes = [
-            payloads.alert_changed("snyk", action, _alert(issue, project), repository=repository, occurred_at=happened)
-            for action, name in (("created", "newIssues"), ("fixed", "removedIssues"))
-            for issue in objects(payload.get(name))
-            if verified.event == _SNAPSHOT
-        ]
-        return changes or [payloads.other("snyk", verified.event, payload, repository=repository, occurred_at=happened)]
-
-
-def _repository(project: Any) -> str:
-    """Return the repository in a project's name, which is owner/name(branch):path for what Snyk reads from a platform."""
-    if text(at(project, "origin")) in ("cli", "docker-hub", "ecr", "gcr", "acr"):
-        return ""
-    name = text(at(project, "name"), 1000).partition(":")[0].partition("(")[0].strip()
-    return name[:255] if "/" in name else ""
-
-
-def _alert(issue: dict[str, Any], project: Any) -> dict[str, Any]:
-    about = issue.get("issueData")
-    versions = issue.get("pkgVersions")
-    identifiers = at(about, "identifiers")
-    return {
-        "id": text(issue.get("id")) or text(at(about, "id")),
-        "title": text(at(about, "title"), 1000),
-        "severity": text(at(about, "severity")),
-        "type": text(issue.get("issueType")),
-        "package": text(issue.get("pkgName")),
-        "versions": [text(version) for version in versions] if isinstance(versions, list) else [],
-        "identifiers": identifiers if isinstance(identifiers, dict) else {},
-        "fixable": at(issue, "fixInfo", "isFixable") is True,
-        "url": text(at(about, "url"), 2000),
-        "project": {"id": text(at(project, "id")), "name": text(at(project, "name")), "url": text(at(project, "browseUrl"), 2000)},
-    }
+        """Return an event for each issue that is new or gone."""
+        return receiver.events(request, verified.event)
