@@ -16,6 +16,7 @@ from scans.formats.pip_audit import PipAudit
 from scans.formats.sarif.report import Sarif
 from scans.formats.semgrep import Semgrep
 from scans.formats.snyk_cli import SnykCli
+from scans.formats.snyk_rest import SnykIssues
 from scans.formats.source import Source
 from scans.formats.trivy import Trivy
 
@@ -24,6 +25,7 @@ FORMATS: tuple[type[Format], ...] = (
     GitHubAlerts,
     CycloneDX,
     SnykCli,
+    SnykIssues,
     Semgrep,
     Trivy,
     Grype,

@@ -26,7 +26,10 @@ MOST_PAGES = 5_000
 _HEADERS = {"Accept": "application/vnd.api+json"}
 _UNNAMED_WAIT = 60.0
 """Snyk refuses until it was left alone for a minute, and doesn't say so."""
-_PLAN = "Snyk's API needs its Enterprise plan: tokens of the plans Free and Team may not use it."
+_PLAN = (
+    "Snyk's API needs its Enterprise plan: tokens of the plans Free and Team may not use it. Or the role lacks a right: it takes View"
+    " Organization, View Projects and View Project history."
+)
 _LONGEST_LINK = 8_000
 _SHORT = 50  # pages
 
@@ -112,7 +115,7 @@ class Client:
         """Return the error in Snyk's terms; others stay as they are."""
         status, said = error.status_code, self._said(error.body)
         if status == 403:
-            return NotPermitted(f"Snyk refuses {what} to this token (403). {_PLAN} Or its role lacks the right.{said}", 403)
+            return NotPermitted(f"Snyk refuses {what} to this token (403). {_PLAN}{said}", 403)
         if status == 404:
             plain = " Snyk answers so to all that comes by http://: write https://." if self.place.root.startswith("http://") else ""
             return NotThere(

@@ -72,8 +72,8 @@ SNYK_FIELDS: tuple[Field, ...] = (
           help="A date. Leave it unless the connection test says that this version ends."),
     Field("match", "How a repository is found", FieldKind.CHOICE, choices=tuple(Match.choices), default=Match.ANY.value,
           help="What of Snyk's target has to be owner/name; capitals don't count."),
-    Field("targets", "Repositories with another name at Snyk", FieldKind.MAPPING, example={"acme/shop": "Acme/Web shop"},
-          help="owner/name here, then the target's display name, URL or id at Snyk."),
+    Field("targets", "Repositories with another name at Snyk", FieldKind.MAPPING, placeholder="acme/shop: Web shop",
+          help="owner/name, and what its target is called at Snyk: its display name, URL or id."),
     Field("read_ignores", "Read why issues are ignored", FieldKind.BOOLEAN, default=True,
           help="Takes one more call for each project with ignored issues, to Snyk's older API. What is ignored is known without it."),
 )  # fmt: skip

@@ -16,6 +16,7 @@ from scans.formats.base import Problem, Section
 from scans.formats.cyclonedx import CycloneDX
 from scans.formats.github import GitHubAlerts
 from scans.formats.sarif.report import Sarif
+from scans.formats.snyk_rest import SnykIssues
 from tests.scans.formats.reports_kit import read
 from tests.scans.formats.sarif_kit import place, report, result
 
@@ -114,6 +115,37 @@ CYCLONEDX = {
         }
     ],
 }
+_ISSUE = {
+    "key": "SNYK-DEBIAN11-A-1",
+    "key_asset": "k",
+    "type": "package_vulnerability",
+    "effective_severity_level": "high",
+    "status": "open",
+    "ignored": True,
+    "title": "t",
+    "description": "d",
+    "created_at": "2026-01-01T00:00:00Z",
+    "problems": [{"id": "CVE-2026-1234", "source": "NVD"}, {"id": "SNYK-DEBIAN11-A-1"}],
+    "classes": [{"id": "CWE-79", "source": "CWE"}],
+    "severities": [{"source": "Snyk", "vector": "CVSS:3.1/AV:N"}],
+    "coordinates": [
+        {
+            "state": "open",
+            "remedies": [{"type": "x", "meta": {"data": {"fixed_in": ["a@2"]}}}],
+            "representations": [{"dependency": {"package_name": "a", "package_version": "1"}}],
+        }
+    ],
+}
+_PLACE = {"sourceLocation": {"file": "a.py", "region": {"start": {"line": 1}, "end": {"line": 2}}}}
+SNYK = {
+    "jsonapi": {"version": "1.0"},
+    "links": {"self": {"href": "/rest/orgs/o/issues?scan_item.id=p"}, "next": ""},
+    "data": [
+        {"id": "i", "type": "issue", "attributes": _ISSUE, "relationships": {"scan_item": {"data": {"id": "p"}}}},
+        {"id": "j", "type": "issue", "attributes": _ISSUE | {"type": "code", "coordinates": [{"representations": [_PLACE]}]}},
+    ],
+}
+DOCUMENTS = [(Sarif, SARIF), (GitHubAlerts, GITHUB), (CycloneDX, CYCLONEDX), (SnykIssues, SNYK)]
 WORDS = ["", " ", "\0", "x", "{0}", "a@b", "pkg:", "pkg:npm/", "%zz%", "//", "..", "file:", "C:", "9" * 400, "é\U0001f600"]
 LISTS = [[], [None], [[]], [{}], [7, "x", {"id": 1}]]
 ODD = st.sampled_from([None, True, 0, -1, 2**31, 2**53, 1.5, 1e300, {}, {"": None}, {"text": []}, *WORDS, *LISTS])
@@ -138,7 +170,7 @@ def _changed(document: Any, changes: list[tuple[int, Any]]) -> Any:
     return document
 
 
-@pytest.mark.parametrize(("kind", "document"), [(Sarif, SARIF), (GitHubAlerts, GITHUB), (CycloneDX, CYCLONEDX)])
+@pytest.mark.parametrize(("kind", "document"), DOCUMENTS)
 def test_the_whole_report_is_read(kind: Any, document: Any) -> None:
     """The report that the other test changes reaches what it is to reach."""
     found = [item for item in read(document, kind) if isinstance(item, ReportedFinding)]
@@ -146,14 +178,14 @@ def test_the_whole_report_is_read(kind: Any, document: Any) -> None:
     assert any(one.package for one in found)
 
 
-@pytest.mark.parametrize(("kind", "document"), [(Sarif, SARIF), (GitHubAlerts, GITHUB), (CycloneDX, CYCLONEDX)])
+@pytest.mark.parametrize(("kind", "document"), DOCUMENTS)
 @pytest.mark.parametrize("odd", [None, 7, "x", [], [{}], {"x": []}], ids=repr)
 def test_each_place_holds_each_kind(kind: Any, document: Any, odd: Any) -> None:
     for number in range(len(_places(document)) - 1):
         _read_and_check(kind, _changed(document, [(number, odd)]))
 
 
-@pytest.mark.parametrize(("kind", "document"), [(Sarif, SARIF), (GitHubAlerts, GITHUB), (CycloneDX, CYCLONEDX)])
+@pytest.mark.parametrize(("kind", "document"), DOCUMENTS)
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=st.lists(st.tuples(st.integers(0, 10_000), ODD), min_size=1, max_size=6))
 def test_anything_in_any_place(kind: Any, document: Any, changes: list[tuple[int, Any]]) -> None:
