@@ -60,6 +60,7 @@ class _Call:
     repeatable: bool
     budget: float
     """Seconds that may still be slept."""
+    unnamed_wait: float | None = None
     key: str = ""
     kept: Kept | None = None
     attempt: int = 0
@@ -101,12 +102,13 @@ class Door:
         cache_seconds: int = 0,
         refresh: bool = False,
         repeatable: bool | None = None,
+        unnamed_wait: float | None = None,
     ) -> Reply:
         """Make a call and return its answer, whose status is among `expected`.
 
         `cache_seconds` lets an answer not older than that be used without asking (GET only); with `refresh` it is asked for, and
-        kept as long. `repeatable` says that sending the request twice does no harm; without it the method decides. Redirects are
-        never followed.
+        kept as long. `repeatable` says that sending the request twice does no harm; without it the method decides. `unnamed_wait`:
+        seconds that a 429 means that names none. Redirects are never followed.
 
         Raises InvalidInput for what can't be sent, AddressRefused, CircuitOpen, QuotaUsedUp, Throttled, CallFailed, BadAnswer and
         SignInFailed; those with `retry_after` are worth trying again then. CallInTransaction inside a transaction.
@@ -121,7 +123,8 @@ class Door:
             log.refused(request, url, error)
             raise
         repeats = request.method in prepare.REPEATABLE if repeatable is None else repeatable
-        call = _Call(request, full_url, expected, cache_seconds, max(1, self.terms.attempts), repeats, self.terms.longest_wait)
+        tries, longest = max(1, self.terms.attempts), self.terms.longest_wait
+        call = _Call(request, full_url, expected, cache_seconds, tries, repeats, longest, unnamed_wait)
         call.key = answers.key_of(self.terms, request, full_url, self.auth.fingerprint())
         call.kept = answers.find(call.key)
         if call.kept is not None and call.kept.status not in expected:
@@ -153,8 +156,8 @@ class Door:
             except BaseException:  # the process is told to stop in the middle: the probe's place must not stay taken
                 breaker.neither(self.terms, leave)
                 raise
-            has_kept, has_credentials = call.kept is not None, bool(self.auth.secrets())
-            judgement = judge(answered, call.expected, self.terms.name, has_kept=has_kept, has_credentials=has_credentials)
+            sent = {"has_kept": call.kept is not None, "has_credentials": bool(self.auth.secrets())}
+            judgement = judge(answered, call.expected, self.terms.name, **sent, unnamed_wait=call.unnamed_wait)
             self._tell_breaker(leave, judgement)
             log.write(call.signed, call.signed_url, _entry(call, judgement, answered))
             if judgement.wait:

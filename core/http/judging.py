@@ -44,8 +44,13 @@ class Judgement:
     code: str = ""
 
 
-def judge(answered: Answered, expected: Collection[int], name: str, *, has_kept: bool, has_credentials: bool) -> Judgement:
-    """Judge how an exchange ended; `has_kept` says that 304 was asked for, `has_credentials` that any were sent."""
+def judge(
+    answered: Answered, expected: Collection[int], name: str, *, has_kept: bool, has_credentials: bool, unnamed_wait: float | None = None
+) -> Judgement:
+    """Judge how an exchange ended; `has_kept` says that 304 was asked for, `has_credentials` that any were sent.
+
+    `unnamed_wait` is what a 429 means that doesn't say for how long.
+    """
     if answered.failure is not Failure.NONE:
         return _failed(answered)
     status = answered.status or 0
@@ -59,6 +64,8 @@ def judge(answered: Answered, expected: Collection[int], name: str, *, has_kept:
             sentence = f"{name} asks for credentials (401), but its sign-in is “No credentials”: choose one."
         return Judgement(Verdict.SIGN_IN, CallOutcome.UNEXPECTED, error_class="sign_in_failed", sentence=sentence)
     wait = asked_wait(status, answered.headers)
+    if status == 429 and wait is None:
+        wait = unnamed_wait
     if status == 429 or wait is not None:
         until = "without saying for how long" if wait is None else f"for {wait:.0f} s"
         sentence = f"{name} answered {status} and asks not to be called {until}."

@@ -73,6 +73,7 @@ class FakeDoor(client.Door):
         cache_seconds: int = 0,
         refresh: bool = False,
         repeatable: bool | None = None,
+        unnamed_wait: float | None = None,
     ) -> Reply:
         """Record the call and answer it."""
         request = prepare.outgoing(method, url, params, dict(headers or {}), json, body)

@@ -138,6 +138,16 @@ def test_a_429_without_a_time_waits_a_minute_and_pauses_nobody(service):
     assert door().request("GET", service.url).status == 200
 
 
+def test_a_429_without_a_time_pauses_where_the_caller_knows_for_how_long(service, slept):
+    service.says(http(429), http(200))
+    with pytest.raises(Throttled) as throttled:
+        door(attempts=3).request("GET", service.url, unnamed_wait=60.0)
+    assert throttled.value.retry_after == 60.0
+    with pytest.raises(Throttled, match="not to be called"):
+        door().request("GET", service.url)
+    assert (len(service.requests), slept) == (1, [])
+
+
 def test_after_a_wait_was_asked_for_no_call_of_that_integration_is_sent(service, slept):
     service.says(http(503, retry_after="40"), http(200))
     with pytest.raises(Throttled):

@@ -92,7 +92,7 @@ class Client:
 
     def _ask(self, url: str, params: Mapping[str, str], what: str, cache_seconds: int = 0) -> Reply:
         try:
-            reply = self._door.request("GET", url, params=params, headers=_HEADERS, cache_seconds=cache_seconds)
+            reply = self._door.request("GET", url, params=params, headers=_HEADERS, cache_seconds=cache_seconds, unnamed_wait=_UNNAMED_WAIT)
         except Throttled as error:
             wait = _UNNAMED_WAIT if error.retry_after is None else error.retry_after
             raise Throttled(f"Snyk's rate limit is used up; it takes calls again in {wait:.0f} seconds.", retry_after=wait) from None
