@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from core.http.door import BadAnswer
@@ -12,8 +12,9 @@ from integrations.contract.connector import CheckResult
 from integrations.contract.payloads import at, text
 
 
-def checked(client: Client, config: Mapping[str, Any], shown: Callable[[str], str]) -> CheckResult:
+def checked(client: Client, config: Mapping[str, Any]) -> CheckResult:
     """Ask who signed in, and for the organisation. Raises OutboundError."""
+    shown = client.shown
     reply = client.get("/self", what="the account of this token")
     found = at(reply.json(), "data", "attributes")
     account = next((name for field in ("username", "name", "email") if (name := text(at(found, field)))), "")

@@ -7,11 +7,11 @@ they are refused.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
 from core.errors import InvalidInput, OutboundError
@@ -34,6 +34,13 @@ _LONGEST_LINK = 8_000
 _SHORT = 50  # pages
 
 
+class Shown(Protocol):
+    """Makes what Snyk says fit to stand in a sentence."""
+
+    def __call__(self, text: str, limit: int = 200) -> str:
+        """Return one short line without secrets."""
+
+
 @dataclass(frozen=True)
 class Page:
     """One page of a list; `next` is the address of the one behind it, "" on the last one."""
@@ -47,11 +54,11 @@ class Page:
 
 
 class Client:
-    """Calls Snyk for one account. `shown` makes what Snyk says fit to stand in a sentence."""
+    """Calls Snyk for one account."""
 
-    def __init__(self, door: Door, there: Place, version: str, shown: Callable[[str], str]) -> None:
-        self.place = there
-        self._door, self._version, self._shown = door, version, shown
+    def __init__(self, door: Door, there: Place, version: str, shown: Shown) -> None:
+        self.place, self.shown = there, shown
+        self._door, self._version = door, version
 
     def get(self, path: str, params: Mapping[str, str] | None = None, *, what: str, cache_seconds: int = 0) -> Reply:
         """GET a path below /rest; `what` names in errors what was asked for, such as "the organisation acme".
@@ -139,7 +146,7 @@ class Client:
             where = text(at(one, "source", "parameter")) or text(at(one, "source", "pointer"))
             if detail:
                 words.append(f"{detail.rstrip('.')} ({where})" if where else detail.rstrip("."))
-        return f" Snyk says: {self._shown('; '.join(words))}." if words else ""
+        return f" Snyk says: {self.shown('; '.join(words))}." if words else ""
 
     def _next(self, document: Mapping[str, Any], asked: str) -> str:
         """Return the address of the next page; a page that leads to itself is the last one."""

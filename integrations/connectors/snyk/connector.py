@@ -48,7 +48,7 @@ class Snyk(Checker, ScanSource, Simulated):
 
     def check(self) -> CheckResult:
         """Say who the portal is there, and which organisation it sees."""
-        return checked(self.client(), self.config, self.shown)
+        return checked(self.client(), self.config)
 
     def scan_pages(self, query: ScanQuery, cursor: Mapping[str, Any] | None = None) -> Iterator[ScanPage]:
         """Yield the issues of a repository's branch page by page. Raises OutboundError."""

@@ -36,7 +36,7 @@ def organisation(client: Client, wanted: str) -> Organisation:
             if one is not None and one.slug.lower() == wanted.lower():
                 return one
             others += [one.slug] if one is not None else []
-    seen = f" It sees {', '.join(others[:5])}." if others else ""
+    seen = f" It sees {client.shown(', '.join(others[:5]))}." if others else ""
     raise NotThere(
         f"Snyk knows no organisation {wanted} in {client.place.words}, or hides it from this token.{seen} Check the slug, or take the"
         " organisation's id, and see that the region is the account's."

@@ -160,7 +160,8 @@ class _Walk:
         project = self._projects[place.at]
         params = {"scan_item.id": project.id, "scan_item.type": "project"}
         params |= {"status": "open"} if stage in (_ALL, _STANDING) else {"updated_after": place.since}
-        page = self._page(self._path("issues"), params, f"the issues of {project.name or project.id}")
+        name = self._client.shown(project.name or project.id)
+        page = self._page(self._path("issues"), params, f"the issues of {name}")
         items: list[ScanItem] = [Section(TOOL, category=place.org)]
         reasons = {} if stage == _STANDING else self._why(project, page, items)
         shown = f"{self._client.place.app}/org/{quote(place.slug, safe='')}/project/{quote(project.id, safe='')}"
@@ -169,7 +170,7 @@ class _Walk:
             try:
                 found = reported(issue, seen)
             except InvalidInput as error:
-                items += [] if stage in (_STANDING, _QUIET) else [Problem(f"{project.name or project.id}: issue", error.message)]
+                items += [] if stage in (_STANDING, _QUIET) else [Problem(f"an issue of {name}", error.message)]
                 continue
             items += filter(None, map(self._told, found))
         if not place.next:
@@ -257,9 +258,12 @@ class _Walk:
         synced_to = None if self.has_more or not self._place.synced_to else moment(self._place.synced_to)
         return ScanPage(tuple(items or ()), cursor, synced_to=synced_to)
 
+    def _named(self) -> str:
+        return ", ".join(self._client.shown(name, 80) for name in self._others)
+
     def _no_target(self) -> NotThere:
         name = self._wanted.given or self._wanted.full_name
-        there = f" It knows {', '.join(self._others)}{', …' if len(self._others) == _NAMED else ''}." if self._others else ""
+        there = f" It knows {self._named()}{', …' if len(self._others) == _NAMED else ''}." if self._others else ""
         return NotThere(
             f"Snyk has no target {name} in the organisation {self._place.slug}: import it at Snyk first (Projects → Add projects).{there}"
             " If it has another name there, give that in the integration's field targets."
@@ -267,7 +271,7 @@ class _Walk:
 
     def _no_project(self) -> NotThere:
         name = self._query.repository.full_name
-        there = f"It watches {', '.join(self._others)}." if self._others else "All of its projects are inactive."
+        there = f"It watches {self._named()}." if self._others else "All of its projects are inactive."
         return NotThere(
             f"Snyk watches nothing of {name} on the branch {self._ref}. {there} Add the branch at Snyk, or activate its projects there."
         )
