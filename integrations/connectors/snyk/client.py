@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict, Unpack
 from urllib.parse import parse_qsl, urlsplit
 
 from core.errors import InvalidInput, OutboundError
@@ -32,6 +32,13 @@ _PLAN = (
 )
 _LONGEST_LINK = 8_000
 _SHORT = 50  # pages
+
+
+class Kept(TypedDict, total=False):
+    """How an answer is kept, as the door takes it."""
+
+    cache_seconds: int
+    refresh: bool
 
 
 class Shown(Protocol):
@@ -60,25 +67,25 @@ class Client:
         self.place, self.shown = there, shown
         self._door, self._version = door, version
 
-    def get(self, path: str, params: Mapping[str, str] | None = None, *, what: str, cache_seconds: int = 0) -> Reply:
+    def get(self, path: str, params: Mapping[str, str] | None = None, *, what: str, **kept: Unpack[Kept]) -> Reply:
         """GET a path below /rest; `what` names in errors what was asked for, such as "the organisation acme".
 
         Raises the door's errors: NotThere for 404, NotPermitted for 403, Throttled with `retry_after` for the limit.
         """
-        return self._ask(f"{self.place.root}/rest{path}", {"version": self._version, **(params or {})}, what, cache_seconds)
+        return self._ask(f"{self.place.root}/rest{path}", {"version": self._version, **(params or {})}, what, **kept)
 
     def v1(self, path: str, *, what: str) -> Any:
         """GET a path below /v1, and return what it holds; raises as get() does."""
         return self._ask(f"{self.place.root}/v1{path}", {}, what).json()
 
-    def page(self, path: str, params: Mapping[str, str], following: str = "", *, what: str, cache_seconds: int = 0) -> Page:
+    def page(self, path: str, params: Mapping[str, str], following: str = "", *, what: str, **kept: Unpack[Kept]) -> Page:
         """Return the first page of a list, or the one that an earlier page's `next` leads to. Raises as get() does."""
         if following:
             self._refuse_elsewhere(following)
             version = {} if "version" in dict(parse_qsl(urlsplit(following).query)) else {"version": self._version}
-            reply = self._ask(following, version, what, cache_seconds)
+            reply = self._ask(following, version, what, **kept)
         else:
-            reply = self.get(path, {"limit": MOST_A_PAGE, **params}, what=what, cache_seconds=cache_seconds)
+            reply = self.get(path, {"limit": MOST_A_PAGE, **params}, what=what, **kept)
         document = reply.json()
         rows = document.get("data") if isinstance(document, dict) else None
         if not isinstance(rows, list):
@@ -97,9 +104,9 @@ class Client:
             yield page
         raise endless(what)
 
-    def _ask(self, url: str, params: Mapping[str, str], what: str, cache_seconds: int = 0) -> Reply:
+    def _ask(self, url: str, params: Mapping[str, str], what: str, **kept: Unpack[Kept]) -> Reply:
         try:
-            reply = self._door.request("GET", url, params=params, headers=_HEADERS, cache_seconds=cache_seconds, unnamed_wait=_UNNAMED_WAIT)
+            reply = self._door.request("GET", url, params=params, headers=_HEADERS, unnamed_wait=_UNNAMED_WAIT, **kept)
         except Throttled as error:
             wait = _UNNAMED_WAIT if error.retry_after is None else error.retry_after
             raise Throttled(f"Snyk's rate limit is used up; it takes calls again in {wait:.0f} seconds.", retry_after=wait) from None

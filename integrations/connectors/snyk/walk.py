@@ -11,12 +11,12 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Unpack
 from urllib.parse import quote
 
 from core.errors import InvalidInput
 from core.http.door import BadAnswer, CallFailed, SignInFailed
-from integrations.connectors.snyk.client import MOST_PAGES, Client, NotThere, Page, endless
+from integrations.connectors.snyk.client import MOST_PAGES, Client, Kept, NotThere, Page, endless
 from integrations.connectors.snyk.ignores import Ignores, ignores
 from integrations.connectors.snyk.issues import Seen, is_ignored, key_of, reported
 from integrations.connectors.snyk.organisations import organisation
@@ -115,7 +115,7 @@ class _Walk:
 
     def _find_targets(self) -> ScanPage:
         place, what = self._place, "the targets of the organisation"
-        page = self._page(self._path("targets"), {}, what, 0 if place.fresh else TARGETS_KEPT_SECONDS)
+        page = self._page(self._path("targets"), {}, what, cache_seconds=TARGETS_KEPT_SECONDS, refresh=place.fresh)
         place.kept = place.kept or page.cached
         for target in filter(None, map(Target.read, page.rows)):
             if self._wanted.takes(target):
@@ -230,10 +230,10 @@ class _Walk:
 
     # --- lists ---
 
-    def _page(self, path: str, params: Mapping[str, str], what: str, cache_seconds: int = 0) -> Page:
+    def _page(self, path: str, params: Mapping[str, str], what: str, **kept: Unpack[Kept]) -> Page:
         """Read the page of a list that is next, and note what is behind it."""
         place = self._place
-        page = self._client.page(path, params, place.next, what=what, cache_seconds=cache_seconds)
+        page = self._client.page(path, params, place.next, what=what, **kept)
         place.pages += 1
         if page.next and (page.next in (place.next, place.mark) or place.pages >= MOST_PAGES):
             raise endless(what)

@@ -201,6 +201,7 @@ def test_a_target_that_was_just_imported_is_found_although_the_list_is_kept(stub
     stub.targets.append(SHOP)
     assert list(connector.scan_pages(query()))
     asked = sum("/targets" in path for path in stub.asked)
+    assert list(connector.scan_pages(query()))
     assert list(connector.scan_pages(query(name="acme/other")))
     assert sum("/targets" in path for path in stub.asked) == asked
 
