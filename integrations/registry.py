@@ -6,11 +6,13 @@ from core.errors import InvalidInput
 from integrations.connectors.alertmanager.connector import Alertmanager
 from integrations.connectors.bitbucket.connector import Bitbucket
 from integrations.connectors.circleci.connector import CircleCI
+from integrations.connectors.epss.connector import Epss
 from integrations.connectors.generic.connector import Generic
 from integrations.connectors.github.connector import GitHub
 from integrations.connectors.gitlab.connector import GitLab
 from integrations.connectors.http.connector import HttpConnector
 from integrations.connectors.jenkins.connector import Jenkins
+from integrations.connectors.kev.connector import Kev
 from integrations.connectors.osv.connector import Osv
 from integrations.connectors.pagerduty.connector import PagerDuty
 from integrations.connectors.slack.connector import Slack
@@ -26,9 +28,11 @@ CONNECTORS: tuple[type[Connector], ...] = (
     Alertmanager,
     Bitbucket,
     CircleCI,
+    Epss,
     Generic,
     GitLab,
     Jenkins,
+    Kev,
     Osv,
     PagerDuty,
     Slack,

@@ -9,6 +9,7 @@ from typing import Any
 from integrations.contract.addresses import PublishedAddresses
 from integrations.contract.backfill import Backfill
 from integrations.contract.connector import BuildSource, Checker, Connector
+from integrations.contract.feeds import VulnerabilityFeed
 from integrations.contract.fields import Field, FieldKind
 from integrations.contract.gateway import GatewayTarget
 from integrations.contract.inbound import Receiver
@@ -20,6 +21,7 @@ CAPABILITIES: dict[str, tuple[type[Connector], str]] = {
     "check": (Checker, "its connection can be tested"),
     "gateway": (GatewayTarget, "teams can call it through named endpoints"),
     "scans": (ScanSource, "findings are read from it"),
+    "feed": (VulnerabilityFeed, "it publishes a list about vulnerabilities that findings are enriched from"),
     "builds": (BuildSource, "build runs are read from it"),
     "inbound": (Receiver, "its webhooks are received"),
     "backfill": (Backfill, "it sends missed webhooks again"),

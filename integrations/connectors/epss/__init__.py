@@ -1,0 +1,1 @@
+"""EPSS: how likely each CVE is exploited, by FIRST."""

@@ -1,0 +1,1 @@
+"""KEV: CISA's catalogue of vulnerabilities that are known to be exploited."""
