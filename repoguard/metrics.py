@@ -29,6 +29,7 @@ from core.models.outbound import CallOutcome, CallPurpose
 from core.models.work import WorkState
 from core.work import WORKER_KIND
 from repoguard import __version__
+from repoguard.metrics_feeds import feed_metrics
 from repoguard.metrics_integrations import integration_metrics
 from webhooks.backlog import backlog, webhooks_by_status
 from webhooks.choices import DeliveryStatus
@@ -84,6 +85,7 @@ class DatabaseCollector(Collector):
         yield _gauge("repoguard_queue_messages", "Messages in a cluster's queue.", "cluster", queue.backlog())
         yield _work_rows()
         yield from integration_metrics()
+        yield from feed_metrics()
         yield _build_info()
 
 

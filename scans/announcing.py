@@ -13,11 +13,11 @@ from django.db.models import Count, QuerySet
 from core import bus
 from core.bus import Announcement
 from scans.choices import Triage
+from scans.digests import TOP, short
 from scans.events import MOST_SINGLE, SINGLE
 from scans.ingest.settling import Written
 from scans.models import Finding, GateResult, Scan
 
-TOP = 5
 _AT_ONCE = 5000
 
 
@@ -49,27 +49,6 @@ def announce_ended(scan: Scan, written: Written, gate: GateResult) -> None:
             events += _singly(scan, f"finding.{kind}{SINGLE}", about, ids)
     events += _gate_events(scan, gate)
     bus.publish_all(events)
-
-
-def short(finding: Finding) -> dict[str, Any]:
-    """Return what a message needs of a finding."""
-    return {
-        "finding_id": str(finding.id),
-        "title": finding.title,
-        "rule": finding.rule,
-        "severity": finding.severity,
-        "cvss": finding.cvss_score,
-        "identifiers": [value for _, value in finding.identifiers],
-        "package": _package(finding),
-        "location": {"path": finding.path, "line": finding.line} if finding.path else None,
-    }
-
-
-def _package(finding: Finding) -> dict[str, Any] | None:
-    if not finding.package:
-        return None
-    names = {"ecosystem": "ecosystem", "name": "package", "version": "version", "fixed_version": "fixed_version"}
-    return {name: getattr(finding, column) for name, column in names.items()}
 
 
 def _about(scan: Scan) -> dict[str, Any]:

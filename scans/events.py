@@ -44,6 +44,8 @@ _ONE_SCHEMA: dict[str, Any] = {
     "cvss": {"type": ["number", "null"], "minimum": 0, "maximum": 10},
     "identifiers": {"type": "array", "items": _TEXT},
     "package": {"type": ["object", "null"]},
+    "known_exploited": {"type": "boolean", "description": "In CISA's catalogue of known exploited vulnerabilities."},
+    "epss": {"type": ["number", "null"], "minimum": 0, "maximum": 1},
     "location": {"type": ["object", "null"]},
 }
 _FINDING_SCHEMA: dict[str, Any] = {
@@ -72,6 +74,8 @@ _ONE: dict[str, Any] = {
     "cvss": 7.4,
     "identifiers": ["CVE-2020-8203", "GHSA-p6mc-m468-83gw"],
     "package": {"ecosystem": "npm", "name": "lodash", "version": "4.17.15", "fixed_version": "4.17.20"},
+    "known_exploited": False,
+    "epss": 0.0313,
     "location": None,
 }
 _FINDING: dict[str, Any] = {
@@ -157,6 +161,13 @@ EVENT_TYPES = [
         reason="not reachable",
     ),
     _finding("expired", "Risk acceptance expired", "An accepted risk ran out; the finding counts again.", accepted_by="alice"),
+    _finding(
+        "exploited",
+        "Finding known to be exploited",
+        "Open findings turned out to be in CISA's catalogue of known exploited vulnerabilities; one event for a repository and refresh.",
+        known_exploited=True,
+        epss=0.944,
+    ),
     _gate("passed", "Gate passed", "A commit fulfils the repository's policy."),
     _gate("failed", "Gate failed", "A commit breaks the policy; `findings` names what broke it.", result="failed", findings=_BROKE_IT),
     _gate(

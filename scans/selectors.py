@@ -7,7 +7,8 @@ from django.db.models import Count, Exists, OuterRef, QuerySet
 from core.errors import NotFound
 from integrations.models import Repository
 from scans.choices import ENDED, FindingState, ScanStatus, Severity, Triage
-from scans.models import Finding, GateResult, Presence, RiskAcceptance, Scan
+from scans.holding import holding
+from scans.models import Finding, GateResult, Presence, RiskAcceptance, Scan, Stream
 
 MOST_ACCOUNTS = 100
 MOST_BROKEN = 100
@@ -27,6 +28,16 @@ def shown_findings() -> QuerySet[Finding]:
 def counted(findings: QuerySet[Finding]) -> QuerySet[Finding]:
     """Return those that count: open on the default branch, neither triaged nor suppressed."""
     return findings.filter(state=FindingState.OPEN, triage=Triage.NONE, suppressed=False)
+
+
+def with_cwe(findings: QuerySet[Finding], number: int) -> QuerySet[Finding]:
+    """Return those of a weakness. No index serves it, which each new finding would pay for: ask within a repository."""
+    return holding(findings, "cwe", number)
+
+
+def from_source(findings: QuerySet[Finding], tool: str) -> QuerySet[Finding]:
+    """Return those that a tool reports now: of the repositories about which it ever reported, so that a rare tool is found quickly."""
+    return holding(findings.filter(repository_id__in=Stream.objects.filter(tool=tool).values("repository_id")), "sources", tool)
 
 
 def on_ref(findings: QuerySet[Finding], ref: str) -> QuerySet[Finding]:

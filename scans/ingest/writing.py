@@ -17,6 +17,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from integrations.models import Repository
+from scans.feeds.applying import enrich
 from scans.ingest.packages import PackageWriter
 from scans.ingest.places import PlaceWriter
 from scans.ingest.reading import Report, SectionRead
@@ -55,6 +56,7 @@ def _settled(scan: Scan, repository: Repository, works: list[_SectionWriter], no
     closed = {id for work in works if closing for id in work.close()}
     settlement.show([id for work in works for id in work.rows.created])
     settlement.settle({id for work in works for id in work.rows.touched}, closed)
+    enrich(scan, repository, {id for work in works for id in (*work.rows.created, *work.rows.touched)})
     for work in works:
         work.note(closing)
         settlement.written.total += work.section.total

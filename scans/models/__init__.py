@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from scans.models.daily import DailyCount
+from scans.models.feeds import FeedRun, FeedState, KnownExploited, VulnerabilityScore
 from scans.models.finding import Finding, FindingIdentifier
 from scans.models.gates import GateResult, Policy
 from scans.models.inventory import Inventory
@@ -12,14 +13,18 @@ from scans.models.triage import RiskAcceptance
 
 __all__ = [
     "DailyCount",
+    "FeedRun",
+    "FeedState",
     "Finding",
     "FindingIdentifier",
     "GateResult",
     "Inventory",
+    "KnownExploited",
     "Policy",
     "Presence",
     "RiskAcceptance",
     "Scan",
     "ScanPart",
     "Stream",
+    "VulnerabilityScore",
 ]

@@ -65,6 +65,8 @@ class Finding(models.Model):
             models.Index(fields=["repository", "severity"], name="finding_counted_idx", condition=_COUNTS),
             models.Index(fields=["severity_rank", "-id"], name="finding_severity_idx", condition=_COUNTS),
             models.Index(fields=["-id"], name="finding_exploited_idx", condition=models.Q(known_exploited=True)),
+            models.Index(fields=["epss"], name="finding_epss_idx", condition=models.Q(epss__isnull=False)),
+            models.Index(fields=["opened_at"], name="finding_opened_idx"),
             models.Index(fields=["package", "-id"], name="finding_package_idx", condition=~models.Q(package="")),
             models.Index(fields=["triage", "-id"], name="finding_triaged_idx", condition=~models.Q(triage="")),
         ]

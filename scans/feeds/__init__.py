@@ -1,0 +1,1 @@
+"""Public lists about vulnerabilities: read, stored, and brought to the findings."""
