@@ -77,6 +77,7 @@ _NAVIGATION: list[dict[str, Any]] = [
         _entry("Scans", "radar", "scans.scan"),
         _entry("Inventories", "inventory_2", "scans.inventory"),
         _entry("Policies", "policy", "scans.policy"),
+        _entry("Exploit feeds", "rss_feed", "scans.feedstate"),
     ),
     _group(
         "Integrations",

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from scans.admin import findings, inventories, policies, scans
+from scans.admin import feeds, findings, inventories, policies, scans
 
-__all__ = ["findings", "inventories", "policies", "scans"]
+__all__ = ["feeds", "findings", "inventories", "policies", "scans"]

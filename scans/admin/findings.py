@@ -25,10 +25,21 @@ from integrations.models import Repository
 from integrations.selectors.repositories import repositories_by_reference
 from scans.admin import words
 from scans.admin.decision_form import DecisionForm
-from scans.admin.filters import SeverityFilter, StateFilter, TriageFilter
+from scans.admin.filters import (
+    AgeFilter,
+    CweFilter,
+    EpssFilter,
+    ExploitedFilter,
+    PackageFilter,
+    SeverityFilter,
+    SourceFilter,
+    StateFilter,
+    TriageFilter,
+)
 from scans.admin.searching import NotFoundWord, found_findings
 from scans.admin.trend import panel
 from scans.choices import FindingState, Kind
+from scans.feeds.states import exploited_among
 from scans.models import Finding, Scan
 from scans.selectors import accounts_of, decisions_of, shown_findings
 from scans.services.triage import decide, take_back
@@ -47,10 +58,14 @@ class FindingAdmin(LogAdmin):
     )
     change_list_template = "portal/finding_list.html"
     list_display = (
-        "shown_severity", "shown_title", "shown_place", "shown_repository", "shown_sources", "shown_state", "shown_triage", "shown_first",
+        "shown_severity", "shown_title", "shown_exploit", "shown_place", "shown_repository", "shown_sources", "shown_state",
+        "shown_triage", "shown_first",
     )  # fmt: skip
     list_display_links = ("shown_title",)
-    list_filter = (SeverityFilter, StateFilter, TriageFilter, choice_filter("kind", "kind", Kind.choices), SinceFilter, UntilFilter)
+    list_filter = (
+        SeverityFilter, ExploitedFilter, EpssFilter, StateFilter, TriageFilter, AgeFilter, choice_filter("kind", "kind", Kind.choices),
+        PackageFilter, SourceFilter, CweFilter, SinceFilter, UntilFilter,
+    )  # fmt: skip
     search_fields = ("id",)
     search_help_text = "repository, package, CVE, GHSA or id, in full; several narrow"
 
@@ -150,6 +165,9 @@ class FindingAdmin(LogAdmin):
             "severity": words.severity_badge(finding.severity, finding.severity_origin),
             "state": words.state_badge(finding),
             "triage": words.triage_badge(finding),
+            "exploit": words.exploit_badges(finding),
+            "epss_rank": f"{finding.epss_percentile:.1%}" if finding.epss_percentile is not None else "",
+            "catalogue": exploited_among([value for _, value in finding.identifiers]) if finding.known_exploited else [],
             "heading": words.title(finding),
             "place": words.place(finding),
             "repository": words.repository_link(finding.repository),
@@ -175,6 +193,11 @@ class FindingAdmin(LogAdmin):
     def shown_title(self, finding: Finding) -> str:
         """Return its title, not too long for a list."""
         return words.title(finding, 120)
+
+    @admin.display(description="exploits")
+    def shown_exploit(self, finding: Finding) -> SafeString:
+        """Return whether it is exploited, and how likely that is."""
+        return words.exploit_badges(finding)
 
     @admin.display(description="where")
     def shown_place(self, finding: Finding) -> SafeString:

@@ -31,6 +31,7 @@ STATUSES = {
     ScanStatus.FAILED: show.BAD,
 }
 _STATES = {FindingState.OPEN: show.WARN, FindingState.FIXED: show.GOOD, FindingState.BRANCH: show.INFO}
+_LIKELY, _POSSIBLE, _SMALL = 0.5, 0.1, 0.01
 # databases whose addresses follow from the name alone
 _DATABASES = {"CVE": "https://nvd.nist.gov/vuln/detail/", "GHSA": "https://github.com/advisories/"}
 
@@ -52,6 +53,26 @@ def triage_badge(finding: Finding) -> SafeString:
         return show.badge(Triage(finding.triage).label, show.GOOD)
     why = "Every scanner that reports it was told to leave it out."
     return show.badge("suppressed", show.QUIET, why) if finding.suppressed else show.NOTHING
+
+
+def exploit_badges(finding: Finding) -> SafeString:
+    """Return whether it is known to be exploited, and how likely that is; nothing where neither is known."""
+    marks = []
+    if finding.known_exploited:
+        due = f", to be mended by {finding.exploited_due:%Y-%m-%d}" if finding.exploited_due else ""
+        marks.append(show.badge("known exploited", show.BAD, f"In CISA's catalogue{due}."))
+    if finding.epss is not None:
+        tone = show.BAD if finding.epss >= _LIKELY else show.WARN if finding.epss >= _POSSIBLE else show.QUIET
+        rank = f", more than {finding.epss_percentile:.1%} of all CVEs" if finding.epss_percentile is not None else ""
+        marks.append(
+            show.badge(epss_text(finding.epss), tone, f"Exploited within 30 days with a chance of {finding.epss:.2%}{rank} (EPSS).")
+        )
+    return format_html_join(" ", "{}", ((mark,) for mark in marks)) or show.NOTHING
+
+
+def epss_text(epss: float) -> str:
+    """Return a score as it stands in a mark."""
+    return f"EPSS {epss:.2f}" if epss >= _SMALL else "EPSS < 0.01"
 
 
 def gate_badge(decision: str) -> SafeString:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 import django_filters
 from django.db.models import QuerySet
 
 from core.errors import InvalidInput
 from scans.choices import FindingState, Kind, ScanStatus, Severity, Triage
 from scans.models import Finding, Inventory, Scan
-from scans.selectors import on_ref
+from scans.selectors import from_source, on_ref, with_cwe
 from scans.severities import rank
 
 _STATES = [choice for choice in FindingState.choices if choice[0] != FindingState.STAGED]
+_CWE = re.compile(r"(?:CWE-)?([0-9]{1,6})", re.IGNORECASE)
 _TRIAGES = [("none", "not triaged"), *(choice for choice in Triage.choices if choice[0])]
 
 
@@ -53,7 +56,7 @@ class InventoryFilter(django_filters.FilterSet):
 
 
 class FindingFilter(django_filters.FilterSet):
-    """By repository, state, severity, package and source."""
+    """By repository, state, severity, package, source, age, and what is known of exploits."""
 
     repository = django_filters.UUIDFilter(field_name="repository_id", label="Id of the repository.")
     state = django_filters.ChoiceFilter(choices=_STATES, label="On the default branch.")
@@ -63,11 +66,37 @@ class FindingFilter(django_filters.FilterSet):
     min_severity = django_filters.ChoiceFilter(choices=Severity.choices, method="by_floor", label="This severity or worse.")
     kind = django_filters.ChoiceFilter(choices=Kind.choices)
     package = django_filters.CharFilter(max_length=300, label="Name of the package, in full.")
+    known_exploited = django_filters.BooleanFilter(label="In CISA's catalogue of known exploited vulnerabilities, or not.")
+    min_epss = django_filters.NumberFilter(
+        field_name="epss", lookup_expr="gte", min_value=0, max_value=1, label="At least this EPSS, 0 to 1: likely to be exploited."
+    )
+    cwe = django_filters.CharFilter(max_length=20, method="by_cwe", label="Of this weakness, such as 79 or CWE-79; with repository.")
+    source = django_filters.CharFilter(max_length=60, method="by_source", label="Reported now by this scanner, such as semgrep.")
+    opened_after = django_filters.IsoDateTimeFilter(field_name="opened_at", lookup_expr="gte", label="Open since this time, or later.")
+    opened_before = django_filters.IsoDateTimeFilter(field_name="opened_at", lookup_expr="lt", label="Open since before this time.")
     ref = django_filters.CharFilter(max_length=255, method="by_ref", label="There on this branch or ref.")
 
     class Meta:
         model = Finding
         fields: list[str] = []
+
+    def filter_queryset(self, queryset: QuerySet[Finding]) -> QuerySet[Finding]:
+        """Apply the parameters; a weakness is looked for within a repository."""
+        if self.form.cleaned_data.get("cwe") and not self.form.cleaned_data.get("repository"):
+            raise InvalidInput.of("cwe", "needs repository beside it: weaknesses are looked for within one.")
+        rows: QuerySet[Finding] = super().filter_queryset(queryset)
+        return rows
+
+    def by_cwe(self, queryset: QuerySet[Finding], name: str, value: str) -> QuerySet[Finding]:
+        """Apply `cwe`."""
+        match = _CWE.fullmatch(value.strip())
+        if match is None:
+            raise InvalidInput.of("cwe", "must be the number of a weakness, such as 79 or CWE-79.")
+        return with_cwe(queryset, int(match[1]))
+
+    def by_source(self, queryset: QuerySet[Finding], name: str, value: str) -> QuerySet[Finding]:
+        """Apply `source`."""
+        return from_source(queryset, value.strip().lower())
 
     def by_triage(self, queryset: QuerySet[Finding], name: str, value: str) -> QuerySet[Finding]:
         """Apply `triage`."""
