@@ -21,6 +21,7 @@ from integrations.models import HealthDay, Integration, IntegrationHealth
 from repoguard import __version__
 from repoguard import metrics as view
 from tests.factories import EventFactory, WebhookFactory
+from scans.models import FeedState
 from webhooks import selectors
 from webhooks.choices import HoldReason
 from webhooks.models import DueHint, Lease, Webhook, WebhookDelivery, WebhookState
@@ -295,6 +296,7 @@ def test_the_handbook_names_every_metric_and_job(scrape):
     documented = set(re.findall(r"^\| `(repoguard_\w+)` \|", text, re.MULTILINE))
     metrics.add({("repoguard_delivery_attempts_total", metrics.labels(outcome="retry", error_class="dns")): 1})
     _checked_integration()
+    FeedState.objects.create(feed="kev", rows=2, read_at=timezone.now())
     served = {re.sub(r"_(bucket|count|sum)$", "", name) for name, _ in scrape()}
     assert documented == served
     jobs = set(re.findall(r"^\| `((?:access|builds|core|integrations|scans|webhooks)\.\w+)` \|", text, re.MULTILINE))
