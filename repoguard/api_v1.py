@@ -23,6 +23,8 @@ from repoguard.health import HealthView
 from scans.api.findings import FindingViewSet
 from scans.api.inventories import InventoryViewSet
 from scans.api.policies import PolicyViewSet
+from scans.api.reports import ROUTES as REPORT_ROUTES
+from scans.api.reports import ReportViewSet
 from scans.api.repositories import ROUTES as REPOSITORY_ROUTES
 from scans.api.repositories import RepositoryScansViewSet
 from scans.api.scans import ScanViewSet
@@ -65,6 +67,7 @@ EXTRA_ROUTES += [path(f"integrations/<str:id>/{route}", GatewayViewSet.as_view(a
 EXTRA_ROUTES += [
     path(f"repositories/<str:id>/{route}", RepositoryScansViewSet.as_view(actions)) for route, actions in REPOSITORY_ROUTES.items()
 ]
+EXTRA_ROUTES += [path(f"repositories/<str:id>/{route}", ReportViewSet.as_view(actions)) for route, actions in REPORT_ROUTES.items()]
 EXTRA_ROUTES += [path("builds/import", GitHubImportViewSet.as_view({"post": "start"}))]
 EXTRA_ROUTES.append(path("analysis", AnalysisViewSet.as_view({"get": "latest"})))
 # with their whole paths, because they come first of all: they are looked up most often

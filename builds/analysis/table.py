@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Iterator
 from typing import Any
+
+from core import csv_cells
 
 HEADER = ("section", "project", "workflow", "branch", "period", "measure", "value")
 _NAMES = ("project", "workflow", "branch")
 _PERIODS = ("start", "weekday", "hour")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 Cells = tuple[Any, ...]
-
-
-class _Line:
-    """What the csv module writes into: it hands each line back."""
-
-    def write(self, text: str) -> str:
-        return text
 
 
 def lines(result: dict[str, Any]) -> Iterator[str]:
     """Yield the lines of the CSV, the header first."""
-    writer = csv.writer(_Line())
-    for row in (HEADER, *rows(result)):
-        yield writer.writerow([_cell(value) for value in row])
+    return csv_cells.lines((HEADER, *rows(result)))
 
 
 def rows(result: dict[str, Any]) -> Iterator[Cells]:
@@ -66,10 +57,3 @@ def _flat(section: str, of: dict[str, Any], measures: dict[str, Any], prefix: st
             yield from _flat(section, of, value, f"{prefix}{name}.")
         else:
             yield (section, *(of.get(column, "") for column in (*_NAMES, "period")), f"{prefix}{name}", value)
-
-
-def _cell(value: Any) -> Any:
-    """Return a cell that a spreadsheet takes for what it is; null is empty."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

@@ -1,0 +1,76 @@
+"""Reports of a repository's findings, as files."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.http import StreamingHttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework.request import Request
+
+from core.api.serializers import ErrorSerializer
+from core.api.viewsets import PortalViewSet
+from core.errors import InvalidInput
+from integrations.models import Repository
+from integrations.selectors.repositories import all_repositories
+from scans.api.serializers import SummarySerializer
+from scans.choices import Kind, Severity, Triage
+from scans.reports.answering import ReportFormat, report
+from scans.reports.csv_lines import HEADER
+from scans.reports.scope import PARAMETERS, UNDECIDED, Shown, parse
+
+ROUTES: dict[str, dict[str, Any]] = {"report": {"get": "report"}}
+_TRIAGES = [UNDECIDED, *(value for value in Triage.values if value)]
+_ABOUT = [
+    OpenApiParameter("report_format", str, required=True, enum=ReportFormat.values, description="What the report is made as."),
+    OpenApiParameter("ref", str, description="Branch or ref; the default branch when left out."),
+    OpenApiParameter("state", str, enum=Shown.values, default=Shown.OPEN.value, description="Those there now, those fixed since, or both."),
+    OpenApiParameter("min_severity", str, enum=Severity.values, description="This severity or worse."),
+    OpenApiParameter("kind", str, enum=Kind.values),
+    OpenApiParameter("triage", str, enum=_TRIAGES, description="What people decided."),
+    OpenApiParameter("suppressed", bool, description="Left out by its scanners' own settings."),
+    OpenApiParameter(
+        "since", OpenApiTypes.DATE, description="New and fixed ones are counted from this day on; the last 30 days when left out."
+    ),
+]
+_LINES = f"{','.join(HEADER[:4])},…\r\n0192f0c1-2b3c-7d4e-8f50-61728394a5b6,high,SQL injection,code,…\r\n"
+
+
+def _file(description: str) -> OpenApiResponse:
+    return OpenApiResponse(OpenApiTypes.BINARY, description)
+
+
+class ReportViewSet(PortalViewSet[Repository]):
+    """The findings of a repository as a file to keep, print, or feed to another tool."""
+
+    scope_resource = "findings"
+    queryset = all_repositories()
+    serializer_class = SummarySerializer
+    query_parameters: ClassVar[Any] = {"report": frozenset({"report_format", *PARAMETERS})}
+
+    def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
+        """Take any Accept header: the format is chosen by its parameter."""
+        return super().perform_content_negotiation(request, force=True)
+
+    @extend_schema(
+        parameters=_ABOUT,
+        responses={
+            (200, "text/csv"): OpenApiResponse(
+                OpenApiTypes.STR, "One finding a line.", [OpenApiExample("The first lines", value=_LINES, media_type="text/csv")]
+            ),
+            (200, "application/octet-stream"): _file("The file; its type follows from the format."),
+            503: OpenApiResponse(ErrorSerializer, "Other reports are being made; ask again after `Retry-After`."),
+        },
+    )
+    def report(self, request: Request, id: str) -> StreamingHttpResponse:
+        """Download the findings of one ref, the scans they rest on, the gate and what people decided, as one file.
+
+        JSON and CSV hold every finding; documents for people hold the worst ones, and say how many more there are.
+        """
+        repository = self.get_object()
+        given = request.query_params
+        format = given.get("report_format", "")
+        if format not in ReportFormat.values:
+            raise InvalidInput.of("report_format", f"must be one of {', '.join(ReportFormat.values)}.")
+        return report(parse(repository, given), format)

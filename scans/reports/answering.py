@@ -1,0 +1,86 @@
+"""The answer to a request for a report: streamed as a file, few at a time, so that long ones leave threads for everybody else."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from django.conf import settings
+from django.db.models import TextChoices
+from django.http import StreamingHttpResponse
+
+from core.errors import Unavailable
+from scans.reports import csv_lines, html, json_parts, pdf
+from scans.reports.overview import Overview, overview
+from scans.reports.scope import Scope
+from scans.reports.texts import file_name
+
+_RETRY_SECONDS = 5.0
+_PIECE = 16 * 1024
+Maker = Callable[[Overview], Iterator[bytes]]
+
+
+class ReportFormat(TextChoices):
+    """What a report can be had as."""
+
+    HTML = "html", "HTML"
+    PDF = "pdf", "PDF"
+    JSON = "json", "JSON"
+    CSV = "csv", "CSV"
+
+
+class _Kind(NamedTuple):
+    make: Maker
+    ending: str
+    content_type: str
+
+
+_KINDS = {
+    ReportFormat.HTML: _Kind(html.parts, "html", "text/html; charset=utf-8"),
+    ReportFormat.PDF: _Kind(pdf.parts, "pdf", "application/pdf"),
+    ReportFormat.JSON: _Kind(json_parts.parts, "json", "application/json"),
+    ReportFormat.CSV: _Kind(csv_lines.parts, "csv", "text/csv; charset=utf-8; header=present"),
+}
+_places = threading.BoundedSemaphore(max(1, settings.WEB_THREADS // 2))
+
+
+def report(scope: Scope, format: str) -> StreamingHttpResponse:
+    """Return a report as a file to keep. Raises Unavailable while half of this process's threads make reports already."""
+    kind = _KINDS[ReportFormat(format)]
+    if not _places.acquire(blocking=False):
+        raise Unavailable("Other reports are being made; ask again shortly.", code="reports_busy", retry_after=_RETRY_SECONDS)
+    try:
+        over = overview(scope)
+        content = _Content(kind.make(over))
+    except BaseException:
+        _places.release()
+        raise
+    answer = StreamingHttpResponse(content, content_type=kind.content_type)
+    answer["Content-Disposition"] = f'attachment; filename="{file_name(over, kind.ending)}"'
+    return answer
+
+
+class _Content:
+    """Pieces of a file, collected to a size worth sending; gives its place back when the answer is closed, read or not."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._release = weakref.finalize(self, _places.release)
+
+    def __iter__(self) -> Iterator[bytes]:
+        held: list[bytes] = []
+        size = 0
+        for piece in self._pieces:
+            held.append(piece)
+            size += len(piece)
+            if size >= _PIECE:
+                yield b"".join(held)
+                held, size = [], 0
+        if held:
+            yield b"".join(held)
+
+    def close(self) -> None:
+        """Give the place back."""
+        self._release()

@@ -1,0 +1,137 @@
+"""What a report is about: the findings of a repository on one ref, perhaps narrowed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, time, timedelta
+
+from django.db.models import BooleanField, Case, Exists, OuterRef, Q, QuerySet, TextChoices, Value, When
+from django.utils import timezone
+
+from core.errors import InvalidInput
+from core.ids import first_id_at
+from integrations.models import Repository
+from scans.choices import FindingState, Kind, Severity, Triage
+from scans.models import Finding, Presence
+from scans.severities import rank
+
+PERIOD_DAYS = 30
+PARAMETERS = ("ref", "state", "min_severity", "kind", "triage", "suppressed", "since")
+UNDECIDED = "none"
+_LONGEST_REF = 255
+
+
+class Shown(TextChoices):
+    """Which findings of the ref a report lists."""
+
+    OPEN = "open", "there now"
+    FIXED = "fixed", "fixed since"
+    ALL = "all", "there now, and fixed since"
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Empty narrows nothing. `since` is the beginning of the period that new and fixed ones are counted in."""
+
+    repository: Repository
+    ref: str
+    state: str = Shown.OPEN.value
+    min_severity: str = ""
+    kind: str = ""
+    triage: str = ""
+    suppressed: bool | None = None
+    since: datetime = field(default_factory=lambda: timezone.now() - timedelta(days=PERIOD_DAYS))
+
+    @property
+    def is_default(self) -> bool:
+        """Say whether it is about the default branch."""
+        return self.ref == self.repository.default_branch
+
+    def narrowed(self) -> list[str]:
+        """Return in words what narrows the list of findings."""
+        words = [f"severity {self.min_severity} or worse"] if self.min_severity else []
+        words += [str(Kind(self.kind).label)] if self.kind else []
+        words += [str(Triage("" if self.triage == UNDECIDED else self.triage).label)] if self.triage else []
+        words += ["suppressed by their scanners" if self.suppressed else "not suppressed"] if self.suppressed is not None else []
+        return words
+
+
+def parse(repository: Repository, given: Mapping[str, str]) -> Scope:
+    """Return the scope that query parameters name; raises InvalidInput naming each one that is wrong."""
+    checked = _Checked(given)
+    since = checked.day("since")
+    scope = Scope(
+        repository=repository,
+        ref=checked.ref() or repository.default_branch,
+        state=checked.choice("state", Shown.values) or Shown.OPEN.value,
+        min_severity=checked.choice("min_severity", Severity.values),
+        kind=checked.choice("kind", Kind.values),
+        triage=checked.choice("triage", [UNDECIDED, *(value for value in Triage.values if value)]),
+        suppressed={"true": True, "false": False}.get(checked.choice("suppressed", ["true", "false"])),
+    )
+    checked.done()
+    return replace(scope, since=datetime.combine(since, time(), UTC)) if since else scope
+
+
+class _Checked:
+    """Reads parameters, and collects what is wrong with them."""
+
+    def __init__(self, given: Mapping[str, str]) -> None:
+        self._given = given
+        self._wrong: dict[str, list[str]] = {}
+
+    def choice(self, name: str, choices: list[str]) -> str:
+        value = self._given.get(name, "")
+        if value and value not in choices:
+            self._wrong[name] = [f"must be one of {', '.join(choices)}."]
+            return ""
+        return value
+
+    def ref(self) -> str:
+        value = self._given.get("ref", "").removeprefix("refs/heads/")
+        if len(value) > _LONGEST_REF or not value.isprintable():
+            self._wrong["ref"] = [f"must be at most {_LONGEST_REF} printable characters."]
+        return value
+
+    def day(self, name: str) -> date | None:
+        value = self._given.get(name, "")
+        try:
+            return date.fromisoformat(value) if value else None
+        except ValueError:
+            self._wrong[name] = ["must be a day, such as 2026-11-20."]
+            return None
+
+    def done(self) -> None:
+        if self._wrong:
+            said = " ".join(f"{name}: {sentences[0]}" for name, sentences in self._wrong.items())
+            raise InvalidInput(said, fields=self._wrong)
+
+
+def on_the_ref(scope: Scope) -> QuerySet[Finding]:
+    """Return the repository's findings; `here` says that it is there on the ref, `mended` that it was fixed on it in the period."""
+    known = Finding.objects.filter(repository=scope.repository).exclude(state=FindingState.STAGED)
+    if scope.is_default:
+        mended = Q(state=FindingState.FIXED, fixed_at__gte=scope.since)
+        return known.annotate(here=_flag(Q(state=FindingState.OPEN)), mended=_flag(mended))
+    mine = Presence.objects.filter(finding_id=OuterRef("id"), stream__ref=scope.ref)
+    there = Exists(mine.filter(closed_scan_id__isnull=True))
+    gone = Exists(mine.filter(closed_scan_id__gte=first_id_at(scope.since)))
+    return known.annotate(here=there, mended=_flag(Q(gone) & ~Q(there)))
+
+
+def listed(scope: Scope) -> QuerySet[Finding]:
+    """Return the findings that the report lists, in no order."""
+    shown = {Shown.OPEN: Q(here=True), Shown.FIXED: Q(mended=True), Shown.ALL: Q(here=True) | Q(mended=True)}[Shown(scope.state)]
+    found = on_the_ref(scope).filter(shown)
+    if scope.min_severity:
+        found = found.filter(severity_rank__gte=rank(scope.min_severity))
+    if scope.kind:
+        found = found.filter(kind=scope.kind)
+    if scope.triage:
+        found = found.filter(triage=Triage.NONE if scope.triage == UNDECIDED else scope.triage)
+    return found if scope.suppressed is None else found.filter(suppressed=scope.suppressed)
+
+
+def _flag(condition: Q) -> Case:
+    return Case(When(condition, then=Value(True)), default=Value(False), output_field=BooleanField())
