@@ -11,10 +11,10 @@ from django.conf import settings
 from django.db.models import TextChoices
 from django.http import StreamingHttpResponse
 
-from core.errors import Unavailable
-from scans.reports import csv_lines, html, json_parts, pdf
+from core.errors import InvalidInput, Unavailable
+from scans.reports import csv_lines, html, json_parts, pdf, sarif
 from scans.reports.overview import Overview, overview
-from scans.reports.scope import Scope
+from scans.reports.scope import Scope, Shown
 from scans.reports.texts import file_name
 
 _RETRY_SECONDS = 5.0
@@ -29,12 +29,15 @@ class ReportFormat(TextChoices):
     PDF = "pdf", "PDF"
     JSON = "json", "JSON"
     CSV = "csv", "CSV"
+    SARIF = "sarif", "SARIF"
 
 
 class _Kind(NamedTuple):
     make: Maker
     ending: str
     content_type: str
+    only_open: bool = False
+    """It has no words for what was there once."""
 
 
 _KINDS = {
@@ -42,13 +45,19 @@ _KINDS = {
     ReportFormat.PDF: _Kind(pdf.parts, "pdf", "application/pdf"),
     ReportFormat.JSON: _Kind(json_parts.parts, "json", "application/json"),
     ReportFormat.CSV: _Kind(csv_lines.parts, "csv", "text/csv; charset=utf-8; header=present"),
+    ReportFormat.SARIF: _Kind(sarif.parts, "sarif", "application/sarif+json", only_open=True),
 }
 _places = threading.BoundedSemaphore(max(1, settings.WEB_THREADS // 2))
 
 
 def report(scope: Scope, format: str) -> StreamingHttpResponse:
-    """Return a report as a file to keep. Raises Unavailable while half of this process's threads make reports already."""
+    """Return a report as a file to keep.
+
+    Raises InvalidInput where the format can't say it, Unavailable while half of this process's threads make reports already.
+    """
     kind = _KINDS[ReportFormat(format)]
+    if kind.only_open and scope.state != Shown.OPEN:
+        raise InvalidInput.of("state", f"must be {Shown.OPEN} for {format}, which says what is there now; the other formats take the rest.")
     if not _places.acquire(blocking=False):
         raise Unavailable("Other reports are being made; ask again shortly.", code="reports_busy", retry_after=_RETRY_SECONDS)
     try:

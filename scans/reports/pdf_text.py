@@ -35,7 +35,7 @@ class Style:
         return self.size * 1.25
 
 
-class Text(Flowable):  # type: ignore[misc]
+class Text(Flowable):
     """Pieces of text below each other, each wrapped to the width there is."""
 
     def __init__(self, *pieces: tuple[str, Style], above: float = 0, below: float = 0) -> None:

@@ -123,14 +123,21 @@ def on_the_ref(scope: Scope) -> QuerySet[Finding]:
 def listed(scope: Scope) -> QuerySet[Finding]:
     """Return the findings that the report lists, in no order."""
     shown = {Shown.OPEN: Q(here=True), Shown.FIXED: Q(mended=True), Shown.ALL: Q(here=True) | Q(mended=True)}[Shown(scope.state)]
-    found = on_the_ref(scope).filter(shown)
+    return on_the_ref(scope).filter(shown).filter(narrowing(scope))
+
+
+def narrowing(scope: Scope, path: str = "") -> Q:
+    """Return what the list is narrowed to; `path` leads to the finding from other rows."""
+    found = Q()
     if scope.min_severity:
-        found = found.filter(severity_rank__gte=rank(scope.min_severity))
+        found &= Q(**{f"{path}severity_rank__gte": rank(scope.min_severity)})
     if scope.kind:
-        found = found.filter(kind=scope.kind)
+        found &= Q(**{f"{path}kind": scope.kind})
     if scope.triage:
-        found = found.filter(triage=Triage.NONE if scope.triage == UNDECIDED else scope.triage)
-    return found if scope.suppressed is None else found.filter(suppressed=scope.suppressed)
+        found &= Q(**{f"{path}triage": Triage.NONE if scope.triage == UNDECIDED else scope.triage})
+    if scope.suppressed is not None:
+        found &= Q(**{f"{path}suppressed": scope.suppressed})
+    return found
 
 
 def _flag(condition: Q) -> Case:
