@@ -12,7 +12,8 @@ from django.db.models import TextChoices
 from django.http import StreamingHttpResponse
 
 from core.errors import InvalidInput, Unavailable
-from scans.reports import csv_lines, html, json_parts, pdf, sarif
+from scans.choices import Kind
+from scans.reports import csv_lines, html, json_parts, pdf, sarif, vex
 from scans.reports.overview import Overview, overview
 from scans.reports.scope import Scope, Shown
 from scans.reports.texts import file_name
@@ -30,6 +31,7 @@ class ReportFormat(TextChoices):
     JSON = "json", "JSON"
     CSV = "csv", "CSV"
     SARIF = "sarif", "SARIF"
+    VEX = "vex", "CycloneDX VEX"
 
 
 class _Kind(NamedTuple):
@@ -38,6 +40,8 @@ class _Kind(NamedTuple):
     content_type: str
     only_open: bool = False
     """It has no words for what was there once."""
+    only_kind: str = ""
+    """It has words for these findings only."""
 
 
 _KINDS = {
@@ -46,6 +50,7 @@ _KINDS = {
     ReportFormat.JSON: _Kind(json_parts.parts, "json", "application/json"),
     ReportFormat.CSV: _Kind(csv_lines.parts, "csv", "text/csv; charset=utf-8; header=present"),
     ReportFormat.SARIF: _Kind(sarif.parts, "sarif", "application/sarif+json", only_open=True),
+    ReportFormat.VEX: _Kind(vex.parts, "cdx.json", "application/vnd.cyclonedx+json; version=1.6", only_kind=Kind.DEPENDENCY.value),
 }
 _places = threading.BoundedSemaphore(max(1, settings.WEB_THREADS // 2))
 
@@ -58,6 +63,8 @@ def report(scope: Scope, format: str) -> StreamingHttpResponse:
     kind = _KINDS[ReportFormat(format)]
     if kind.only_open and scope.state != Shown.OPEN:
         raise InvalidInput.of("state", f"must be {Shown.OPEN} for {format}, which says what is there now; the other formats take the rest.")
+    if kind.only_kind and scope.kind not in ("", kind.only_kind):
+        raise InvalidInput.of("kind", f"must be {kind.only_kind}, or left out, for {format}, which is about nothing else.")
     if not _places.acquire(blocking=False):
         raise Unavailable("Other reports are being made; ask again shortly.", code="reports_busy", retry_after=_RETRY_SECONDS)
     try:
