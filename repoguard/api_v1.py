@@ -20,6 +20,8 @@ from integrations.api.endpoint_views import GatewayViewSet
 from integrations.api.integration_views import IntegrationViewSet
 from integrations.api.repository_views import RepositoryViewSet
 from repoguard.health import HealthView
+from scans.api.diffs import ROUTES as DIFF_ROUTES
+from scans.api.diffs import RefDiffViewSet, ScanDiffViewSet
 from scans.api.findings import FindingViewSet
 from scans.api.inventories import InventoryViewSet
 from scans.api.policies import PolicyViewSet
@@ -68,6 +70,8 @@ EXTRA_ROUTES += [
     path(f"repositories/<str:id>/{route}", RepositoryScansViewSet.as_view(actions)) for route, actions in REPOSITORY_ROUTES.items()
 ]
 EXTRA_ROUTES += [path(f"repositories/<str:id>/{route}", ReportViewSet.as_view(actions)) for route, actions in REPORT_ROUTES.items()]
+EXTRA_ROUTES += [path(f"repositories/<str:id>/{route}", RefDiffViewSet.as_view(actions)) for route, actions in DIFF_ROUTES.items()]
+EXTRA_ROUTES += [path(f"scans/<str:id>/{route}", ScanDiffViewSet.as_view(actions)) for route, actions in DIFF_ROUTES.items()]
 EXTRA_ROUTES += [path("builds/import", GitHubImportViewSet.as_view({"post": "start"}))]
 EXTRA_ROUTES.append(path("analysis", AnalysisViewSet.as_view({"get": "latest"})))
 # with their whole paths, because they come first of all: they are looked up most often
