@@ -85,9 +85,9 @@ class Comparison:
         known = {severity: dict(zip(numbers, counted, strict=True)) for severity, *counted in rows.annotate(**numbers)}
         return {change: {one: known.get(one, {}).get(change, 0) for one in Severity.values} for change in numbers}
 
-    def top(self, change: str) -> list[Finding]:
+    def top(self, change: str, most: int = MOST_TOP) -> list[Finding]:
         """Return the worst findings of which that became."""
-        return list(self.only(change).order_by("-severity_rank", "-id")[:MOST_TOP])
+        return list(self.only(change).order_by("-severity_rank", "-id")[:most])
 
 
 # gone is only what a tool lacks that has looked: what nobody looked for may be there still

@@ -55,6 +55,7 @@ class RepositoryAdmin(PortalAdmin):
 
     empty_text = "Events, webhooks and keys can be limited to the repositories that are listed here."
     shows_id = True
+    change_form_outer_before_template = "portal/repository_panel.html"
     form = RepositoryForm
     list_display = ("full_name", "provider", "default_branch", "shown_active", "shown_owner", "shown_created")
     list_filter = (choice_filter("provider", "provider", Provider.choices),)

@@ -17,7 +17,7 @@ from scans.choices import FindingState, Triage
 from scans.selectors import from_source, with_cwe
 from scans.severities import WORST_FIRST, rank
 
-ALL, SUPPRESSED, _WORSE = "all", "suppressed", "+"
+ALL, SUPPRESSED, WORSE = "all", "suppressed", "+"
 
 
 class StateFilter(ChoiceFilter):
@@ -61,13 +61,13 @@ class SeverityFilter(ChoiceFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """Return the severities, worst first."""
-        worse = [(f"{one.value}{_WORSE}", f"{one.label} or worse") for one in WORST_FIRST[1:4]]
+        worse = [(f"{one.value}{WORSE}", f"{one.label} or worse") for one in WORST_FIRST[1:4]]
         return [*((one.value, str(one.label)) for one in WORST_FIRST), *worse]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Return the findings that are so bad."""
         text = str(self.value() or "")
-        name = text.removesuffix(_WORSE)
+        name = text.removesuffix(WORSE)
         if not text:
             return queryset
         if name not in WORST_FIRST:

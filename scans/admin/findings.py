@@ -8,7 +8,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
@@ -23,7 +23,7 @@ from access.selectors import visible
 from core.errors import RepoGuardError
 from integrations.models import Repository
 from integrations.selectors.repositories import repositories_by_reference
-from scans.admin import words
+from scans.admin import reports, words
 from scans.admin.decision_form import DecisionForm
 from scans.admin.filters import (
     AgeFilter,
@@ -41,6 +41,8 @@ from scans.admin.trend import panel
 from scans.choices import FindingState, Kind
 from scans.feeds.states import exploited_among
 from scans.models import Finding, Scan
+from scans.reports.answering import ReportFormat, report
+from scans.reports.scope import parse
 from scans.selectors import accounts_of, decisions_of, shown_findings
 from scans.services.triage import decide, take_back
 
@@ -89,13 +91,31 @@ class FindingAdmin(LogAdmin):
             messages.warning(request, str(error))
             return queryset.none(), False
 
+    def report_view(self, request: HttpRequest) -> HttpResponseBase:
+        """Download a report, or show what it can be had as and narrowed to."""
+        repository = reports.repository_of(request, self.who(request)) if self.has_view_permission(request) else None
+        if repository is None:
+            raise Http404
+        given = {name: value for name, value in request.GET.dict().items() if value}
+        if given.get("report_format") in ReportFormat.values:
+            try:
+                return report(parse(repository, given), given["report_format"])
+            except RepoGuardError as error:
+                messages.error(request, error.message)
+        context = reports.page_of(repository, given)
+        return self.page(request, "portal/report.html", "Report", subtitle=repository.full_name, **context)
+
     # --- The page of a finding ---
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the addresses of the form and the chart."""
-        decide = path("<path:object_id>/decide/", self.admin_site.admin_view(self.decide_view), name="scans_finding_decide")
-        chart = path("trend/", self.admin_site.admin_view(self.trend_view), name="scans_finding_trend")
-        return [chart, decide, *super().get_urls()]
+        """Add the addresses of the form, the chart and the reports."""
+        wrap = self.admin_site.admin_view
+        own = [
+            path("trend/", wrap(self.trend_view), name="scans_finding_trend"),
+            path("report/", wrap(self.report_view), name="scans_finding_report"),
+            path("<path:object_id>/decide/", wrap(self.decide_view), name="scans_finding_decide"),
+        ]
+        return [*own, *super().get_urls()]
 
     def trend_view(self, request: HttpRequest) -> HttpResponse:
         """Return the chart of open findings over time, of one repository where `repository` names it (its id or full name)."""
@@ -111,11 +131,15 @@ class FindingAdmin(LogAdmin):
         return TemplateResponse(request, "portal/finding_trend.html", context)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Show the list below the chart of what it can be narrowed to: all repositories, or the one that is searched for."""
+        """Show the list below the chart of what it can be narrowed to: all repositories, or the one that is searched for.
+
+        That one has a report, too.
+        """
         about = next((word for word in request.GET.get("q", "").split() if "/" in word), "")
         chart = reverse("admin:scans_finding_trend")
         chart = f"{chart}?{urlencode({'repository': about})}" if about else chart
-        return super().changelist_view(request, {"trend_url": chart, **(extra_context or {})})  # type: ignore[no-any-return]
+        context = {"trend_url": chart, "report_url": reports.address_of_list(request.GET.dict(), self.who(request))}
+        return super().changelist_view(request, {**context, **(extra_context or {})})  # type: ignore[no-any-return]
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None

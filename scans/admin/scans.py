@@ -17,7 +17,8 @@ from django.utils.safestring import SafeString
 from access.admin_base import show
 from access.admin_base.base import LogAdmin
 from access.admin_base.filters import SinceFilter, UntilFilter, choice_filter
-from scans.admin import words
+from scans.admin import reports, words
+from scans.admin.diff_page import diff_of
 from scans.admin.searching import NotFoundWord, found_scans
 from scans.choices import ENDED, ScanStatus
 from scans.models import Finding, Scan
@@ -53,9 +54,13 @@ class ScanAdmin(LogAdmin):
             return queryset.none(), False
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the live part of the page."""
-        live = path("<path:object_id>/live/", self.admin_site.admin_view(self.live_view), name="scans_scan_live")
-        return [live, *super().get_urls()]
+        """Add the live part of the page, and the comparison with another scan."""
+        wrap = self.admin_site.admin_view
+        own = [
+            path("<path:object_id>/live/", wrap(self.live_view), name="scans_scan_live"),
+            path("<path:object_id>/diff/", wrap(self.diff_view), name="scans_scan_diff"),
+        ]
+        return [*own, *super().get_urls()]
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -75,6 +80,14 @@ class ScanAdmin(LogAdmin):
             raise Http404
         return TemplateResponse(request, "portal/scan_live.html", self._context(scan))
 
+    def diff_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Show what differs from another scan of the repository."""
+        scan = self.get_object(request, unquote(object_id))
+        if scan is None or not self.has_view_permission(request, scan):
+            raise Http404
+        base = request.GET.get("base", "")
+        return self.page(request, "portal/scan_diff.html", "Comparison", subtitle=scan.repository.full_name, **diff_of(scan, base))
+
     def _context(self, scan: Scan) -> dict[str, Any]:
         gate, broken = gate_after(scan)
         return {
@@ -93,6 +106,8 @@ class ScanAdmin(LogAdmin):
                 for one, number in broken
             ],
             "findings_url": words.findings_of(scan.repository),
+            "report_url": reports.address(scan.repository, ref=scan.ref),
+            "diff_url": show.admin_url(Scan, "diff", scan.pk) if scan.status in (ScanStatus.COMPLETED, ScanStatus.PARTIAL) else "",
         }
 
     # --- Columns ---

@@ -8,6 +8,7 @@ from django.db.models import Q, QuerySet
 
 from access.principals import Principal
 from core.ids import is_uuid
+from integrations.models import Repository
 from integrations.selectors.repositories import repositories_by_reference
 from scans.models import Finding, FindingIdentifier, Scan
 from scans.normal.identifiers import identifier
@@ -48,6 +49,12 @@ def found_findings(rows: QuerySet[Finding], term: str, who: Principal, seen: Que
     for word in others:
         rows = rows.filter(_named(word, seen, within_repository=bool(repositories)))
     return rows
+
+
+def named_repositories(term: str, who: Principal) -> list[Repository]:
+    """Return the repositories that are named among the words."""
+    words = [word for word in term.split()[:_MOST_WORDS] if "/" in word]
+    return [row for rows in repositories_by_reference(words, who).values() for row in rows] if words else []
 
 
 def _words(term: str) -> list[str]:

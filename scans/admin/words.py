@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 from access.admin_base import show
 from integrations.models import Repository
 from scans.choices import FindingState, GateDecision, ScanStatus, Severity, Triage
-from scans.models import Finding
+from scans.models import Finding, Scan
 from scans.normal.identifiers import identifier
 from scans.severities import WORST_FIRST
 
@@ -106,6 +106,16 @@ def repository_link(repository: Repository) -> SafeString:
 def findings_of(repository: Repository) -> str:
     """Return the address of the list of a repository's findings that count."""
     return f"{show.admin_url(Finding, 'changelist')}?{urlencode({'q': repository.full_name})}"
+
+
+def finding_url(finding: Finding) -> str:
+    """Return the address of a finding's page."""
+    return show.admin_url(Finding, "change", finding.pk)
+
+
+def scan_url(id: object) -> str:
+    """Return the address of a scan's page."""
+    return show.admin_url(Scan, "change", id)
 
 
 def outside(url: str, text: str) -> SafeString:
