@@ -26,7 +26,7 @@ from scans.severities import WORST_FIRST
 
 _ANY = ("", "any")
 ABOUT = {
-    ReportFormat.PDF: "to print or send: the thousand worst findings",
+    ReportFormat.PDF: "to print or send: the two thousand worst findings",
     ReportFormat.HTML: "one page that opens anywhere: the five thousand worst findings",
     ReportFormat.CSV: "every finding, for a spreadsheet",
     ReportFormat.JSON: "every finding, with its description and decisions",

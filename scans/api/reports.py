@@ -14,7 +14,7 @@ from core.api.viewsets import PortalViewSet
 from core.errors import InvalidInput
 from integrations.models import Repository
 from integrations.selectors.repositories import all_repositories
-from scans.api.serializers import SummarySerializer
+from scans.api.serializers import FINDING, SummarySerializer
 from scans.choices import Kind, Severity, Triage
 from scans.reports.answering import ReportFormat, report
 from scans.reports.csv_lines import HEADER
@@ -23,7 +23,7 @@ from scans.reports.scope import PARAMETERS, UNDECIDED, Shown, parse
 ROUTES: dict[str, dict[str, Any]] = {"report": {"get": "report"}}
 _TRIAGES = [UNDECIDED, *(value for value in Triage.values if value)]
 _ABOUT = [
-    OpenApiParameter("report_format", str, required=True, enum=ReportFormat.values, description="What the report is made as."),
+    OpenApiParameter("report_format", str, enum=ReportFormat.values, default=ReportFormat.JSON.value),
     OpenApiParameter("ref", str, description="Branch or ref; the default branch when left out."),
     OpenApiParameter("state", str, enum=Shown.values, default=Shown.OPEN.value, description="Those there now, those fixed since, or both."),
     OpenApiParameter("min_severity", str, enum=Severity.values, description="This severity or worse."),
@@ -35,10 +35,14 @@ _ABOUT = [
     ),
 ]
 _LINES = f"{','.join(HEADER[:4])},…\r\n0192f0c1-2b3c-7d4e-8f50-61728394a5b6,high,SQL injection,code,…\r\n"
+_JSON = {
+    "report": {"ref": "main", "made_at": "2026-11-20T12:05:02Z", "gate": None, "by_severity": {"high": {"open": 1, "new": 1}}, "total": 1},
+    "findings": [{**FINDING, "age_days": 3, "sla_due": "2026-12-20", "sla_overdue": False, "decision": None}],
+}
 
 
-def _file(description: str) -> OpenApiResponse:
-    return OpenApiResponse(OpenApiTypes.BINARY, description)
+def _file(media_type: str, said: str, example: Any = "…", as_type: Any = OpenApiTypes.STR) -> dict[tuple[int, str], OpenApiResponse]:
+    return {(200, media_type): OpenApiResponse(as_type, said, [OpenApiExample("The file", value=example, media_type=media_type)])}
 
 
 class ReportViewSet(PortalViewSet[Repository]):
@@ -56,10 +60,14 @@ class ReportViewSet(PortalViewSet[Repository]):
     @extend_schema(
         parameters=_ABOUT,
         responses={
-            (200, "text/csv"): OpenApiResponse(
-                OpenApiTypes.STR, "One finding a line.", [OpenApiExample("The first lines", value=_LINES, media_type="text/csv")]
+            **_file("application/json", "Every finding.", _JSON, OpenApiTypes.OBJECT),
+            **_file("text/csv", "Every finding, one a line.", _LINES),
+            **_file("text/html", "One page that needs nothing else."),
+            **_file("application/pdf", "To print or send.", "%PDF…", OpenApiTypes.BINARY),
+            **_file("application/sarif+json", "SARIF 2.1.0.", {"version": "2.1.0", "runs": []}, OpenApiTypes.OBJECT),
+            **_file(
+                "application/vnd.cyclonedx+json", "CycloneDX 1.6.", {"bomFormat": "CycloneDX", "specVersion": "1.6"}, OpenApiTypes.OBJECT
             ),
-            (200, "application/octet-stream"): _file("The file; its type follows from the format."),
             503: OpenApiResponse(ErrorSerializer, "Other reports are being made; ask again after `Retry-After`."),
         },
     )
@@ -70,7 +78,7 @@ class ReportViewSet(PortalViewSet[Repository]):
         """
         repository = self.get_object()
         given = request.query_params
-        format = given.get("report_format", "")
+        format = given.get("report_format", ReportFormat.JSON.value)
         if format not in ReportFormat.values:
             raise InvalidInput.of("report_format", f"must be one of {', '.join(ReportFormat.values)}.")
         return report(parse(repository, given), format)

@@ -19,9 +19,9 @@ from scans.reports.pdf_text import Style, Text
 from scans.reports.rows import Row, decided, rows
 from scans.reports.summary import columns, facts, gate_about, gate_lines, more_sentence
 
-MOST = 1000
-MOST_LETTERS = 300_000
-"""Making a page takes as long as it has letters: a thousand findings of the usual kind have half of these."""
+MOST = 2000
+MOST_LETTERS = 500_000
+"""Making a page takes as long as it has letters: two thousand findings of the usual kind have half of these."""
 MOST_DECIDED = 200
 MOST_DECIDED_LETTERS = 60_000
 _MARGIN = 40

@@ -21,7 +21,7 @@ from integrations.contract.scans import PackageUsed
 from integrations.models import Endpoint, Integration, Repository
 from scans.gates.conditions import Condition
 from scans.inventories.packed import packed
-from scans.models import Finding, GateResult, Inventory, Policy, Scan
+from scans.models import Finding, GateResult, Inventory, Policy, Scan, Stream
 from templates_app.models import IntegrationTemplate
 from tests.access.keys import make_key
 from webhooks.choices import DeliveryStatus
@@ -107,6 +107,7 @@ def scan(owner: Owner) -> Scan:
 def scanned_repository(owner: Owner) -> Repository:
     row = repository(owner)
     GateResult.objects.create(repository=row, scan_id=uuid7(), ref="main", decision="passed", policy_name="p")
+    Stream.objects.create(repository=row, ref="main", tool="t", last_scan_id=uuid7(), last_at=timezone.now())
     return row
 
 
@@ -157,6 +158,13 @@ ROWS: dict[str, Callable[[Owner], Any]] = {
     "repositories": scanned_repository,
     "scans": scan,
     "webhooks": webhook,
+}
+# what a GET can't do without
+QUERIES = {
+    "repositories/<str:id>/diff": "head=main",
+    "repositories/<str:id>/diff/findings": "head=main",
+    "scans/<str:id>/diff": "base={id}",
+    "scans/<str:id>/diff/findings": "base={id}",
 }
 # the same for everybody: no row belongs to anyone
 SHARED = {"connectors": "http", "event-types": "custom.*"}

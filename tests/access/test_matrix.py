@@ -15,7 +15,7 @@ from access.owners import owner_for_user
 from core.api.viewsets import READING
 from repoguard import api_v1
 from tests.access.keys import client_of
-from tests.access.matrix_rows import NAME, ROWS, SHARED
+from tests.access.matrix_rows import NAME, QUERIES, ROWS, SHARED
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 SECRET = re.compile(r"whsec_|rg_(live|test)_\w{8}_\w+")
@@ -46,7 +46,7 @@ class Endpoint:
     def call(self, client: Client | APIClient, row_id: Any) -> Any:
         path = f"/api/v1/{self.path.replace('<str:id>', str(row_id)).replace('<str:name>', NAME)}"
         if self.reads:
-            return client.generic(self.method.upper(), path)
+            return client.generic(self.method.upper(), path, QUERY_STRING=QUERIES.get(self.path, "").format(id=row_id))
         return client.generic(self.method.upper(), path, b"{}", content_type="application/json")
 
     def __str__(self) -> str:
