@@ -11,7 +11,7 @@ from itertools import islice
 from django.db.models import QuerySet
 
 from scans.models import Finding, RiskAcceptance
-from scans.reports.scope import Scope, listed
+from scans.reports.scope import Scope, possible, shown_of
 from scans.severities import rank
 
 BATCH = 500
@@ -43,9 +43,8 @@ class Clock:
     now: datetime
     sla_days: Mapping[str, int]
 
-    def row(self, finding: Finding, decision: RiskAcceptance | None) -> Row:
-        """Return the row of a finding that was read with its flag `here`."""
-        here = bool(finding.here)  # type: ignore[attr-defined]
+    def row(self, finding: Finding, here: bool, decision: RiskAcceptance | None) -> Row:
+        """Return the row of a finding; `here` says that it is there on the ref."""
         opened = finding.opened_at
         age = max(0, (self.now - opened).days) if opened and here else None
         days = self.sla_days.get(finding.severity)
@@ -56,21 +55,23 @@ class Clock:
 
 def rows(scope: Scope, clock: Clock, by_rank: Collection[int] = range(WORST_RANK + 1), most: int | None = None) -> Iterator[Row]:
     """Yield the findings of a report, worst first, the newest of each severity before the others; `by_rank` are the ranks that occur."""
-    return islice(_all(listed(scope), clock, by_rank), most)
+    return islice(_all(scope, possible(scope), clock, by_rank), most)
 
 
 def decided(scope: Scope, clock: Clock, by_rank: Collection[int], most: int) -> Iterator[Row]:
     """Yield those of the findings about which something was decided, worst first."""
-    return islice(_all(listed(scope).exclude(triage=""), clock, by_rank), most)
+    return islice(_all(scope, possible(scope).exclude(triage=""), clock, by_rank), most)
 
 
-def _all(found: QuerySet[Finding], clock: Clock, by_rank: Collection[int]) -> Iterator[Row]:
+def _all(scope: Scope, found: QuerySet[Finding], clock: Clock, by_rank: Collection[int]) -> Iterator[Row]:
     for number in sorted(by_rank, reverse=True):
         last: uuid.UUID | None = None
         while batch := list(_batch(found.filter(severity_rank=number), last)):
-            decisions = decisions_about(batch)
+            shown = shown_of(scope, batch)
+            decisions = decisions_about([one for one in batch if one.id in shown])
             for finding in batch:
-                yield clock.row(finding, decisions.get(finding.id))
+                if finding.id in shown:
+                    yield clock.row(finding, shown[finding.id], decisions.get(finding.id))
             last = batch[-1].id
             if len(batch) < BATCH:
                 break

@@ -28,6 +28,8 @@ _CEILINGS = {Severity.CRITICAL: 10.1, Severity.HIGH: 9.0, Severity.MEDIUM: 7.0, 
 _LONGEST_RULE_TEXT = 1000
 _HIDDEN = "Every scanner that reports it was told to leave it out."
 Said = dict[str, Any]
+_TEXTS = ("kind", "rule", "title", "description", "severity", "path", "purl", "url")
+_NOTHING: Said = dict.fromkeys(_TEXTS, "") | {"cvss_score": None, "line": None, "suppressed": False, "cwe": [], "identifiers": []}
 
 
 def parts(over: Overview) -> Iterator[bytes]:
@@ -43,7 +45,8 @@ def _run(scope: Scope, stream: Stream) -> Iterator[bytes]:
     """Yield a run: read twice, so that no more than the names of its rules is remembered."""
     known: dict[str, int] = {}
     yield b'{"tool": {"driver": {"name": ' + orjson.dumps(stream.tool) + b', "rules": [\n'
-    yield from joined(_rule(said) for one in _accounts(scope, stream) if (said := _said(one)) and _is_first(said["rule"], known))
+    accounts = (_said(one) for batch in _batches(scope, stream) for one in batch)
+    yield from joined(_rule(said) for said in accounts if _is_first(said["rule"], known))
     about = {"repository": scope.repository.full_name, "ref": scope.ref, "commit": stream.last_commit}
     category = {"id": f"{stream.category}/"} if stream.category else None
     yield b"]}}, " + (b'"automationDetails": ' + orjson.dumps(category) + b", " if category else b"")
@@ -59,15 +62,10 @@ def _is_first(rule: str, known: dict[str, int]) -> bool:
     return True
 
 
-def _accounts(scope: Scope, stream: Stream) -> Iterator[Presence]:
-    for batch in _batches(scope, stream):
-        yield from batch
-
-
 def _batches(scope: Scope, stream: Stream) -> Iterator[list[Presence]]:
-    """Yield what the stream reports now, in the order of an index."""
+    """Yield what the stream reports now, in the order of an index; what is joined to it would be read from its beginning each time."""
     there = Presence.objects.filter(narrowing(scope, "finding__"), stream=stream, closed_scan_id__isnull=True)
-    there = there.select_related("finding").defer("raw").order_by("finding_id")
+    there = there.only("finding_id", "reported").order_by("finding_id")
     batch = list(there[:BATCH])
     while batch:
         yield batch
@@ -76,17 +74,17 @@ def _batches(scope: Scope, stream: Stream) -> Iterator[list[Presence]]:
 
 def _results(scope: Scope, stream: Stream, known: dict[str, int]) -> Iterator[Said]:
     for batch in _batches(scope, stream):
-        decisions = decisions_about([one.finding for one in batch])
+        findings = Finding.objects.defer("description").in_bulk([one.finding_id for one in batch])
+        decisions = decisions_about(findings.values())
         for one in batch:
-            decision = decisions.get(one.finding_id)
-            yield _result(one.finding, _said(one), known, decision.reason if decision else "")
+            if finding := findings.get(one.finding_id):
+                decision = decisions.get(finding.id)
+                yield _result(finding, _said(one), known, decision.reason if decision else "")
 
 
 def _said(presence: Presence) -> Said:
     """Return what the tool itself says; the finding is what all tools say together."""
-    said = presence.reported if isinstance(presence.reported, dict) else {}
-    names = ("rule", "title", "description", "severity", "cvss_score", "cwe", "identifiers", "path", "line", "purl", "url", "suppressed")
-    return {name: said.get(name, getattr(presence.finding, name)) for name in names} | {"kind": presence.finding.kind}
+    return _NOTHING | (presence.reported if isinstance(presence.reported, dict) else {})
 
 
 def _rule(said: Said) -> Said:

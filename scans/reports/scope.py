@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import uuid
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -124,6 +125,33 @@ def listed(scope: Scope) -> QuerySet[Finding]:
     """Return the findings that the report lists, in no order."""
     shown = {Shown.OPEN: Q(here=True), Shown.FIXED: Q(mended=True), Shown.ALL: Q(here=True) | Q(mended=True)}[Shown(scope.state)]
     return on_the_ref(scope).filter(shown).filter(narrowing(scope))
+
+
+def possible(scope: Scope) -> QuerySet[Finding]:
+    """Return the findings among which those are that the report lists: what the columns of a finding say.
+
+    Which of them are on a ref that is not the default branch is asked of a batch, by `shown_of`: asked of all at once, in an order,
+    the database would look through every presence for each batch.
+    """
+    found = Finding.objects.filter(narrowing(scope), repository=scope.repository).exclude(state=FindingState.STAGED)
+    if not scope.is_default:
+        return found
+    there, mended = Q(state=FindingState.OPEN), Q(state=FindingState.FIXED, fixed_at__gte=scope.since)
+    return found.filter({Shown.OPEN: there, Shown.FIXED: mended, Shown.ALL: there | mended}[Shown(scope.state)])
+
+
+def shown_of(scope: Scope, findings: Collection[Finding]) -> dict[uuid.UUID, bool]:
+    """Return those of a batch of `possible` that the report lists, with whether they are there: at most one statement."""
+    if scope.is_default:
+        return {one.id: one.state == FindingState.OPEN for one in findings}
+    since = first_id_at(scope.since)
+    mine = Presence.objects.filter(Q(closed_scan_id__isnull=True) | Q(closed_scan_id__gte=since), stream__ref=scope.ref)
+    rows = mine.filter(finding_id__in=[one.id for one in findings]).values_list("finding_id", "closed_scan_id")
+    found: dict[uuid.UUID, bool] = {}
+    for id, closed in rows:
+        found[id] = found.get(id, False) or closed is None
+    wanted = {Shown.OPEN: (True,), Shown.FIXED: (False,), Shown.ALL: (True, False)}[Shown(scope.state)]
+    return {id: here for id, here in found.items() if here in wanted}
 
 
 def narrowing(scope: Scope, path: str = "") -> Q:
