@@ -19,11 +19,12 @@ from django.utils import timezone
 from reportlab.pdfgen.canvas import Canvas
 
 from integrations.models import Repository
-from scans.models import Finding
-from scans.reports import answering, pdf
+from scans.models import Finding, Policy
+from scans.reports import answering, html, pdf
 from scans.services.triage import Decision, decide
 from tests.access.keys import client_of
 from tests.scans.kit import code, ingest, vulnerable
+from tests.scans.test_uploads import run, sarif, upload
 from tests.scans.test_uploads import shop as shop
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
@@ -173,3 +174,33 @@ def test_a_pdf_is_bounded_by_its_letters(alice: User, shop: Repository, monkeypa
     monkeypatch.setattr(pdf, "more_sentence", lambda over, most: said.append(f"{most} of {over.total}") or "")
     assert ask(client_of(alice), shop, "pdf").getvalue().startswith(b"%PDF-")
     assert said == ["11 of 30"]
+
+
+def test_documents_say_the_gate_what_is_overdue_and_what_they_leave_out(
+    alice: User, shop: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = client_of(alice)
+    upload(client, sarif("xss", "sql-injection", "eval"), commit="a" * 40)
+    run()
+    Policy.objects.create(name="days", repository=shop, conditions=[], sla_days={"high": 7})
+    known = {"known_exploited": True, "exploited_due": "2026-12-01", "epss": 0.931}
+    Finding.objects.update(opened_at=timezone.now() - timedelta(days=12), package="log4j", version="1", fixed_version="2", **known)
+    for finding in Finding.objects.exclude(rule="eval"):
+        decide(finding, Decision("ignored", "nobody calls it"))
+    for module, most in ((html, 2), (pdf, 2)):
+        monkeypatch.setattr(module, "MOST", most)
+        monkeypatch.setattr(module, "MOST_DECIDED", 1)
+    page = ask(client, shop, "html").getvalue().decode()
+    for text in (
+        "By the policy “built-in default” of commit aaaa", ">broken</td><td>no new findings of severity high or worse: 3 found",
+        "overdue since",
+        "known exploited, due 2026-12-01, EPSS 93.1%", "log4j@1 → 2", "ignored by system: nobody", "And 1 more: the 2 worst are above",
+        "These are the first 1; the CSV has all.",
+    ):  # fmt: skip
+        assert text in page, text
+    assert ask(client, shop, "pdf").getvalue().startswith(b"%PDF-")
+    Finding.objects.all().update(state="fixed", fixed_at=timezone.now())
+    for format in ("html", "pdf"):
+        assert len(ask(client, shop, format).getvalue()) > 1000
+    assert "There are none." in ask(client, shop, "html").getvalue().decode()
+    assert "fixed 20" in ask(client, shop, "html", state="fixed", kind="code", triage="ignored", suppressed="false").getvalue().decode()
