@@ -26,6 +26,7 @@ class Runtime:
     build_retention_days: int
     build_import_retention_days: int
     analysis_retention_days: int
+    commit_retention_days: int
     health_retention_days: int
     request_timeout_seconds: int
     connect_timeout_seconds: int

@@ -181,7 +181,10 @@ if QUEUE_URL:
     Q_CLUSTER |= {"redis": QUEUE_URL, "broker_class": "core.broker.RedisBroker"}
 
 # --- Deliveries and events -------------------------------------------------------------------------------------------
-EVENT_SINKS = [{"sink": "webhooks.fanout.on_events", "required": True, "wants": "webhooks.fanout.wants"}]
+EVENT_SINKS = [
+    {"sink": "webhooks.fanout.on_events", "required": True, "wants": "webhooks.fanout.wants"},
+    {"sink": "scans.commits.on_events", "required": True},
+]
 EVENT_MAX_BYTES = ENV.integer("EVENT_MAX_BYTES", 5 * 1024 * 1024, "Largest `data` of one event, in bytes of JSON.", low=1024)
 BUILDS_CSV_MAX_BYTES = ENV.integer(
     "BUILDS_CSV_MAX_BYTES", 2 * 1024**3, "Largest CSV file of builds that may be uploaded, in bytes as sent.", low=1024

@@ -16,9 +16,11 @@ class ScansConfig(AppConfig):
         from core import housekeeping, work_registry  # noqa: PLC0415
         from scans import trend, work  # noqa: PLC0415 - it needs the models, which are loaded by now
         from scans.feeds import running  # noqa: PLC0415
+        from scans.gates import checks  # noqa: PLC0415
         from scans.housekeeping import JOBS  # noqa: PLC0415
         from scans.inventories.housekeeping import JOB  # noqa: PLC0415
 
         work_registry.register(work.KIND)
         work_registry.register(running.KIND)
+        work_registry.register(checks.KIND)
         housekeeping.register(*JOBS, *trend.JOBS, JOB)

@@ -80,3 +80,11 @@ class GateDecision(TextChoices):
 
     PASSED = "passed", "passed"
     FAILED = "failed", "failed"
+
+
+class GateCause(TextChoices):
+    """Why a gate was decided."""
+
+    SCAN = "scan", "a scan"
+    TRIAGE = "triage", "a decision about findings"
+    TIME = "time", "time and news"

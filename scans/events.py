@@ -97,9 +97,16 @@ _GATE_SCHEMA: dict[str, Any] = {
         "ref": _TEXT,
         "result": {"enum": ["passed", "failed"]},
         "previous": {"enum": ["passed", "failed", None]},
+        "cause": {"enum": ["scan", "triage", "time"], "description": "What it was decided after: a scan, a decision about findings, time and news."},
         "policy": _TEXT,
+        "policy_version": _COUNT,
         "reasons": {"type": "array", "items": _TEXT, "description": "The conditions that it breaks, in plain words."},
         "broken_count": _COUNT,
+        "counts": {
+            "type": "object",
+            "properties": {name: {"type": "object", "additionalProperties": _COUNT} for name in ("new", "all")},
+            "description": "How many findings of the ref count, new ones and all, by severity.",
+        },
         "findings": {"type": "array", "items": {"type": "object"}, "description": "The worst five that broke it."},
     },
     "required": ["repository", "result"],
@@ -110,10 +117,22 @@ _GATE = {
     "ref": "main",
     "result": "passed",
     "previous": "passed",
-    "policy": "default",
+    "cause": "scan",
+    "policy": "Nothing new that is high",
+    "policy_version": 3,
+    "reasons": [],
+    "broken_count": 0,
+    "counts": {"new": {}, "all": {"medium": 12}},
     "findings": [],
 }
-_BROKE_IT = [{**_ONE, "condition": "no new findings of severity high or worse"}]
+_REASON = "no new findings of severity high or worse"
+_BROKE_IT: dict[str, Any] = {
+    "result": "failed",
+    "reasons": [_REASON],
+    "broken_count": 1,
+    "counts": {"new": {"high": 1}, "all": {"high": 1, "medium": 12}},
+    "findings": [{**_ONE, "condition": _REASON}],
+}
 
 
 _scan = Family("scan", _SCAN_SCHEMA, _SCAN, strict=True)
@@ -169,13 +188,12 @@ EVENT_TYPES = [
         epss=0.944,
     ),
     _gate("passed", "Gate passed", "A commit fulfils the repository's policy."),
-    _gate("failed", "Gate failed", "A commit breaks the policy; `findings` names what broke it.", result="failed", findings=_BROKE_IT),
+    _gate("failed", "Gate failed", "A commit breaks the policy; `findings` names what broke it.", **_BROKE_IT),
     _gate(
         "changed",
         "Gate changed",
         "The gate of a branch went from passed to failed or back.",
-        result="failed",
         previous="passed",
-        findings=_BROKE_IT,
+        **_BROKE_IT,
     ),
 ]

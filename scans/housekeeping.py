@@ -1,21 +1,29 @@
-"""The housekeeping of scans: decisions whose day has come, and scans whose worker was killed for the last time."""
+"""The housekeeping of scans: decisions whose day has come, lost scans, gates that time changes, and what is kept for a while only."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
 from django.db import transaction
+from django.db.models import Count
 from django.utils import timezone
 
-from core.housekeeping import Batch, Job, Step, prune_by_age
+from core import runtime
+from core.housekeeping import Batch, Job, Step, delete_rows, prune_by_age
 from core.models.work import WorkState
+from integrations.models import Repository
 from scans import uploads
 from scans.announcing import announce_failed
-from scans.choices import ScanOutcome
+from scans.choices import GateCause, ScanOutcome
 from scans.feeds import starting
-from scans.models import FeedRun, RiskAcceptance, Scan
+from scans.gates.deciding import decide_again
+from scans.gates.policy import in_force_for
+from scans.models import FeedRun, GateCheck, GateFacts, KnownCommit, RiskAcceptance, Scan
 from scans.models.feeds import UNFINISHED
 from scans.services.triage import expire
+
+KEPT_FACTS = 200
+_REPOSITORIES_AT_ONCE = 50
 
 
 def end_decisions(batch: Batch) -> Step:
@@ -38,6 +46,40 @@ def end_scans(batch: Batch) -> Step:
     return Step(len(rows), str(rows[-1].pk) if len(rows) == batch.limit else "")
 
 
+def decide_gates(batch: Batch) -> Step:
+    """Decide default branches anew whose policy looks at time or at what becomes known of vulnerabilities."""
+    later = Repository.objects.filter(id__gt=batch.cursor) if batch.cursor else Repository.objects.all()
+    rows = dict(later.order_by("id").values_list("id", "default_branch")[:_REPOSITORIES_AT_ONCE])
+    policies = in_force_for(list(rows))
+    due = [(id, branch) for id, branch in rows.items() if policies[id].depends_on_time]
+    changed = 0 if batch.dry_run else sum(decide_again(id, branch, GateCause.TIME) is not None for id, branch in due)
+    return Step(changed, str(max(rows)) if len(rows) == _REPOSITORIES_AT_ONCE else "")
+
+
+def prune_commits(batch: Batch) -> Step:
+    """Forget commits that were announced so long ago that nobody waits for their scan."""
+    before = timezone.now() - timedelta(days=runtime.current().commit_retention_days)
+    return prune_by_age(KnownCommit.objects.all(), before, batch)
+
+
+def prune_facts(batch: Batch) -> Step:
+    """Delete the facts of a repository's older decisions; the decisions stay."""
+    many = GateFacts.objects.order_by().values("repository").annotate(kept=Count("result")).filter(kept__gt=KEPT_FACTS)
+    busy = many.order_by("repository").values_list("repository", flat=True).first()
+    if busy is None:
+        return Step()
+    mine = GateFacts.objects.filter(repository=busy).order_by("-result_id")
+    ids = list(mine.values_list("result_id", flat=True)[KEPT_FACTS : KEPT_FACTS + batch.limit])
+    if batch.dry_run:
+        return Step(len(ids))
+    return Step(delete_rows(GateFacts.objects.filter(result_id__in=ids)), "more")
+
+
+def prune_checks(batch: Batch) -> Step:
+    """Delete checks that failed for good, after a day: the next decision or scan makes up for them."""
+    return prune_by_age(GateCheck.objects.filter(state=WorkState.FAILED), timezone.now() - timedelta(days=1), batch)
+
+
 def refresh_feeds(batch: Batch) -> Step:
     """Have the lists about exploited vulnerabilities read anew, once a day; one that failed at the next run again."""
     return Step(0 if batch.dry_run else starting.refresh_due())
@@ -49,8 +91,13 @@ def prune_feed_runs(batch: Batch) -> Step:
 
 
 _FEED_RUNS_KEPT = timedelta(days=90)
+
 JOBS = [
     Job("scans.decisions", timedelta(minutes=5), "Has findings count again whose accepted risk ran out.", end_decisions),
+    Job("scans.gates", timedelta(hours=1), "Decides gates of default branches anew that time or news of vulnerabilities changed.", decide_gates),
+    Job("scans.gate_checks", timedelta(hours=1), "Deletes checks of gates that failed for good, after a day.", prune_checks),
+    Job("scans.gate_facts", timedelta(hours=1), f"Deletes what gates were decided on but for the last {KEPT_FACTS} of a repository.", prune_facts),
+    Job("scans.known_commits", timedelta(hours=6), "Forgets pushed commits of which no scan came, after their retention time.", prune_commits),
     Job("scans.lost", timedelta(minutes=5), "Ends scans whose workers were lost too often.", end_scans),
     Job("scans.feeds", timedelta(hours=6), "Reads EPSS scores and CISA's catalogue anew, once a day.", refresh_feeds),
     Job("scans.feed_runs", timedelta(days=1), "Removes refreshes of feeds that are over 90 days old.", prune_feed_runs),

@@ -47,6 +47,7 @@ class RuntimeSettingsForm(forms.ModelForm):  # type: ignore[type-arg]
             "build_retention_days": "Builds (days)",
             "build_import_retention_days": "Imports of builds (days)",
             "analysis_retention_days": "Analyses (days)",
+            "commit_retention_days": "Pushed commits (days)",
             "health_retention_days": "Single health checks (days)",
         }
 
@@ -84,6 +85,7 @@ class RuntimeSettingsAdmin(PortalAdmin):
                     "build_retention_days",
                     "build_import_retention_days",
                     "analysis_retention_days",
+                    "commit_retention_days",
                     "health_retention_days",
                 )
             },

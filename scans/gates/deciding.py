@@ -1,70 +1,84 @@
-"""Decides the gate of a commit after one of its scans; the result names every finding that broke it."""
+"""Decides the gate of a commit: after one of its scans, and anew when what was decided may not hold any more."""
 
 from __future__ import annotations
 
+import uuid
+from datetime import datetime
 from typing import Any
 
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db import connection, transaction
+from django.utils import timezone
 
-from scans.choices import FindingState, GateDecision, Triage
-from scans.gates.conditions import DEFAULT, Among, Condition, load
-from scans.models import Finding, GateResult, Policy, Presence, Scan
-from scans.severities import rank
+from integrations.models import Repository
+from scans.announcing import announce_gate
+from scans.choices import GateCause, GateDecision
+from scans.gates import facts, reading
+from scans.gates.conditions import Condition
+from scans.gates.facts import MOST_GROUPS, Facts
+from scans.gates.policy import InForce, in_force
+from scans.gates.reading import Subject
+from scans.models import GateFacts, GateResult, Scan
 
 MOST_NAMED = 1000
 """So many findings are named in a result; all are counted."""
+_SAYS = ("decision", "conditions", "broken_by", "policy_name")
 
 
 def decide(scan: Scan) -> GateResult:
     """Store what the repository's policy says of the scan's ref as it is now; call it in the transaction that completes the scan."""
-    policy = policy_of(scan)
-    conditions = load(policy.conditions) if policy else DEFAULT
-    checked: list[dict[str, Any]] = []
-    broken: list[dict[str, Any]] = []
-    for number, condition in enumerate(conditions):
-        found = breaking(scan, condition)
-        count = found.count()
-        fails = count > condition.most
-        checked.append(condition.stored() | {"found": count, "passed": not fails, "sentence": condition.sentence()})
-        if fails:
-            worst = found.order_by("-severity_rank", "id").values_list("id", flat=True)[: MOST_NAMED - len(broken)]
-            broken += [{"finding_id": str(id), "condition": number} for id in worst]
-    failed = any(not one["passed"] for one in checked)
-    return GateResult.objects.create(
-        repository_id=scan.repository_id, scan_id=scan.id, ref=scan.ref, commit=scan.commit,
-        decision=GateDecision.FAILED if failed else GateDecision.PASSED,
-        policy_name=policy.name if policy else "built-in default", policy_version=policy.version if policy else 0,
-        conditions=checked, broken_by=broken, broken_count=sum(one["found"] for one in checked if not one["passed"]),
-    )  # fmt: skip
+    subject = Subject(scan.repository, scan.ref, scan.commit, scan.id)
+    result, found = _judged(subject, in_force(scan.repository_id), timezone.now(), GateCause.SCAN)
+    result.save(force_insert=True)
+    if len(found.groups) <= MOST_GROUPS:
+        GateFacts.objects.create(result=result, repository_id=scan.repository_id, data=found.pack())
+    return result
 
 
-def policy_of(scan: Scan) -> Policy | None:
-    """Return the policy of the scan's repository, else the default one, else None: then conditions.DEFAULT holds."""
-    found = Policy.objects.filter(Q(repository_id=scan.repository_id) | Q(repository__isnull=True))
-    return found.order_by(F("repository_id").desc(nulls_last=True)).first()
+def decide_again(repository_id: uuid.UUID, ref: str, cause: GateCause) -> GateResult | None:
+    """Store and announce what is said of a ref now, if that is another thing than what was decided last; None if it is not.
 
-
-def breaking(scan: Scan, condition: Condition) -> QuerySet[Finding]:
-    """Return the findings on the scan's ref that a condition counts. Suppressed and triaged ones never count."""
-    here = Presence.objects.filter(finding_id=OuterRef("id"), stream__ref=scan.ref, closed_scan_id__isnull=True)
-    found = Finding.objects.filter(Exists(here), repository_id=scan.repository_id, triage=Triage.NONE, suppressed=False)
-    found = found.filter(severity_rank__gte=rank(condition.severity)).exclude(state=FindingState.STAGED)
-    if condition.only_fixable:
-        found = found.exclude(fixed_version="")
-    if condition.kinds:
-        found = found.filter(kind__in=condition.kinds)
-    return found.filter(~Exists(_before(scan))) if condition.among == Among.NEW else found
-
-
-def _before(scan: Scan) -> QuerySet[Presence]:
-    """Return the presences that make a finding an old one.
-
-    On a branch these are the default branch's; on the default branch those from before the scanned commit.
+    It waits for a scan of the repository that is being written.
     """
-    old = Presence.objects.filter(finding_id=OuterRef("id"), closed_scan_id__isnull=True)
-    base = scan.repository.default_branch
-    if scan.ref != base:
-        return old.filter(stream__ref=base)
-    same = Scan.objects.filter(repository_id=scan.repository_id)
-    same = same.filter(commit=scan.commit) if scan.commit else same.filter(id=scan.id)
-    return old.filter(stream__ref=base).exclude(first_scan_id__in=same.values("id"))
+    with transaction.atomic():
+        rows = Repository.objects.filter(id=repository_id)
+        repository = (rows.select_for_update(no_key=True) if connection.vendor == "postgresql" else rows).first()
+        last = GateResult.objects.filter(repository_id=repository_id, ref=ref).order_by("-id").first()
+        if repository is None or last is None:
+            return None
+        subject = Subject(repository, ref, last.commit, last.scan_id)
+        result, _ = _judged(subject, in_force(repository_id), timezone.now(), cause)
+        if all(getattr(last, name) == getattr(result, name) for name in _SAYS):
+            return None
+        result.save(force_insert=True)
+        if result.decision != last.decision:
+            announce_gate(repository, result, str(last.decision))
+    return result
+
+
+def _judged(subject: Subject, policy: InForce, at: datetime, cause: GateCause) -> tuple[GateResult, Facts]:
+    there = reading.read(subject, at)
+    checked, broken = _checked(subject, policy, there)
+    failed = [one["found"] for one in checked if not one["passed"]]
+    result = GateResult(
+        repository_id=subject.repository.id, scan_id=subject.scan_id, ref=subject.ref, commit=subject.commit, cause=cause.value,
+        decision=(GateDecision.FAILED if failed else GateDecision.PASSED).value, policy_name=policy.name, policy_version=policy.version,
+        conditions=checked, broken_by=broken, broken_count=sum(failed), counts=there.counts(), created_at=at,
+    )  # fmt: skip
+    return result, there
+
+
+def _checked(subject: Subject, policy: InForce, there: Facts) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return each condition with what it found, and the findings that break one; these are asked for only where there are some."""
+    broken: list[dict[str, Any]] = []
+    counts = facts.found(policy.conditions, policy.sla_days, there)
+    for number, (condition, count) in enumerate(zip(policy.conditions, counts, strict=True)):
+        left = MOST_NAMED - len(broken)
+        if count > condition.most and left:
+            rows = reading.breaking(subject, condition, policy.sla_days, there.at).order_by("-severity_rank", "id")
+            broken += [{"finding_id": str(id), "condition": number} for id in rows.values_list("id", flat=True)[:left]]
+    return [checked(one, count) for one, count in zip(policy.conditions, counts, strict=True)], broken
+
+
+def checked(condition: Condition, count: int) -> dict[str, Any]:
+    """Return a condition with what it found, as results hold it."""
+    return condition.stored() | {"found": count, "passed": count <= condition.most, "sentence": condition.sentence()}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from scans.models.commit import KnownCommit
 from scans.models.daily import DailyCount
 from scans.models.feeds import FeedRun, FeedState, KnownExploited, VulnerabilityScore
 from scans.models.finding import Finding, FindingIdentifier
-from scans.models.gates import GateResult, Policy
+from scans.models.gates import GateCheck, GateFacts, GateResult, Policy
 from scans.models.inventory import Inventory
 from scans.models.presence import Presence, Stream
 from scans.models.scan import Scan, ScanPart
@@ -17,8 +18,11 @@ __all__ = [
     "FeedState",
     "Finding",
     "FindingIdentifier",
+    "GateCheck",
+    "GateFacts",
     "GateResult",
     "Inventory",
+    "KnownCommit",
     "KnownExploited",
     "Policy",
     "Presence",

@@ -14,6 +14,7 @@ from core import context
 from core.errors import Conflict, InvalidInput
 from scans.announcing import announce_decision
 from scans.choices import Triage
+from scans.gates import checks
 from scans.models import Finding, RiskAcceptance
 
 MAX_REASON = 2000
@@ -42,6 +43,7 @@ def decide(finding: Finding, decision: Decision) -> Finding:
         row.save(update_fields=["triage", "updated_at"])
         changes = {"triage": [before, decision.triage], "reason": ["", reason]}
         audit.record(AuditVerb.CHANGED, row, changes=changes, owner_id=row.repository.owner_id)
+        checks.ask([row.id])
         if decision.triage == Triage.ACCEPTED:
             announce_decision("finding.accepted", [row], accepted_by=context.actor().label, reason=reason, until=_day(decision.expires_at))
     return row
@@ -58,6 +60,7 @@ def take_back(finding: Finding) -> Finding:
         before, row.triage, row.updated_at = row.triage, Triage.NONE, now
         row.save(update_fields=["triage", "updated_at"])
         audit.record(AuditVerb.CHANGED, row, changes={"triage": [before, ""]}, owner_id=row.repository.owner_id)
+        checks.ask([row.id])
     return row
 
 
@@ -73,6 +76,7 @@ def expire(limit: int) -> int:
         by_finding = {one.finding_id: one for one in decisions}
         findings = Finding.objects.filter(id__in=by_finding).select_related("repository")
         Finding.objects.filter(id__in=by_finding).update(triage=Triage.NONE, updated_at=now)
+        checks.ask(list(by_finding))
         for finding in findings:
             announce_decision("finding.expired", [finding], accepted_by=by_finding[finding.id].decided_by)
     return len(decisions)

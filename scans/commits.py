@@ -1,0 +1,60 @@
+"""A sink of the bus: remembers commits that were pushed or that a pull request stands at, so that their gate is waited for."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from core.models import Event
+from scans.models import KnownCommit
+
+_COMMIT = re.compile(r"[0-9a-f]{7,64}")
+_MOST_OF_A_PUSH = 50
+
+
+def on_events(events: Sequence[Event]) -> None:
+    """Remember the commits that these events name. One statement where there are any, and it never fails for what an event says."""
+    named = {
+        (event.repository_id, commit)
+        for event in events
+        if event.repository_id is not None and event.type in _NAMED
+        for commit in _NAMED[event.type](event.payload)
+    }
+    # in one order, or two transactions could wait for each other
+    rows = [KnownCommit(repository_id=id, commit=commit) for id, commit in sorted(named)]
+    if rows:
+        KnownCommit.objects.bulk_create(rows, ignore_conflicts=True)
+
+
+def is_known(repository_id: uuid.UUID, commit: str) -> bool:
+    """Say whether a commit was announced; Bitbucket names those of pull requests by their first twelve digits."""
+    return KnownCommit.objects.filter(repository_id=repository_id, commit__in={commit, commit[:12]}).exists()
+
+
+def _pushed(data: Any) -> Iterator[str]:
+    """Yield the commit that the ref is at, and the latest of those that came with it."""
+    commits = _at(data, "commits")
+    listed = commits[-_MOST_OF_A_PUSH:] if isinstance(commits, list) else []
+    for value in (_at(data, "after"), *(_at(one, "id") for one in listed)):
+        yield from _commit(value)
+
+
+def _headed(data: Any) -> Iterator[str]:
+    """Yield the head of a pull request, and the commit that GitHub merged it into to be tried, which its Actions see."""
+    pull_request = _at(data, "pull_request")
+    yield from _commit(_at(_at(pull_request, "head"), "sha"))
+    yield from _commit(_at(pull_request, "merge_commit_sha"))
+
+
+def _commit(value: Any) -> Iterator[str]:
+    if isinstance(value, str) and _COMMIT.fullmatch(value.lower()) and value.strip("0"):
+        yield value.lower()
+
+
+def _at(value: Any, name: str) -> Any:
+    return value.get(name) if isinstance(value, Mapping) else None
+
+
+_NAMED = {"repository.pushed": _pushed, "pull_request.updated": _headed}
