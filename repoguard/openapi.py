@@ -24,6 +24,7 @@ SPECTACULAR: dict[str, Any] = {
         "ErrorClassEnum": "webhooks.choices.ErrorClass",
         "FindingKindEnum": "scans.choices.Kind",
         "FindingStateEnum": "scans.choices.FindingState",
+        "GateCauseEnum": "scans.choices.GateCause",
         "HealthStateEnum": "integrations.choices.HealthState",
         "ImportStatusEnum": "builds.choices.ImportStatus",
         "KeyEnvironmentEnum": "access.choices.KeyEnvironment",

@@ -97,7 +97,7 @@ _GATE_SCHEMA: dict[str, Any] = {
         "ref": _TEXT,
         "result": {"enum": ["passed", "failed"]},
         "previous": {"enum": ["passed", "failed", None]},
-        "cause": {"enum": ["scan", "triage", "time"], "description": "What it was decided after: a scan, a decision about findings, time and news."},
+        "cause": {"enum": ["scan", "triage", "time"], "description": "It was decided after a scan, after people decided, or with time."},
         "policy": _TEXT,
         "policy_version": _COUNT,
         "reasons": {"type": "array", "items": _TEXT, "description": "The conditions that it breaks, in plain words."},

@@ -94,10 +94,15 @@ _FEED_RUNS_KEPT = timedelta(days=90)
 
 JOBS = [
     Job("scans.decisions", timedelta(minutes=5), "Has findings count again whose accepted risk ran out.", end_decisions),
-    Job("scans.gates", timedelta(hours=1), "Decides gates of default branches anew that time or news of vulnerabilities changed.", decide_gates),
+    Job("scans.gates", timedelta(hours=1), "Decides gates of default branches anew that time or news changed.", decide_gates),
     Job("scans.gate_checks", timedelta(hours=1), "Deletes checks of gates that failed for good, after a day.", prune_checks),
-    Job("scans.gate_facts", timedelta(hours=1), f"Deletes what gates were decided on but for the last {KEPT_FACTS} of a repository.", prune_facts),
-    Job("scans.known_commits", timedelta(hours=6), "Forgets pushed commits of which no scan came, after their retention time.", prune_commits),
+    Job(
+        "scans.gate_facts",
+        timedelta(hours=1),
+        f"Deletes what gates were decided on but the last {KEPT_FACTS} of a repository.",
+        prune_facts,
+    ),
+    Job("scans.known_commits", timedelta(hours=6), "Forgets pushed commits after their retention time.", prune_commits),
     Job("scans.lost", timedelta(minutes=5), "Ends scans whose workers were lost too often.", end_scans),
     Job("scans.feeds", timedelta(hours=6), "Reads EPSS scores and CISA's catalogue anew, once a day.", refresh_feeds),
     Job("scans.feed_runs", timedelta(days=1), "Removes refreshes of feeds that are over 90 days old.", prune_feed_runs),

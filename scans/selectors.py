@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from django.db.models import Count, Exists, OuterRef, QuerySet
 
-from core.errors import NotFound
 from integrations.models import Repository
-from scans.choices import ENDED, FindingState, ScanStatus, Severity, Triage
+from scans.choices import FindingState, Severity, Triage
 from scans.holding import holding
 from scans.models import Finding, GateResult, Presence, RiskAcceptance, Scan, Stream
 
@@ -56,8 +55,8 @@ def decisions_of(finding: Finding) -> list[RiskAcceptance]:
 
 
 def gate_after(scan: Scan) -> tuple[GateResult | None, list[tuple[Finding, int]]]:
-    """Return what was decided after a scan, and the first findings that broke it with their condition's number. Two statements."""
-    result = GateResult.objects.filter(scan_id=scan.id).first()
+    """Return what was decided after a scan or anew since, and the first findings that broke it with their condition's number."""
+    result = GateResult.objects.filter(scan_id=scan.id).order_by("-id").first()
     if result is None:
         return None, []
     broken: dict[str, int] = {}
@@ -76,22 +75,3 @@ def summary(repository: Repository, ref: str = "") -> dict[str, int]:
         found = counted(mine)
     counts = dict(found.order_by().values_list("severity").annotate(count=Count("id")))
     return {severity: counts.get(severity, 0) for severity in Severity.values}
-
-
-def gate_of(repository: Repository, commit: str) -> tuple[GateResult | None, bool]:
-    """Return the latest decision about a commit, and whether a scan of it is still going on. Raises NotFound for an unknown commit."""
-    scans = Scan.objects.filter(repository=repository, commit=commit)
-    if scans.exclude(status__in=ENDED).exists():
-        return None, True
-    result = GateResult.objects.filter(repository=repository, commit=commit).order_by("-id").first()
-    if result is None and not scans.filter(status=ScanStatus.FAILED).exists():
-        raise NotFound(f"No scan of commit {commit[:64]} is known for {repository.full_name}.", code="unknown_commit")
-    return result, False
-
-
-def gate_of_branch(repository: Repository) -> GateResult:
-    """Return the latest decision about the default branch. Raises NotFound where there is none."""
-    result = GateResult.objects.filter(repository=repository, ref=repository.default_branch).order_by("-id").first()
-    if result is None:
-        raise NotFound(f"No scan of {repository.full_name}'s branch {repository.default_branch} has ended yet.", code="no_gate")
-    return result

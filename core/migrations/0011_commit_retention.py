@@ -14,6 +14,6 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='runtimesettings',
             name='commit_retention_days',
-            field=models.PositiveIntegerField(default=90, help_text='A pushed commit of which no scan comes is forgotten after this many days.', validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(3650)]),
+            field=models.PositiveIntegerField(default=90, help_text='Commits of pushes and pull requests are known to the gate for so many days.', validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(3650)]),
         ),
     ]

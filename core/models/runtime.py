@@ -22,7 +22,7 @@ class RuntimeSettings(models.Model):
     build_retention_days = _number(730, 1, 3650, "Builds are deleted so many days after they were first stored.")
     build_import_retention_days = _number(90, 1, 3650, "Imports of builds are deleted so many days after their start; their builds stay.")
     analysis_retention_days = _number(90, 1, 3650, "Results of analyses are deleted after this many days.")
-    commit_retention_days = _number(90, 1, 3650, "A pushed commit of which no scan comes is forgotten after this many days.")
+    commit_retention_days = _number(90, 1, 3650, "Commits of pushes and pull requests are known to the gate for so many days.")
     health_retention_days = _number(30, 1, 3650, "Single health checks are deleted after this many days; their daily summaries stay.")
     request_timeout_seconds = _number(15, 1, 30, "A webhook request that takes longer, from connect to the last byte, has failed.")
     connect_timeout_seconds = _number(5, 1, 30, "A connection that is not up by then has failed.")

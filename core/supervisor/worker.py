@@ -11,7 +11,7 @@ from typing import Any
 
 from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
 
-from core import intake
+from core import holding, intake
 from core.supervisor.arrival import MOST, Arrival
 
 _CLOSING_SECONDS = 2.0
@@ -28,6 +28,11 @@ class PatientWorker(ThreadWorker):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._arriving: dict[Any, tuple[Arrival, float]] = {}
+
+    def run(self) -> None:
+        """Serve until the end, which nobody who is held may delay."""
+        holding.end_when(lambda: not self.alive)
+        super().run()
 
     def enqueue_req(self, conn: Any) -> None:
         """Hand a connection to a thread as soon as its request is there."""

@@ -9,14 +9,18 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from core import context
+from core import context, holding
 from core.api.viewsets import PortalViewSet
-from core.errors import InvalidInput, Unavailable
+from core.errors import InvalidInput
 from integrations.models import Repository
 from integrations.selectors.repositories import all_repositories
 from scans.api.serializers import GateSerializer, SummarySerializer, TrendSerializer
+from scans.choices import GateDecision
+from scans.gates import answers
+from scans.gates.answers import Answer
 from scans.models import GateResult
-from scans.selectors import gate_of, gate_of_branch, summary
+from scans.selectors import summary
+from scans.services.starting import checked_commit
 from scans.trend import LONGEST_DAYS, trend
 
 ROUTES: dict[str, dict[str, Any]] = {
@@ -24,7 +28,12 @@ ROUTES: dict[str, dict[str, Any]] = {
     "findings/trend": {"get": "findings_trend"},
     "gate": {"get": "gate"},
 }
-_RETRY_SECONDS = 5.0
+LONGEST_WAIT = 60
+_GATE = {
+    "commit": "SHA of the commit, as its scans were uploaded with; left out: the default branch as it is.",
+    "ref": "Only what was decided of the commit on this branch or ref; left out: it passes where it passed on all.",
+    "wait": f"Seconds, up to {LONGEST_WAIT}, for which the answer is held back while a scan of the commit goes on or is to come.",
+}
 
 
 class RepositoryScansViewSet(PortalViewSet[Repository]):
@@ -35,7 +44,7 @@ class RepositoryScansViewSet(PortalViewSet[Repository]):
     query_parameters: ClassVar[Any] = {
         "findings_summary": frozenset({"ref"}),
         "findings_trend": frozenset({"days"}),
-        "gate": frozenset({"commit"}),
+        "gate": frozenset(_GATE),
     }
 
     @extend_schema(
@@ -63,34 +72,40 @@ class RepositoryScansViewSet(PortalViewSet[Repository]):
         return self.answer({"points": rows}, serializer_class=TrendSerializer)
 
     @extend_schema(
-        parameters=[
-            OpenApiParameter(
-                "commit", str, description="SHA of the commit, as its scans were uploaded with; left out: the default branch as it is."
-            )
-        ],
-        responses={200: GateSerializer},
+        parameters=[OpenApiParameter(name, str, description=said) for name, said in _GATE.items()], responses={200: GateSerializer}
     )
     def gate(self, request: Request, id: str) -> Response:
         """Answer what the policy says of a commit, or without one of the default branch as it was decided last.
 
-        200 it passed, 409 it failed, 503 a scan of the commit goes on, 404 no scan is about it. So `curl --fail --retry 20` waits for the
-        scan, and fails for anything but a gate that passed.
+        200 it passed, 409 it failed or a scan did, 503 a scan of the commit goes on or is waited for, 404 the commit is not known. So
+        `curl --fail --retry 20` waits for the scan, and fails for anything but a gate that passed.
         """
         repository = self.get_object()
-        commit = request.query_params.get("commit", "").lower()
-        result, going_on = gate_of(repository, commit) if commit else (gate_of_branch(repository), False)
-        if going_on:
-            raise Unavailable("A scan of this commit is going on; ask again shortly.", code="scan_running", retry_after=_RETRY_SECONDS)
-        if result is None:
-            return self._refusal("scan_failed", "The scan of this commit failed, so nothing is known of it.", None)
-        if result.decision == "failed":
-            broken = [one["sentence"] for one in result.conditions if not one["passed"]]
-            return self._refusal("gate_failed", f"The gate failed: the policy allows {'; '.join(broken)}.", _gate(repository, result))
-        return self.answer(_gate(repository, result), serializer_class=GateSerializer)
+        given = request.query_params
+        seconds, commit = _seconds(given.get("wait", "0")), _commit(given["commit"]) if "commit" in given else ""
+        if commit:
+            answer = holding.until(request._request, seconds, lambda: answers.of_commit(repository, commit, _ref(given.get("ref", ""))))
+        elif "ref" in given:
+            raise InvalidInput.of("ref", "needs commit beside it.")
+        else:
+            answer = answers.of_branch(repository)
+        if answer.passed and answer.result:
+            return self.answer(_gate(repository, answer, answer.result), serializer_class=GateSerializer)
+        return self._refusal(repository, answer)
 
-    def _refusal(self, code: str, message: str, gate: dict[str, Any] | None) -> Response:
+    def _refusal(self, repository: Repository, answer: Answer) -> Response:
+        result = answer.result
+        said = _gate(repository, answer, result) if result else {}
+        if result is not None and result.decision == GateDecision.FAILED:
+            broken = "; ".join(one["sentence"] for one in result.conditions if not one["passed"])
+            code, message = "gate_failed", f"The gate failed: the policy allows {broken}."
+        else:
+            failed = answer.failed
+            why = failed.problems[0]["sentence"] if failed and failed.problems else (failed.error if failed else "")
+            code, said = "scan_failed", {"scan": str(failed.id)} if failed else {}
+            message = f"A scan of this commit failed, so what it would have found is not known: {why or 'its worker was lost.'} Scan again."
         error = {"code": code, "message": message, "fields": {}, "request_id": context.request_id()}
-        return Response({**(gate or {}), **error}, status=status.HTTP_409_CONFLICT)
+        return Response({**said, **error}, status=status.HTTP_409_CONFLICT)
 
 
 def _days(text: str) -> int:
@@ -99,7 +114,25 @@ def _days(text: str) -> int:
     return int(text)
 
 
-def _gate(repository: Repository, result: GateResult) -> dict[str, Any]:
-    names = ("decision", "ref", "commit", "policy_version", "conditions", "broken_count", "broken_by", "created_at")
+def _commit(text: str) -> str:
+    # an unset variable in a script of CI must not ask about the default branch instead, and pass
+    if not text:
+        raise InvalidInput.of("commit", "is empty; name the commit, or leave the parameter out to ask about the default branch.")
+    return checked_commit(text)
+
+
+def _ref(text: str) -> str:
+    return text.removeprefix("refs/heads/")
+
+
+def _seconds(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 3 and int(text) <= LONGEST_WAIT):
+        raise InvalidInput.of("wait", f"must be a whole number of seconds from 0 to {LONGEST_WAIT}.")
+    return int(text)
+
+
+def _gate(repository: Repository, answer: Answer, result: GateResult) -> dict[str, Any]:
+    names = ("decision", "ref", "commit", "cause", "policy_version", "conditions", "counts", "broken_count", "broken_by", "created_at")
     values = {name: getattr(result, name) for name in names}
-    return {**values, "repository": repository.full_name, "scan": result.scan_id, "policy": result.policy_name}
+    more = {"scan": result.scan_id, "policy": result.policy_name, "incomplete": answer.incomplete}
+    return {**values, **more, "repository": repository.full_name}

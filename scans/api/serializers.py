@@ -8,7 +8,7 @@ from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
 from core.api.serializers import StrictModelSerializer, StrictSerializer
-from scans.choices import Triage
+from scans.choices import GateCause, Triage
 from scans.models import Finding, Presence, Scan
 
 _ID = "0192f0c1-2b3c-7d4e-8f50-61728394a5b6"
@@ -93,14 +93,17 @@ GATE = {
     "ref": "main",
     "commit": _COMMIT,
     "scan": _ID,
+    "cause": "scan",
+    "incomplete": False,
     "policy": "built-in default",
     "policy_version": 0,
     "conditions": [
         {
-            "among": "new", "severity": "high", "most": 0, "only_fixable": False, "kinds": [], "found": 0, "passed": True,
-            "sentence": "no new findings of severity high or worse",
+            "among": "new", "severity": "high", "most": 0, "only_fixable": False, "kinds": [], "known_exploited": False, "min_epss": None,
+            "over_sla": False, "since": None, "found": 0, "passed": True, "sentence": "no new findings of severity high or worse",
         }
     ],
+    "counts": {"new": {}, "all": {"medium": 12}},
     "broken_count": 0,
     "broken_by": [],
     "created_at": "2026-11-20T12:05:02Z",
@@ -220,10 +223,13 @@ class GateSerializer(StrictSerializer):
     repository = serializers.CharField()
     ref = serializers.CharField()
     commit = serializers.CharField()
-    scan = serializers.UUIDField(help_text="The scan after which it was decided.")
+    scan = serializers.UUIDField(help_text="The last scan of the ref when it was decided.")
+    cause = serializers.ChoiceField(choices=GateCause.choices, help_text="What it was decided after.")
+    incomplete = serializers.BooleanField(help_text="Parts of a report of the commit could not be used: it was decided on the rest.")
     policy = serializers.CharField()
     policy_version = serializers.IntegerField()
     conditions = serializers.ListField(child=serializers.DictField())
+    counts = serializers.DictField(child=serializers.DictField(), help_text="Of the ref's findings that count by severity, new and all.")
     broken_count = serializers.IntegerField()
     broken_by = serializers.ListField(child=serializers.DictField(), help_text="The findings that broke it, each with its condition.")
     created_at = serializers.DateTimeField()

@@ -138,7 +138,7 @@ def _epss(name: str, value: Any) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
-        raise InvalidInput.of(name, "must be a number above 0, at most 1, such as 0.1: the chance of being exploited within 30 days; or null.")
+        raise InvalidInput.of(name, "must be null or a number above 0, at most 1, such as 0.1: a chance of being exploited within 30 days.")
     return float(value)
 
 

@@ -68,7 +68,8 @@ class Facts:
         for group in self.groups:
             every[group.rank] += group.count
             new[group.rank] += group.count if group.new else 0
-        return {name: {str(one): ranks[rank(one)] for one in WORST_FIRST if ranks[rank(one)]} for name, ranks in (("new", new), ("all", every))}
+        said = (("new", new), ("all", every))
+        return {name: {one.value: ranks[rank(one)] for one in WORST_FIRST if ranks[rank(one)]} for name, ranks in said}
 
     def pack(self) -> bytes:
         """Return them to be stored."""

@@ -1,4 +1,4 @@
-"""Policy: what a commit must fulfil; GateResult: what was decided of one, GateFacts on which ground; GateCheck: what is to be decided anew."""
+"""Policy: what a commit must fulfil; GateResult: what was decided of one, GateFacts: on what; GateCheck: what to decide anew."""
 
 from __future__ import annotations
 

@@ -1,0 +1,121 @@
+"""Requests that wait for something: how many, on what, and what ends it."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.db import connection
+from django.test import RequestFactory
+
+from core import holding
+from core.errors import Unavailable
+from core.models import Event
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_quarter_is_held_and_nobody_has_a_connection_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    decided, open_connections = threading.Event(), []
+    monkeypatch.setattr(holding, "room", holding.Room(2))
+    monkeypatch.setattr(holding.time, "sleep", lambda seconds: (open_connections.append(connection.connection), decided.wait(0.01)))
+    asked, turned_away, answered = threading.Semaphore(0), [], []
+
+    def ask() -> int:
+        count = Event.objects.count()
+        if not decided.is_set():
+            asked.release()
+            raise Unavailable("not yet")
+        return count
+
+    def request() -> None:
+        try:
+            answered.append(holding.until(RequestFactory().get("/"), 60, ask))
+        except Unavailable:
+            turned_away.append(1)
+            if len(turned_away) == 3:
+                decided.set()
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=request) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert (len(answered), len(turned_away)) == (2, 3)
+    assert open_connections
+    assert set(open_connections) == {None}
+    assert holding.room._free._value == 2
+
+
+@pytest.mark.once
+def test_it_asks_once_more_when_the_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, asked = [0.0], []
+    monkeypatch.setattr(holding, "room", holding.Room(1))
+    monkeypatch.setattr(holding.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(holding.time, "sleep", lambda seconds: clock.__setitem__(0, clock[0] + seconds))
+
+    def ask() -> None:
+        asked.append(clock[0])
+        raise Unavailable("not yet")
+
+    with pytest.raises(Unavailable):
+        holding.until(RequestFactory().get("/"), 10, ask)
+    assert (asked[0], asked[-1]) == (0.0, 10.0)
+    assert 6 <= len(asked) <= 14
+    with pytest.raises(Unavailable):
+        holding.until(RequestFactory().get("/"), 0, ask)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        os.set_inheritable(listener.fileno(), True)
+        options = ["--bind", f"fd://{listener.fileno()}", "--threads", "4", "--graceful-timeout", "30", "--no-control-socket"]
+        command = [sys.executable, "-m", "gunicorn", *options, "-k", "core.supervisor.worker.PatientWorker", "tests.core.held_app"]
+        process = subprocess.Popen(command, cwd=ROOT, pass_fds=[listener.fileno()], env=os.environ | {"WEB_THREADS": "4"})
+    yield process, port
+    process.kill()
+    process.wait(10)
+
+
+def ask(port: int, path: str) -> http.client.HTTPConnection:
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=50)
+    client.request("GET", path)
+    return client
+
+
+def places(port: int) -> bytes:
+    return ask(port, "/?places").getresponse().read()
+
+
+@pytest.mark.once
+@pytest.mark.processes
+def test_who_leaves_frees_the_place_and_an_end_of_the_process_everybody(server: tuple[subprocess.Popen[bytes], int]) -> None:
+    process, port = server
+    assert places(port) == b"1"  # of four threads
+    leaves = ask(port, "/")
+    while places(port) == b"1":
+        time.sleep(0.02)
+    assert ask(port, "/").getresponse().read() == b"not yet"  # at once
+    leaves.close()
+    while places(port) == b"0":
+        time.sleep(0.02)
+    stays = ask(port, "/")
+    while places(port) == b"1":
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    assert stays.getresponse().read() == b"not yet"
+    assert process.wait(25) == 0  # below the 30 s that it may take, and the 60 s for which it was held

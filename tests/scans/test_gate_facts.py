@@ -1,0 +1,173 @@
+"""What conditions count: the same in Python on grouped facts as in the database on findings, then and later."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from core import work
+from core.housekeeping import Batch
+from core.models import Event
+from integrations.models import Repository
+from scans.choices import GateCause, Kind, Severity
+from scans.gates import facts, reading
+from scans.gates.checks import work_off
+from scans.gates.conditions import Condition
+from scans.gates.deciding import decide, decide_again
+from scans.gates.facts import Facts
+from scans.gates.policy import in_force
+from scans.gates.reading import Subject
+from scans.housekeeping import decide_gates, prune_facts
+from scans.models import Finding, GateCheck, GateFacts, GateResult, Policy, Scan
+from scans.services.triage import Decision, take_back
+from scans.services.triage import decide as triage
+from tests.scans.kit import code, ingest, repository, vulnerable
+
+pytestmark = pytest.mark.django_db
+SLA = {"critical": 1, "high": 7, "low": 30}
+EPSS = (None, 0.0, 0.1, 0.3, 0.97)
+DAYS = (-60, -23, 0, 0, 6)
+"""From 2026-11-01: the edges of the SLAs seven days later, and of `since`."""
+
+
+def some_condition(dice: random.Random) -> Condition:
+    among = dice.choice(["new", "all"])
+    return Condition(
+        among=among, severity=dice.choice(Severity.values), most=dice.randrange(3), only_fixable=dice.random() < 0.3,
+        kinds=tuple(sorted(dice.sample(Kind.values, dice.choice([0, 0, 2])))), known_exploited=dice.random() < 0.2,
+        min_epss=dice.choice([None, None, 0.1, 0.3]), over_sla=dice.random() < 0.4,
+        since=dice.choice([None, "2026-11-01", "2026-11-01"]) if among == "new" else None,
+    )  # fmt: skip
+
+
+def some_scan(shop: Repository, dice: random.Random, number: int) -> Scan:
+    """Report by chance, and let time, feeds and people change what is there."""
+    reported = [
+        code(f"rule-{dice.randrange(12)}", path=f"{n}.py", mark=f"{dice.randrange(40):016x}", severity=dice.choice(Severity.values[:5]))
+        for n in range(dice.randrange(8))
+    ]
+    reported += [vulnerable(f"CVE-2026-{dice.randrange(1, 9):04}", severity="critical", fixed=dice.choice(["", "9"])) for _ in range(3)]
+    ref = dice.choice(["main", "main", "topic"])
+    ingest(shop, dice.choice(["semgrep", "trivy"]), reported, ref=ref, commit=f"{number // 2:040x}")
+    for finding in Finding.objects.all():
+        finding.known_exploited, finding.epss = dice.random() < 0.3, dice.choice(EPSS)
+        finding.triage, finding.suppressed = ("ignored" if dice.random() < 0.1 else ""), dice.random() < 0.1
+        finding.opened_at = datetime(2026, 11, 1, tzinfo=UTC) + timedelta(days=dice.choice(DAYS), microseconds=dice.randrange(3))
+        finding.save()
+    return Scan.objects.latest("id")
+
+
+def test_groups_say_what_the_database_says_and_keep_saying_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    dice, shop, decided = random.Random(4), repository(), []
+    conditions = [some_condition(dice) for _ in range(25)]
+    policy = Policy.objects.create(name="p", conditions=[one.stored() for one in conditions], sla_days=SLA)
+    for number in range(8):
+        scan = some_scan(shop, dice, number)
+        at = datetime(2026, 11, 8, 0, 0, 0, number % 3, tzinfo=UTC)
+        monkeypatch.setattr(timezone, "now", lambda at=at: at)
+        result = decide(scan)
+        rows = [
+            reading.breaking(Subject(shop, scan.ref, scan.commit, scan.id), one, SLA, result.created_at).values_list("id", flat=True)
+            for one in conditions
+        ]
+        assert [one["found"] for one in result.conditions] == [len(ids) for ids in rows]
+        named = {(str(id), n) for n, ids in enumerate(rows) if len(ids) > conditions[n].most for id in ids}
+        assert {(one["finding_id"], one["condition"]) for one in result.broken_by} == named
+        decided.append(result)
+    assert len({tuple(one["found"] for one in result.conditions) for result in decided}) > 5
+    policy.refresh_from_db()
+    force = in_force(shop.id)
+    for result in decided:  # all has changed since, and months may have passed
+        kept = Facts.unpack(bytes(GateFacts.objects.get(result=result).data))
+        assert facts.found(force.conditions, force.sla_days, kept) == [one["found"] for one in result.conditions]
+        assert kept.counts() == result.counts
+
+
+def test_deciding_takes_as_many_statements_for_many_findings_as_for_few() -> None:
+    counts = []
+    for name, many in (("acme/few", 1), ("acme/many", 60)):
+        shop = repository(name)
+        ingest(shop, "semgrep", [code(f"r{n}", path=f"{n}.py") for n in range(many)])
+        scan = Scan.objects.select_related("repository").get(repository=shop)
+        with CaptureQueriesContext(connection) as queries:
+            result = decide(scan)
+        assert (result.decision, result.broken_count) == ("failed", many)
+        counts.append(len(queries))
+    assert counts == [5, 5]  # policy, facts, what breaks it; the result, its facts
+
+
+def test_a_gate_turns_green_with_the_last_decision_and_red_without_it() -> None:
+    shop = repository()
+    ingest(shop, "semgrep", [code("xss"), code("sqli", path="b.py")], commit="1" * 40)
+    first = decide(Scan.objects.get())
+    with CaptureQueriesContext(connection) as queries:
+        for finding in Finding.objects.all():
+            triage(finding, Decision("accepted", "inner tool"))
+    asked = [one["sql"] for one in queries if "scans_gatecheck" in one["sql"]]
+    assert (len(asked), GateCheck.objects.count()) == (3, 1)  # the second finds the row of the first
+    assert work.run_due(GateCheck, work_off) == 1
+    second = GateResult.objects.latest("id")
+    assert (second.decision, second.cause, second.scan_id, second.commit) == ("passed", "triage", first.scan_id, first.commit)
+    take_back(Finding.objects.first())  # type: ignore[arg-type]
+    work.run_due(GateCheck, work_off)
+    assert (GateResult.objects.latest("id").decision, GateCheck.objects.count()) == ("failed", 0)
+    assert decide_again(shop.id, "main", GateCause.TRIAGE) is None  # nothing is written where nothing changed
+    told = [(one.type, one.payload["previous"]) for one in Event.objects.filter(type__startswith="gate.").order_by("id")]
+    assert told == [("gate.passed", "failed"), ("gate.changed", "failed"), ("gate.failed", "passed"), ("gate.changed", "passed")]
+    event = Event.objects.filter(type="gate.changed").latest("id").payload
+    assert (event["cause"], event["counts"], len(event["findings"])) == ("triage", {"new": {"high": 1}, "all": {"high": 1}}, 1)
+
+
+def test_time_and_news_break_a_gate_without_a_scan() -> None:
+    shop, lax = repository(), repository("acme/lax")
+    conditions = [{"among": "all", "severity": "low", "over_sla": True}, {"among": "all", "severity": "low", "known_exploited": True}]
+    Policy.objects.create(name="p", repository=shop, conditions=conditions, sla_days={"high": 7})
+    for one in (shop, lax):
+        ingest(one, "trivy", [vulnerable("CVE-2026-0001")])
+        decide(Scan.objects.get(repository=one))
+    assert decide_gates(Batch()).rows == 0
+    Finding.objects.update(opened_at=timezone.now() - timedelta(days=7, seconds=1))
+    assert (decide_gates(Batch()).rows, decide_gates(Batch()).rows) == (1, 0)
+    latest = GateResult.objects.filter(repository=shop).latest("id")
+    assert (latest.decision, latest.cause, [one["passed"] for one in latest.conditions]) == ("failed", "time", [False, True])
+    Finding.objects.update(known_exploited=True)
+    assert decide_gates(Batch()).rows == 1
+    told = list(Event.objects.filter(type__startswith="gate.").values_list("type", flat=True).order_by("id"))
+    assert told == ["gate.failed", "gate.changed"]  # once: the second time it had failed already
+    assert GateResult.objects.filter(repository=lax).count() == 1
+
+
+@pytest.mark.once
+def test_facts_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    shop = repository()
+    for _ in range(3):
+        ingest(shop, "semgrep", [code(severity="high"), code("b", path="b.py", severity="low")])
+        decide(Scan.objects.latest("id"))
+    monkeypatch.setattr("scans.housekeeping.KEPT_FACTS", 1)
+    newest = GateResult.objects.latest("id")
+    while prune_facts(Batch(limit=1)).cursor:
+        pass
+    assert [one.result_id for one in GateFacts.objects.all()] == [newest.id]
+    monkeypatch.setattr("scans.gates.deciding.MOST_GROUPS", 1)
+    ingest(shop, "semgrep", [code(severity="high"), code("b", path="b.py", severity="low")])
+    decide(Scan.objects.latest("id"))
+    assert (GateFacts.objects.count(), GateResult.objects.count()) == (1, 4)
+
+
+def sentence(**values: Any) -> str:
+    return Condition(**values).sentence()
+
+
+@pytest.mark.once
+def test_conditions_read_well() -> None:
+    assert sentence() == "no new findings of severity high or worse"
+    assert sentence(only_fixable=True, kinds=("code",)) == "no new findings of severity high or worse with a known fix (code)"
+    assert sentence(among="all", severity="critical", over_sla=True, most=2) == "at most 2 critical findings past their SLA"
+    everything = sentence(severity="unknown", since="2026-11-01", known_exploited=True, min_epss=0.1, only_fixable=True)
+    assert everything == "no findings that appeared since 2026-11-01, known to be exploited, with an EPSS of 0.1 or more and with a known fix"
