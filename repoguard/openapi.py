@@ -25,6 +25,7 @@ SPECTACULAR: dict[str, Any] = {
         "FindingKindEnum": "scans.choices.Kind",
         "FindingStateEnum": "scans.choices.FindingState",
         "GateCauseEnum": "scans.choices.GateCause",
+        "GateDecisionEnum": "scans.choices.GateDecision",
         "HealthStateEnum": "integrations.choices.HealthState",
         "ImportStatusEnum": "builds.choices.ImportStatus",
         "KeyEnvironmentEnum": "access.choices.KeyEnvironment",

@@ -6,6 +6,7 @@ from django.db.models import Count, Exists, OuterRef, QuerySet
 
 from integrations.models import Repository
 from scans.choices import FindingState, Severity, Triage
+from scans.gates.sla import with_sla
 from scans.holding import holding
 from scans.models import Finding, GateResult, Presence, RiskAcceptance, Scan, Stream
 
@@ -20,8 +21,8 @@ def shown_scans() -> QuerySet[Scan]:
 
 
 def shown_findings() -> QuerySet[Finding]:
-    """Return the findings with their repositories; those of a scan that is not completed are not shown."""
-    return Finding.objects.exclude(state=FindingState.STAGED).select_related("repository")
+    """Return the findings with their repositories and SLAs; those of a scan that is not completed are not shown."""
+    return with_sla(Finding.objects.exclude(state=FindingState.STAGED).select_related("repository"))
 
 
 def counted(findings: QuerySet[Finding]) -> QuerySet[Finding]:

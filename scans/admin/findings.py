@@ -40,6 +40,7 @@ from scans.admin.searching import NotFoundWord, found_findings
 from scans.admin.trend import panel
 from scans.choices import FindingState, Kind
 from scans.feeds.states import exploited_among
+from scans.gates.sla import due_at
 from scans.models import Finding, Scan
 from scans.reports.answering import ReportFormat, report
 from scans.reports.scope import parse
@@ -61,7 +62,7 @@ class FindingAdmin(LogAdmin):
     change_list_template = "portal/finding_list.html"
     list_display = (
         "shown_severity", "shown_title", "shown_exploit", "shown_place", "shown_repository", "shown_sources", "shown_state",
-        "shown_triage", "shown_first",
+        "shown_triage", "shown_first", "shown_due",
     )  # fmt: skip
     list_display_links = ("shown_title",)
     list_filter = (
@@ -192,6 +193,7 @@ class FindingAdmin(LogAdmin):
             "exploit": words.exploit_badges(finding),
             "epss_rank": f"{finding.epss_percentile:.1%}" if finding.epss_percentile is not None else "",
             "catalogue": exploited_among([value for _, value in finding.identifiers]) if finding.known_exploited else [],
+            "due": words.due_badge(finding) if due_at(finding) else "",
             "heading": words.title(finding),
             "place": words.place(finding),
             "repository": words.repository_link(finding.repository),
@@ -247,6 +249,11 @@ class FindingAdmin(LogAdmin):
     def shown_triage(self, finding: Finding) -> SafeString:
         """Return what was decided."""
         return words.triage_badge(finding)
+
+    @admin.display(description="to fix by")
+    def shown_due(self, finding: Finding) -> SafeString:
+        """Return until when it has to be fixed."""
+        return words.due_badge(finding)
 
     @admin.display(description="first seen")
     def shown_first(self, finding: Finding) -> SafeString:

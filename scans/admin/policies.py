@@ -17,8 +17,11 @@ from access.admin_base.base import PortalAdmin
 from core.errors import RepoGuardError
 from scans.admin import words
 from scans.admin.policy_form import ConditionRows, PolicyForm, rows_of, show_refusal
-from scans.gates.conditions import DEFAULT, load
-from scans.models import Policy
+from scans.gates import trying
+from scans.gates.conditions import DEFAULT, load, parse, parse_sla
+from scans.gates.policy import InForce
+from scans.gates.trying import Trial, Trials
+from scans.models import Policy, Scan
 from scans.services import policies as services
 
 
@@ -66,21 +69,35 @@ class PolicyAdmin(PortalAdmin):
         rows = rows_of(policy.conditions if policy else [one.stored() for one in DEFAULT], data)
         if data is not None and form.is_valid() & rows.is_valid():
             try:
+                if "try" in data:
+                    return self._shown(request, policy, form, rows, self._tried(policy, form, rows))
                 saved = self._save(policy, form, rows)
             except RepoGuardError as error:
                 show_refusal(form, rows, error)
             else:
-                messages.success(request, "The policy is saved; it holds from the next scan on.")
+                messages.success(request, "The policy is saved; it holds from the next decision on.")
                 return HttpResponseRedirect(show.admin_url(Policy, "change", saved.pk))
         return self._shown(request, policy, form, rows)
 
     def _save(self, policy: Policy | None, form: PolicyForm, rows: ConditionRows) -> Policy:
+        values, days = rows.values(), form.sla_days()
         if policy is None:
-            return services.create_policy(form.cleaned_data["name"], rows.values(), form.cleaned_data["repository"])
-        return services.update_policy(policy, name=form.cleaned_data["name"], conditions=rows.values())
+            return services.create_policy(form.cleaned_data["name"], values, form.cleaned_data["repository"], days)
+        return services.update_policy(policy, name=form.cleaned_data["name"], conditions=values, sla_days=days)
 
-    def _shown(self, request: HttpRequest, policy: Policy | None, form: PolicyForm | None, rows: ConditionRows | None) -> HttpResponse:
+    def _tried(self, policy: Policy | None, form: PolicyForm, rows: ConditionRows) -> Trials:
+        conditions = parse(rows.values())
+        tried = InForce(form.cleaned_data["name"], 0, conditions, parse_sla(form.sla_days(), conditions))
+        repository = policy.repository if policy else form.cleaned_data["repository"]
+        return trying.tried(tried, trying.kept_for(form.who, repository.pk if repository else None, by_default=True))
+
+    def _shown(
+        self, request: HttpRequest, policy: Policy | None, form: PolicyForm | None, rows: ConditionRows | None, trials: Trials | None = None
+    ) -> HttpResponse:
         context = {
+            "trials": trials,
+            "trial_rows": [_trial(one) for one in trials.rows] if trials else [],
+            "sla": ", ".join(f"{name} {days} days" for name, days in policy.sla_days.items()) if policy else "",
             "policy": policy,
             "original": policy,
             "form": form,
@@ -110,3 +127,8 @@ class PolicyAdmin(PortalAdmin):
     def shown_changed(self, policy: Policy) -> SafeString:
         """Return when it was changed last."""
         return show.moment(policy.updated_at)
+
+
+def _trial(one: Trial) -> tuple[Trial, SafeString, SafeString, SafeString]:
+    scan = show.link(show.admin_url(Scan, "change", one.result.scan_id), show.exact(one.result.created_at))
+    return one, scan, words.gate_badge(one.result.decision), words.gate_badge(one.now)

@@ -1,4 +1,4 @@
-"""The form of a policy: its name, its repository, and a row for each condition."""
+"""The form of a policy: its name, its repository, days by severity, and a row for each condition."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from core.errors import InvalidInput, RepoGuardError
 from integrations.models import Repository
 from integrations.selectors.repositories import repositories_by_reference
 from scans.choices import Kind, Severity
-from scans.gates.conditions import MOST_CONDITIONS, Among
+from scans.gates.conditions import MOST_CONDITIONS, MOST_DAYS, SLA_SEVERITIES, USUAL_SLA, Among
 from scans.models import Policy
 
 _BLANK_ROWS = 2
+_SLA = "sla_"
 _LABELS = {Severity.CRITICAL: "critical", Severity.UNKNOWN: "any severity"}
 
 
@@ -28,14 +29,31 @@ class PolicyForm(forms.Form):
     )
 
     def __init__(self, who: Principal, policy: Policy | None, data: Any = None) -> None:
-        super().__init__(data, initial={"name": policy.name} if policy else None)
+        days = policy.sla_days if policy else USUAL_SLA
+        super().__init__(data, initial={_SLA + name: number for name, number in days.items()} | ({"name": policy.name} if policy else {}))
         self.who = who
+        for one in SLA_SEVERITIES:
+            widget = UnfoldAdminIntegerFieldWidget(attrs={"min": 1, "max": MOST_DAYS, "placeholder": "no limit"})
+            self.fields[_SLA + one.value] = forms.IntegerField(label=f"Days to fix {one.label} ones", required=False, widget=widget)
         if policy is not None:  # it stays the repository's for good
             del self.fields["repository"]
             return
         every = "; empty: of every repository without a policy of its own" if who.is_admin else ""
         self.fields["repository"].help_text = f"owner/name, or its id{every}. It can't be changed later."
         self.fields["repository"].required = not who.is_admin
+
+    def sla_days(self) -> dict[str, int]:
+        """Return the days that are given."""
+        found = {one.value: self.cleaned_data[_SLA + one.value] for one in SLA_SEVERITIES}
+        return {name: days for name, days in found.items() if days is not None}
+
+    def names(self) -> list[forms.BoundField]:
+        """Return the fields above the days."""
+        return [self[name] for name in self.fields if not name.startswith(_SLA)]
+
+    def days(self) -> list[forms.BoundField]:
+        """Return the fields of the days."""
+        return [self[name] for name in self.fields if name.startswith(_SLA)]
 
     def clean_repository(self) -> Repository | None:
         """Return the repository, None for every one without a policy."""
@@ -52,6 +70,8 @@ class PolicyForm(forms.Form):
 
 class ConditionForm(forms.Form):
     """A condition; a row without `among` is none."""
+
+    field_order = ("among", "severity", "most", "since", "min_epss", "only_fixable", "known_exploited", "over_sla", "kinds")
 
     among = forms.ChoiceField(
         label="Look at",
@@ -70,6 +90,20 @@ class ConditionForm(forms.Form):
     kinds = forms.MultipleChoiceField(
         label="Kinds", required=False, choices=Kind.choices, widget=forms.CheckboxSelectMultiple, help_text="None checked: every kind."
     )
+    known_exploited = forms.BooleanField(label="Only those that are known to be exploited", required=False)
+    over_sla = forms.BooleanField(label="Only those past their days to fix", required=False)
+    min_epss = forms.FloatField(
+        label="Only from this EPSS on",
+        required=False,
+        widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "0.1", "inputmode": "decimal"}),
+        help_text="Chance of being exploited within 30 days, above 0 and at most 1. Empty: any.",
+    )
+    since = forms.DateField(
+        label="New means since this day",
+        required=False,
+        widget=UnfoldAdminTextInputWidget(attrs={"type": "date"}),
+        help_text="Empty: what the default branch lacks, and on it what the commit brought.",
+    )
 
 
 class ConditionRows(forms.BaseFormSet):  # type: ignore[type-arg]
@@ -81,7 +115,11 @@ class ConditionRows(forms.BaseFormSet):  # type: ignore[type-arg]
 
     def values(self) -> list[dict[str, Any]]:
         """Return what the service takes."""
-        return [dict(self.forms[number].cleaned_data) for number in self.used()]
+        return [_condition(self.forms[number].cleaned_data) for number in self.used()]
+
+
+def _condition(row: dict[str, Any]) -> dict[str, Any]:
+    return {**row, "since": row["since"].isoformat() if row["since"] else None}
 
 
 _Rows = forms.formset_factory(
@@ -103,6 +141,7 @@ def show_refusal(form: PolicyForm, rows: ConditionRows, error: RepoGuardError) -
         about, _, rest = name.partition(".")
         number, _, field = rest.partition(".")
         wanted: forms.Form = form
+        name = _SLA + number if about == "sla_days" else name
         if about == "conditions" and number.isdecimal() and int(number) < len(rows.used()):
             wanted, name = rows.forms[rows.used()[int(number)]], field
         wanted.add_error(name if name in wanted.fields else None, [sentence[:1].upper() + sentence[1:] for sentence in sentences])

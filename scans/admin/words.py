@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
@@ -11,6 +12,7 @@ from django.utils.safestring import SafeString
 from access.admin_base import show
 from integrations.models import Repository
 from scans.choices import FindingState, GateDecision, ScanStatus, Severity, Triage
+from scans.gates.sla import due_at
 from scans.models import Finding, Scan
 from scans.normal.identifiers import identifier
 from scans.severities import WORST_FIRST
@@ -73,6 +75,15 @@ def exploit_badges(finding: Finding) -> SafeString:
 def epss_text(epss: float) -> str:
     """Return a score as it stands in a mark."""
     return f"EPSS {epss:.2f}" if epss >= _SMALL else "EPSS < 0.01"
+
+
+def due_badge(finding: Finding) -> SafeString:
+    """Return the day by which it has to be fixed."""
+    due = due_at(finding)
+    if due is None:
+        return show.NOTHING
+    late = due < timezone.now()
+    return show.badge(f"{due:%Y-%m-%d}", show.BAD if late else show.QUIET, "Overdue by the policy in force." if late else "By its policy.")
 
 
 def gate_badge(decision: str) -> SafeString:

@@ -9,6 +9,8 @@ from django.db.models import QuerySet
 
 from core.errors import InvalidInput
 from scans.choices import FindingState, Kind, ScanStatus, Severity, Triage
+from scans.gates.policy import in_force
+from scans.gates.sla import overdue
 from scans.models import Finding, Inventory, Scan
 from scans.selectors import from_source, on_ref, with_cwe
 from scans.severities import rank
@@ -74,6 +76,7 @@ class FindingFilter(django_filters.FilterSet):
     source = django_filters.CharFilter(max_length=60, method="by_source", label="Reported now by this scanner, such as semgrep.")
     opened_after = django_filters.IsoDateTimeFilter(field_name="opened_at", lookup_expr="gte", label="Open since this time, or later.")
     opened_before = django_filters.IsoDateTimeFilter(field_name="opened_at", lookup_expr="lt", label="Open since before this time.")
+    overdue = django_filters.BooleanFilter(method="by_sla", label="Past the SLA of the policy in force; with repository.")
     ref = django_filters.CharFilter(max_length=255, method="by_ref", label="There on this branch or ref.")
 
     class Meta:
@@ -81,11 +84,18 @@ class FindingFilter(django_filters.FilterSet):
         fields: list[str] = []
 
     def filter_queryset(self, queryset: QuerySet[Finding]) -> QuerySet[Finding]:
-        """Apply the parameters; a weakness is looked for within a repository."""
+        """Apply the parameters; a weakness is looked for within a repository, whose policy says what is overdue."""
         if self.form.cleaned_data.get("cwe") and not self.form.cleaned_data.get("repository"):
             raise InvalidInput.of("cwe", "needs repository beside it: weaknesses are looked for within one.")
+        if self.form.cleaned_data.get("overdue") is not None and not self.form.cleaned_data.get("repository"):
+            raise InvalidInput.of("overdue", "needs repository beside it: its policy says what is.")
         rows: QuerySet[Finding] = super().filter_queryset(queryset)
         return rows
+
+    def by_sla(self, queryset: QuerySet[Finding], name: str, value: bool) -> QuerySet[Finding]:
+        """Apply `overdue`."""
+        late = overdue(queryset, in_force(self.form.cleaned_data["repository"]).sla_days)
+        return late if value else queryset.exclude(id__in=late.values("id"))
 
     def by_cwe(self, queryset: QuerySet[Finding], name: str, value: str) -> QuerySet[Finding]:
         """Apply `cwe`."""

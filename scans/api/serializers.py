@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
@@ -9,6 +10,7 @@ from rest_framework import serializers
 
 from core.api.serializers import StrictModelSerializer, StrictSerializer
 from scans.choices import GateCause, Triage
+from scans.gates import sla
 from scans.models import Finding, Presence, Scan
 
 _ID = "0192f0c1-2b3c-7d4e-8f50-61728394a5b6"
@@ -73,6 +75,8 @@ FINDING: dict[str, Any] = {
     "line": None,
     "url": "https://security.snyk.io/vuln/SNYK-JS-LODASH-567746",
     "opened_at": "2026-11-20T12:05:02Z",
+    "due_at": "2026-12-20T12:05:02Z",
+    "overdue": False,
     "fixed_at": None,
     "created_at": "2026-11-20T12:05:02Z",
     "updated_at": "2026-11-20T12:05:02Z",
@@ -152,11 +156,21 @@ class FindingSerializer(RepositoryNamedMixin, StrictModelSerializer[Finding]):
     sources = serializers.ListField(child=serializers.CharField(), read_only=True, help_text="Scanners that report it now.")
     identifiers = serializers.ListField(child=serializers.ListField(child=serializers.CharField()), read_only=True)
     cwe = serializers.ListField(child=serializers.IntegerField(), read_only=True)
+    due_at = serializers.SerializerMethodField(help_text="By the SLA of the policy in force; null where it has none, or it does not count.")
+    overdue = serializers.SerializerMethodField()
 
     class Meta:
         model = Finding
         fields: tuple[str, ...] = tuple(FINDING)
         read_only_fields = fields
+
+    def get_due_at(self, row: Finding) -> datetime | None:
+        """Return until when it has to be fixed."""
+        return sla.due_at(row)
+
+    def get_overdue(self, row: Finding) -> bool:
+        """Return whether it should have been."""
+        return sla.is_overdue(row)
 
 
 class PresenceSerializer(StrictModelSerializer[Presence]):

@@ -12,11 +12,10 @@ from django.utils import timezone
 from integrations.models import Repository
 from scans.announcing import announce_gate
 from scans.choices import GateCause, GateDecision
-from scans.gates import facts, reading
-from scans.gates.conditions import Condition
+from scans.gates import facts
 from scans.gates.facts import MOST_GROUPS, Facts
 from scans.gates.policy import InForce, in_force
-from scans.gates.reading import Subject
+from scans.gates.reading import Findings, Subject
 from scans.models import GateFacts, GateResult, Scan
 
 MOST_NAMED = 1000
@@ -56,8 +55,9 @@ def decide_again(repository_id: uuid.UUID, ref: str, cause: GateCause) -> GateRe
 
 
 def _judged(subject: Subject, policy: InForce, at: datetime, cause: GateCause) -> tuple[GateResult, Facts]:
-    there = reading.read(subject, at)
-    checked, broken = _checked(subject, policy, there)
+    findings = Findings(subject)
+    there = findings.facts(at)
+    checked, broken = _checked(findings, policy, there)
     failed = [one["found"] for one in checked if not one["passed"]]
     result = GateResult(
         repository_id=subject.repository.id, scan_id=subject.scan_id, ref=subject.ref, commit=subject.commit, cause=cause.value,
@@ -67,18 +67,17 @@ def _judged(subject: Subject, policy: InForce, at: datetime, cause: GateCause) -
     return result, there
 
 
-def _checked(subject: Subject, policy: InForce, there: Facts) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def _checked(findings: Findings, policy: InForce, there: Facts) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return each condition with what it found, and the findings that break one; these are asked for only where there are some."""
     broken: list[dict[str, Any]] = []
     counts = facts.found(policy.conditions, policy.sla_days, there)
     for number, (condition, count) in enumerate(zip(policy.conditions, counts, strict=True)):
         left = MOST_NAMED - len(broken)
         if count > condition.most and left:
-            rows = reading.breaking(subject, condition, policy.sla_days, there.at).order_by("-severity_rank", "id")
+            rows = findings.breaking(condition, policy.sla_days, there.at).order_by("-severity_rank", "id")
             broken += [{"finding_id": str(id), "condition": number} for id in rows.values_list("id", flat=True)[:left]]
-    return [checked(one, count) for one, count in zip(policy.conditions, counts, strict=True)], broken
-
-
-def checked(condition: Condition, count: int) -> dict[str, Any]:
-    """Return a condition with what it found, as results hold it."""
-    return condition.stored() | {"found": count, "passed": count <= condition.most, "sentence": condition.sentence()}
+    checked = [
+        condition.stored() | {"found": count, "passed": count <= condition.most, "sentence": condition.sentence()}
+        for condition, count in zip(policy.conditions, counts, strict=True)
+    ]
+    return checked, broken

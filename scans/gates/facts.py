@@ -37,7 +37,7 @@ class Group(NamedTuple):
     epss: float | None
     opened: int
     """When they appeared, in microseconds since 1970."""
-    count: int
+    number: int
 
 
 class _Alike(NamedTuple):
@@ -65,9 +65,9 @@ class Facts:
         """Return how many there are by severity, new ones and all."""
         every: Counter[int] = Counter()
         new: Counter[int] = Counter()
-        for group in self.groups:
-            every[group.rank] += group.count
-            new[group.rank] += group.count if group.new else 0
+        for one in self.groups:
+            every[one.rank] += one.number
+            new[one.rank] += one.number if one.new else 0
         said = (("new", new), ("all", every))
         return {name: {one.value: ranks[rank(one)] for one in WORST_FIRST if ranks[rank(one)]} for name, ranks in said}
 
@@ -94,11 +94,11 @@ def found(conditions: Sequence[Condition], sla_days: Mapping[str, int], facts: F
     # by rank: what appeared before is over its time
     cuts = {rank(severity): microseconds(facts.at - days * DAY) for severity, days in sla_days.items()}
     alike: Counter[_Alike] = Counter()
-    for new, severity, fixable, kind, exploited, epss, opened, count in facts.groups:
+    for new, severity, fixable, kind, exploited, epss, opened, number in facts.groups:
         reaches = bisect_right(bounds, epss) if epss is not None else 0
         over = severity in cuts and opened < cuts[severity]
-        alike[_Alike(new, severity, fixable, kind, exploited, reaches, over, bisect_right(starts, opened))] += count
-    return [sum(count for one, count in alike.items() if _counts(condition, one, bounds, starts)) for condition in conditions]
+        alike[_Alike(new, severity, fixable, kind, exploited, reaches, over, bisect_right(starts, opened))] += number
+    return [sum(number for one, number in alike.items() if _counts(condition, one, bounds, starts)) for condition in conditions]
 
 
 def _counts(condition: Condition, one: _Alike, bounds: Sequence[float], starts: Sequence[int]) -> bool:
@@ -119,5 +119,5 @@ def _counts(condition: Condition, one: _Alike, bounds: Sequence[float], starts: 
 
 def group(row: Sequence[Any]) -> Group:
     """Return a group of a row of the statement."""
-    *values, opened, count = row
-    return Group(*values, microseconds(opened), count)
+    new, severity, fixable, kind, exploited, epss, opened, number = row
+    return Group(bool(new), severity, bool(fixable), kind, bool(exploited), epss, microseconds(opened), number)

@@ -6,15 +6,17 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from django.db.models import BooleanField, Count, Exists, ExpressionWrapper, OuterRef, Q, QuerySet
+from django.db.models import BooleanField, Count, ExpressionWrapper, Q, QuerySet
 from django.db.models.functions import Coalesce
 
 from integrations.models import Repository
 from scans.choices import FindingState, Triage
 from scans.gates.conditions import Among, Condition
-from scans.gates.facts import DAY, Facts, group
-from scans.models import Finding, Presence, Scan
+from scans.gates.facts import Facts, group
+from scans.gates.sla import is_over
+from scans.models import Finding, Presence, Scan, Stream
 from scans.severities import rank
 
 _FACTS = ("is_new", "severity_rank", "is_fixable", "kind", "known_exploited", "epss", "appeared_at")
@@ -30,55 +32,58 @@ class Subject:
     scan_id: uuid.UUID
 
 
-def read(subject: Subject, at: datetime) -> Facts:
-    """Return the facts. One statement, which groups."""
-    is_fixable = ExpressionWrapper(~Q(fixed_version=""), output_field=BooleanField())
-    rows = _counting(subject).annotate(is_new=~Exists(_before(subject)), is_fixable=is_fixable)
-    return Facts(at, tuple(group(row) for row in rows.values_list(*_FACTS).annotate(count=Count("id")).order_by()))
+class Findings:
+    """The findings on the subject's ref that count: suppressed and triaged ones never do."""
 
+    def __init__(self, subject: Subject) -> None:
+        self._subject, self._base = subject, subject.repository.default_branch
+        # named by their ids: PostgreSQL then knows how few of all presences it has to look at
+        streams = Stream.objects.filter(repository_id=subject.repository.id, ref__in={subject.ref, self._base})
+        self._streams = dict(streams.values_list("id", "ref"))
+        rows = Finding.objects.filter(
+            id__in=self._open(subject.ref), repository_id=subject.repository.id, triage=Triage.NONE, suppressed=False
+        )
+        shown = rows.exclude(state=FindingState.STAGED)
+        self._rows: QuerySet[Any] = shown.annotate(appeared_at=Coalesce("opened_at", "created_at"))
 
-def breaking(subject: Subject, condition: Condition, sla_days: Mapping[str, int], at: datetime) -> QuerySet[Finding]:
-    """Return the findings that a condition counts: the same as facts.found()."""
-    rows = _counting(subject).filter(severity_rank__gte=rank(condition.severity))
-    if condition.starts:
-        rows = rows.filter(appeared_at__gte=condition.starts)
-    elif condition.among == Among.NEW:
-        rows = rows.filter(~Exists(_before(subject)))
-    if condition.only_fixable:
-        rows = rows.exclude(fixed_version="")
-    if condition.kinds:
-        rows = rows.filter(kind__in=condition.kinds)
-    if condition.known_exploited:
-        rows = rows.filter(known_exploited=True)
-    if condition.min_epss is not None:
-        rows = rows.filter(epss__gte=condition.min_epss)
-    return rows.filter(_is_over(sla_days, at)) if condition.over_sla else rows
+    def facts(self, at: datetime) -> Facts:
+        """Return the facts. One statement, which groups."""
+        is_fixable = ExpressionWrapper(~Q(fixed_version=""), output_field=BooleanField())
+        is_new = ExpressionWrapper(~Q(id__in=self._before()), output_field=BooleanField())
+        rows = self._rows.annotate(is_new=is_new, is_fixable=is_fixable)
+        return Facts(at, tuple(group(row) for row in rows.values_list(*_FACTS).annotate(number=Count("id")).order_by()))
 
+    def breaking(self, condition: Condition, sla_days: Mapping[str, int], at: datetime) -> QuerySet[Any]:
+        """Return the findings that a condition counts: the same as facts.found()."""
+        rows = self._rows.filter(severity_rank__gte=rank(condition.severity))
+        if condition.starts:
+            rows = rows.filter(appeared_at__gte=condition.starts)
+        elif condition.among == Among.NEW:
+            rows = rows.exclude(id__in=self._before())
+        if condition.only_fixable:
+            rows = rows.exclude(fixed_version="")
+        if condition.kinds:
+            rows = rows.filter(kind__in=condition.kinds)
+        if condition.known_exploited:
+            rows = rows.filter(known_exploited=True)
+        if condition.min_epss is not None:
+            rows = rows.filter(epss__gte=condition.min_epss)
+        return rows.filter(is_over(sla_days, at, "appeared_at")) if condition.over_sla else rows
 
-def _is_over(sla_days: Mapping[str, int], at: datetime) -> Q:
-    over = Q(pk__in=[])
-    for severity, days in sla_days.items():
-        over |= Q(severity_rank=rank(severity), appeared_at__lt=at - days * DAY)
-    return over
+    def _before(self) -> QuerySet[Any]:
+        """Return what is no new finding.
 
+        On a branch that is what the default branch has; on the default branch what was there before the scanned commit.
+        """
+        subject, old = self._subject, self._open(self._base)
+        if subject.ref != self._base:
+            return old
+        if not subject.commit:
+            return old.exclude(first_scan_id=subject.scan_id)
+        same = Scan.objects.filter(repository_id=subject.repository.id, commit=subject.commit)
+        return old.exclude(first_scan_id__in=same.values("id"))
 
-def _counting(subject: Subject) -> QuerySet[Finding]:
-    """Return the findings on the ref that count: suppressed and triaged ones never do."""
-    here = Presence.objects.filter(finding_id=OuterRef("id"), stream__ref=subject.ref, closed_scan_id__isnull=True)
-    rows = Finding.objects.filter(Exists(here), repository_id=subject.repository.id, triage=Triage.NONE, suppressed=False)
-    return rows.exclude(state=FindingState.STAGED).annotate(appeared_at=Coalesce("opened_at", "created_at"))
-
-
-def _before(subject: Subject) -> QuerySet[Presence]:
-    """Return the presences that make a finding an old one.
-
-    On a branch these are the default branch's; on the default branch those from before the scanned commit.
-    """
-    old = Presence.objects.filter(finding_id=OuterRef("id"), closed_scan_id__isnull=True)
-    base = subject.repository.default_branch
-    if subject.ref != base:
-        return old.filter(stream__ref=base)
-    if not subject.commit:
-        return old.filter(stream__ref=base).exclude(first_scan_id=subject.scan_id)
-    same = Scan.objects.filter(repository_id=subject.repository.id, commit=subject.commit)
-    return old.filter(stream__ref=base).exclude(first_scan_id__in=same.values("id"))
+    def _open(self, ref: str) -> QuerySet[Any]:
+        """Return the ids of what is there on a ref: asked for as a whole, and not of each finding, whatever is expected of their number."""
+        streams = [id for id, of in self._streams.items() if of == ref]
+        return Presence.objects.filter(stream_id__in=streams, closed_scan_id__isnull=True).values("finding_id")

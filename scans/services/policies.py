@@ -10,15 +10,17 @@ from access import audit
 from access.choices import AuditVerb
 from core.errors import Conflict, InvalidInput
 from integrations.models import Repository
-from scans.gates.conditions import parse
+from scans.gates.conditions import load, parse, parse_sla
 from scans.models import Policy
 
 MAX_NAME = 100
 
 
-def create_policy(name: str, conditions: Any, repository: Repository | None) -> Policy:
+def create_policy(name: str, conditions: Any, repository: Repository | None, sla_days: Any = None) -> Policy:
     """Make the policy of a repository, or the default one of all others. Raises InvalidInput, and Conflict for a second one."""
-    policy = Policy(name=_name(name), conditions=[one.stored() for one in parse(conditions)], repository=repository)
+    parsed = parse(conditions)
+    days = parse_sla({} if sla_days is None else sla_days, parsed)
+    policy = Policy(name=_name(name), conditions=[one.stored() for one in parsed], repository=repository, sla_days=days)
     with transaction.atomic():
         try:
             with transaction.atomic():
@@ -30,19 +32,21 @@ def create_policy(name: str, conditions: Any, repository: Repository | None) -> 
     return policy
 
 
-def update_policy(policy: Policy, *, name: str | None = None, conditions: Any = None) -> Policy:
+def update_policy(policy: Policy, *, name: str | None = None, conditions: Any = None, sla_days: Any = None) -> Policy:
     """Change a policy; decisions made before stay as they are. Raises InvalidInput and Conflict."""
     with transaction.atomic():
         row = Policy.objects.select_for_update(of=("self",)).select_related("repository").filter(id=policy.id).first()
         if row is None:
             raise Conflict("This policy was deleted meanwhile.")
-        before = {"name": row.name, "conditions": row.conditions}
+        before = {"name": row.name, "conditions": row.conditions, "sla_days": row.sla_days}
         row.name = row.name if name is None else _name(name)
-        row.conditions = row.conditions if conditions is None else [one.stored() for one in parse(conditions)]
-        changes = audit.diff(before, {"name": row.name, "conditions": row.conditions})
+        parsed = load(row.conditions) if conditions is None else parse(conditions)
+        row.conditions = row.conditions if conditions is None else [one.stored() for one in parsed]
+        row.sla_days = parse_sla(row.sla_days if sla_days is None else sla_days, parsed)
+        changes = audit.diff(before, {"name": row.name, "conditions": row.conditions, "sla_days": row.sla_days})
         if changes:
             row.version += 1
-            row.save(update_fields=["name", "conditions", "version", "updated_at"])
+            row.save(update_fields=["name", "conditions", "sla_days", "version", "updated_at"])
             audit.record(AuditVerb.CHANGED, row, changes=changes, owner_id=_owner(row))
     return row
 

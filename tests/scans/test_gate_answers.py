@@ -89,7 +89,13 @@ def test_a_commit_passes_where_it_passes_on_all_refs(alice: User, shop: Reposito
 @pytest.mark.once
 @pytest.mark.parametrize(
     ("query", "field"),
-    [("commit=", "commit"), ("commit=main", "commit"), (f"commit={ONE}&wait=61", "wait"), (f"commit={ONE}&wait=-1", "wait"), ("ref=main", "ref")],
+    [
+        ("commit=", "commit"),
+        ("commit=main", "commit"),
+        (f"commit={ONE}&wait=61", "wait"),
+        (f"commit={ONE}&wait=-1", "wait"),
+        ("ref=main", "ref"),
+    ],
 )
 def test_a_question_that_can_not_be_meant_is_refused(query: str, field: str, alice: User, shop: Repository) -> None:
     answer = client_of(alice).get(f"/api/v1/repositories/{shop.id}/gate?{query}")

@@ -16,13 +16,13 @@ from core.housekeeping import Batch
 from core.models import Event
 from integrations.models import Repository
 from scans.choices import GateCause, Kind, Severity
-from scans.gates import facts, reading
+from scans.gates import facts
 from scans.gates.checks import work_off
 from scans.gates.conditions import Condition
 from scans.gates.deciding import decide, decide_again
 from scans.gates.facts import Facts
 from scans.gates.policy import in_force
-from scans.gates.reading import Subject
+from scans.gates.reading import Findings, Subject
 from scans.housekeeping import decide_gates, prune_facts
 from scans.models import Finding, GateCheck, GateFacts, GateResult, Policy, Scan
 from scans.services.triage import Decision, take_back
@@ -72,10 +72,8 @@ def test_groups_say_what_the_database_says_and_keep_saying_it(monkeypatch: pytes
         at = datetime(2026, 11, 8, 0, 0, 0, number % 3, tzinfo=UTC)
         monkeypatch.setattr(timezone, "now", lambda at=at: at)
         result = decide(scan)
-        rows = [
-            reading.breaking(Subject(shop, scan.ref, scan.commit, scan.id), one, SLA, result.created_at).values_list("id", flat=True)
-            for one in conditions
-        ]
+        there = Findings(Subject(shop, scan.ref, scan.commit, scan.id))
+        rows = [there.breaking(one, SLA, result.created_at).values_list("id", flat=True) for one in conditions]
         assert [one["found"] for one in result.conditions] == [len(ids) for ids in rows]
         named = {(str(id), n) for n, ids in enumerate(rows) if len(ids) > conditions[n].most for id in ids}
         assert {(one["finding_id"], one["condition"]) for one in result.broken_by} == named
@@ -99,7 +97,7 @@ def test_deciding_takes_as_many_statements_for_many_findings_as_for_few() -> Non
             result = decide(scan)
         assert (result.decision, result.broken_count) == ("failed", many)
         counts.append(len(queries))
-    assert counts == [5, 5]  # policy, facts, what breaks it; the result, its facts
+    assert counts == [6, 6]  # policy, streams, facts, what breaks it; the result, its facts
 
 
 def test_a_gate_turns_green_with_the_last_decision_and_red_without_it() -> None:
@@ -170,4 +168,6 @@ def test_conditions_read_well() -> None:
     assert sentence(only_fixable=True, kinds=("code",)) == "no new findings of severity high or worse with a known fix (code)"
     assert sentence(among="all", severity="critical", over_sla=True, most=2) == "at most 2 critical findings past their SLA"
     everything = sentence(severity="unknown", since="2026-11-01", known_exploited=True, min_epss=0.1, only_fixable=True)
-    assert everything == "no findings that appeared since 2026-11-01, known to be exploited, with an EPSS of 0.1 or more and with a known fix"
+    assert (
+        everything == "no findings that appeared since 2026-11-01, known to be exploited, with an EPSS of 0.1 or more and with a known fix"
+    )
