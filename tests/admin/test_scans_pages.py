@@ -199,3 +199,27 @@ def test_a_wrong_policy_is_explained_beside_its_field(alice: User, browser: Clie
     assert browser.post(add, every).status_code == 302  # an admin makes the default one, once
     assert "default policy already" in str(browser.post(add, every).context["form"].errors["repository"])
     assert page("scans_policy_change", Policy.objects.get()) not in client.get(reverse("admin:scans_policy_changelist")).content.decode()
+
+
+def test_a_policy_is_tried_before_it_is_saved(alice: User, log_in: LogIn, shop: Repository) -> None:
+    upload(client_of(alice), sarif("xss"), commit="1" * 40)
+    run()
+    client, add = log_in(alice), reverse("admin:scans_policy_add")
+    assert 'name="sla_critical" value="7"' in client.get(add).content.decode()
+    row = {"among": "all", "severity": "low", "over_sla": "on", "min_epss": "", "since": ""}
+    values = {"name": "Ours", "repository": "acme/shop", "sla_high": "30", **conditions(row)}
+    shown = client.post(add, {**values, "try": "1"}).content.decode()
+    assert "Of the last 1 scans, 1 would have passed; 0 did. 1 that failed would have passed." in shown
+    assert "then: no new findings of severity high or worse: found 1" in shown
+    assert not Policy.objects.exists()
+    client.post(add, values)
+    policy = Policy.objects.get()
+    assert (policy.sla_days, policy.conditions[0]["over_sla"]) == ({"high": 30}, True)
+    assert "no findings of severity low or worse past their SLA" in client.get(page("scans_policy_change", policy)).content.decode()
+    wrong = {**values, "sla_high": "", **conditions(row | {"over_sla": "", "since": "2026-11-01"})}
+    answer = client.post(page("scans_policy_change", policy), wrong)
+    assert list(answer.context["rows"].errors[0]) == ["since"]
+    answer = client.post(page("scans_policy_change", policy), {**values, "sla_high": "", "conditions-INITIAL_FORMS": 1})
+    assert "must be given where a condition has over_sla" in str(answer.context["form"].errors).replace("Must", "must")
+    finding = Finding.objects.get()
+    assert f"{finding.opened_at + timedelta(days=30):%Y-%m-%d}" in client.get(page("scans_finding_change", finding)).content.decode()

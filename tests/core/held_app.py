@@ -12,10 +12,10 @@ import django
 
 django.setup()
 
-from django.core.handlers.wsgi import WSGIRequest
+from django.core.handlers.wsgi import WSGIRequest  # noqa: E402 - it needs the settings
 
-from core import holding
-from core.errors import Unavailable
+from core import holding  # noqa: E402
+from core.errors import Unavailable  # noqa: E402
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:

@@ -21,7 +21,7 @@ from scans.housekeeping import prune_commits
 from scans.models import KnownCommit, Scan
 from tests.access.keys import client_of
 from tests.scans.test_gates import ONE, TWO, gate, scanned
-from tests.scans.test_uploads import run, sarif, upload
+from tests.scans.test_uploads import run, upload
 from tests.scans.test_uploads import shop as shop
 
 pytestmark = pytest.mark.django_db

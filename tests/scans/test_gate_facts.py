@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -27,6 +28,8 @@ from scans.housekeeping import decide_gates, prune_facts
 from scans.models import Finding, GateCheck, GateFacts, GateResult, Policy, Scan
 from scans.services.triage import Decision, take_back
 from scans.services.triage import decide as triage
+from tests.access.keys import client_of
+from tests.factories import owner_of
 from tests.scans.kit import code, ingest, repository, vulnerable
 
 pytestmark = pytest.mark.django_db
@@ -171,3 +174,61 @@ def test_conditions_read_well() -> None:
     assert (
         everything == "no findings that appeared since 2026-11-01, known to be exploited, with an EPSS of 0.1 or more and with a known fix"
     )
+
+
+def test_a_policy_that_is_tried_says_what_would_have_been(alice: User, charlie: User) -> None:
+    shop = repository(owner=owner_of(alice))
+    for number, levels in enumerate((["low"], ["low", "high"], [])):
+        ingest(shop, "semgrep", [code(f"r{n}", path=f"{n}.py", severity=level) for n, level in enumerate(levels)], commit=f"{number}" * 40)
+        decide(Scan.objects.latest("id"))
+    client, url = client_of(alice), "/api/v1/policies/dry-run"
+    body = {"conditions": [{"among": "all", "severity": "low"}], "repository": str(shop.id)}
+    said = client.post(url, body, format="json").json()
+    assert [(one["then"], one["now"], one["differs"]) for one in said["results"]] == [
+        ("passed", "passed", False), ("failed", "failed", False), ("passed", "failed", True),
+    ]  # fmt: skip
+    assert said["counts"] == {"scans": 3, "passed_then": 2, "passed_now": 1, "now_passing": 0, "now_failing": 1}
+    assert said["summary"] == "Of the last 3 scans, 1 would have passed; 2 did. 1 that passed would have failed."
+    assert (said["results"][1]["broken_then"], said["results"][1]["broken_now"]) == (
+        ["no new findings of severity high or worse: found 1"], ["no findings of severity low or worse: found 2"],
+    )  # fmt: skip
+    policy = client.post("/api/v1/policies", {"name": "p", **body, "conditions": [{"severity": "critical"}]}, format="json").json()
+    counts = []
+    for last in (1, 1, 3):
+        with CaptureQueriesContext(connection) as queries:
+            said = client.post(f"/api/v1/policies/{policy['id']}/dry-run", {"last": last}, format="json").json()
+        counts.append(len(queries))
+        assert (said["counts"]["scans"], said["counts"]["now_passing"]) == (last, last // 2)
+    assert counts[1] == counts[2]  # the first notes the use of the key
+    assert client.post(url, body | {"last": 201}, format="json").json()["fields"] == {
+        "last": ["Ensure this value is less than or equal to 200."]
+    }
+    assert client_of(charlie).post(url, body, format="json").json()["code"] == "unknown_repository"
+    assert client_of(charlie).post(url, {"conditions": []}, format="json").json()["results"] == []
+    assert client_of(charlie).post(f"/api/v1/policies/{policy['id']}/dry-run", {}, format="json").status_code == 404
+
+
+def test_a_finding_says_until_when_it_has_to_be_fixed(alice: User) -> None:
+    shop, client = repository(owner=owner_of(alice)), client_of(alice)
+    ingest(shop, "semgrep", [code("a", path="a.py"), code("b", path="b.py", severity="low"), code("c", path="c.py")])
+    Policy.objects.create(name="default", sla_days={"high": 1, "low": 1})
+    opened = timezone.now() - timedelta(days=8)
+    Finding.objects.update(opened_at=opened)
+    Finding.objects.filter(rule="c").update(triage="ignored")
+    made = client.post(
+        "/api/v1/policies", {"name": "own", "repository": str(shop.id), "conditions": [], "sla_days": {"high": 7}}, format="json"
+    )
+    assert made.status_code == 201
+    url = f"/api/v1/findings?repository={shop.id}"
+    with CaptureQueriesContext(connection) as queries:
+        listed = {one["rule"]: (one["due_at"], one["overdue"]) for one in client.get(url).json()["results"]}
+    assert len([one for one in queries if "scans_policy" in one["sql"]]) == 1
+    due = (opened + timedelta(days=7)).isoformat().replace("+00:00", "Z")
+    assert listed == {"a": (due, True), "b": (None, False), "c": (None, False)}
+    assert [one["rule"] for one in client.get(f"{url}&overdue=true").json()["results"]] == ["a"]
+    assert {one["rule"] for one in client.get(f"{url}&overdue=false").json()["results"]} == {"b", "c"}
+    assert list(client.get("/api/v1/findings?overdue=true").json()["fields"]) == ["overdue"]
+    id = Finding.objects.get(rule="a").id
+    body = {"triage": "ignored", "reason": "x"}
+    assert client.post(f"/api/v1/findings/{id}/triage", body, format="json").json()["due_at"] is None
+    assert client.post(f"/api/v1/findings/{id}/reopen", {}, format="json").json()["due_at"] == due

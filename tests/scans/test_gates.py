@@ -138,9 +138,33 @@ def test_a_policy_of_the_repository_goes_before_the_default(alice: User, admin: 
         ([{"most": True}], "conditions.0.most"),
         ([{"colour": 1}], "conditions.0.colour"),
         ([{"kinds": ["code", "x"]}], "conditions.0.kinds"),
+        ([{"min_epss": 0}], "conditions.0.min_epss"),
+        ([{"min_epss": "0.1"}], "conditions.0.min_epss"),
+        ([{"known_exploited": 1}], "conditions.0.known_exploited"),
+        ([{"since": "2026-13-01"}], "conditions.0.since"),
+        ([{"since": "2026-11-01", "among": "all"}], "conditions.0.since"),
+        ([{"over_sla": True}], "sla_days"),
         ([{}] * 31, "conditions"),
     ],
 )
 def test_wrong_conditions_are_named(conditions: Any, field: str, alice: User, shop: Repository) -> None:
     answer = client_of(alice).post("/api/v1/policies", {"name": "p", "repository": str(shop.id), "conditions": conditions}, format="json")
     assert (answer.status_code, list(answer.json()["fields"])) == (400, [field])
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("days", "field"), [([], "sla_days"), ({"high": 0}, "sla_days.high"), ({"high": True}, "sla_days.high"), ({"bad": 1}, "sla_days.bad")]
+)
+def test_wrong_days_are_named(days: Any, field: str, alice: User, shop: Repository) -> None:
+    body = {"name": "p", "repository": str(shop.id), "conditions": [], "sla_days": days}
+    answer = client_of(alice).post("/api/v1/policies", body, format="json")
+    assert (answer.status_code, list(answer.json()["fields"])) == (400, [field])
+
+
+def test_days_are_kept_by_patch_and_can_not_be_taken_from_a_condition_that_needs_them(alice: User, shop: Repository) -> None:
+    client, body = client_of(alice), {"name": "p", "conditions": [{"over_sla": True}], "sla_days": {"low": 9, "critical": None}}
+    url = f"/api/v1/policies/{client.post('/api/v1/policies', body | {'repository': str(shop.id)}, format='json').json()['id']}"
+    assert client.patch(url, {"name": "q"}, format="json").json()["sla_days"] == {"low": 9}
+    assert list(client.put(url, {"name": "q", "conditions": [{"over_sla": True}]}, format="json").json()["fields"]) == ["sla_days"]
+    assert client.put(url, {"name": "q", "conditions": []}, format="json").json()["sla_days"] == {}
