@@ -82,7 +82,7 @@ class PolicyViewSet(ListRows[Policy], RetrieveRow[Policy], CreateRow[Policy], Up
         """Remove a policy."""
         services.delete_policy(row)
 
-    @extend_schema(request=DryRunSerializer, responses={200: TrialsSerializer})
+    @extend_schema(request=DryRunSerializer, responses={200: TrialsSerializer}, operation_id="policies_try")
     @action(detail=False, methods=["post"], url_path="dry-run", url_name="try")
     def try_conditions(self, request: Request) -> Response:
         """Say what conditions would have decided of the last scans, of a repository or of all that you see. Nothing is stored."""

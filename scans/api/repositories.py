@@ -82,7 +82,7 @@ class RepositoryScansViewSet(PortalViewSet[Repository]):
         """
         repository = self.get_object()
         given = request.query_params
-        seconds, commit = _seconds(given.get("wait", "0")), _commit(given["commit"]) if "commit" in given else ""
+        seconds, commit = _seconds(given.get("wait", "0")), checked_commit(given.get("commit", ""))
         if commit:
             answer = holding.until(request._request, seconds, lambda: answers.of_commit(repository, commit, _ref(given.get("ref", ""))))
         elif "ref" in given:
@@ -112,13 +112,6 @@ def _days(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= LONGEST_DAYS):
         raise InvalidInput.of("days", f"must be a whole number from 1 to {LONGEST_DAYS}.")
     return int(text)
-
-
-def _commit(text: str) -> str:
-    # an unset variable in a script of CI must not ask about the default branch instead, and pass
-    if not text:
-        raise InvalidInput.of("commit", "is empty; name the commit, or leave the parameter out to ask about the default branch.")
-    return checked_commit(text)
 
 
 def _ref(text: str) -> str:

@@ -69,7 +69,7 @@ class Condition:
             f"that appeared since {self.since}": self.since,
             "known to be exploited": self.known_exploited,
             f"with an EPSS of {self.min_epss} or more": self.min_epss is not None,
-            "past their SLA": self.over_sla,
+            "past their days to fix": self.over_sla,
             "with a known fix": self.only_fixable,
         }
         return [words for words, holds in said.items() if holds]

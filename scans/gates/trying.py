@@ -60,8 +60,9 @@ class Trials:
         if not counts["scans"]:
             return "There is nothing to try it on yet: no scan was decided since facts are kept."
         changes = [f"{counts[name]} {words}" for name, words in _CHANGES.items() if counts[name]]
-        said = f"Of the last {counts['scans']} scans, {counts['passed_now']} would have passed; {counts['passed_then']} did."
-        return f"{said} {' and '.join(changes)}.".replace("  ", " ") if changes else f"{said} Nothing would have been decided otherwise."
+        of = "Of the last scan" if counts["scans"] == 1 else f"Of the last {counts['scans']} scans"
+        said = f"{of}, {counts['passed_now']} would have passed; {counts['passed_then']} did."
+        return f"{said} {' and '.join(changes) or 'Nothing would have been decided otherwise'}."
 
 
 _CHANGES = {"now_failing": "that passed would have failed", "now_passing": "that failed would have passed"}

@@ -209,13 +209,13 @@ def test_a_policy_is_tried_before_it_is_saved(alice: User, log_in: LogIn, shop: 
     row = {"among": "all", "severity": "low", "over_sla": "on", "min_epss": "", "since": ""}
     values = {"name": "Ours", "repository": "acme/shop", "sla_high": "30", **conditions(row)}
     shown = client.post(add, {**values, "try": "1"}).content.decode()
-    assert "Of the last 1 scans, 1 would have passed; 0 did. 1 that failed would have passed." in shown
+    assert "Of the last scan, 1 would have passed; 0 did. 1 that failed would have passed." in shown
     assert "then: no new findings of severity high or worse: found 1" in shown
     assert not Policy.objects.exists()
     client.post(add, values)
     policy = Policy.objects.get()
     assert (policy.sla_days, policy.conditions[0]["over_sla"]) == ({"high": 30}, True)
-    assert "no findings of severity low or worse past their SLA" in client.get(page("scans_policy_change", policy)).content.decode()
+    assert "no findings of severity low or worse past their days to fix" in client.get(page("scans_policy_change", policy)).content.decode()
     wrong = {**values, "sla_high": "", **conditions(row | {"over_sla": "", "since": "2026-11-01"})}
     answer = client.post(page("scans_policy_change", policy), wrong)
     assert list(answer.context["rows"].errors[0]) == ["since"]

@@ -169,7 +169,7 @@ def sentence(**values: Any) -> str:
 def test_conditions_read_well() -> None:
     assert sentence() == "no new findings of severity high or worse"
     assert sentence(only_fixable=True, kinds=("code",)) == "no new findings of severity high or worse with a known fix (code)"
-    assert sentence(among="all", severity="critical", over_sla=True, most=2) == "at most 2 critical findings past their SLA"
+    assert sentence(among="all", severity="critical", over_sla=True, most=2) == "at most 2 critical findings past their days to fix"
     everything = sentence(severity="unknown", since="2026-11-01", known_exploited=True, min_epss=0.1, only_fixable=True)
     assert (
         everything == "no findings that appeared since 2026-11-01, known to be exploited, with an EPSS of 0.1 or more and with a known fix"
