@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
 from core.errors import NotFound, Unavailable
 from integrations.models import Repository
@@ -15,6 +15,7 @@ from scans.models import GateResult, Scan
 
 RETRY_SECONDS = 5.0
 _MOST_SCANS = 1000
+_SEEN = ("id", "status", "integration_id", "format", "category")
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,9 @@ def of_branch(repository: Repository) -> Answer:
             sentence = f"No scan of {repository.full_name}'s branch {branch} has ended yet."
             raise NotFound(sentence, code="no_gate")
         return Answer(None, failed, incomplete=False)
-    about = Q(id__gt=result.scan_id) | (Q(commit=result.commit) if result.commit else Q(id=result.scan_id))
-    return Answer(result, *_troubles(scans.filter(about)))
+    # each by an index of its own: of all scans of the branch only these
+    same = scans.filter(commit=result.commit) if result.commit else scans.filter(id=result.scan_id)
+    return Answer(result, *_troubles(same, scans.filter(id__gt=result.scan_id)))
 
 
 def _latest(results: QuerySet[GateResult]) -> GateResult | None:
@@ -73,12 +75,12 @@ def _latest(results: QuerySet[GateResult]) -> GateResult | None:
     return results.filter(~Exists(later)).order_by("decision", "-id").first()  # "failed" comes before "passed"
 
 
-def _troubles(scans: QuerySet[Scan]) -> tuple[Scan | None, bool]:
+def _troubles(*some: QuerySet[Scan]) -> tuple[Scan | None, bool]:
     """Return a scan that failed, and whether one was read in part; the latest of each kind of report counts."""
     latest: dict[tuple[object, ...], tuple[uuid.UUID, str]] = {}
-    rows = scans.order_by("-id").values_list("id", "status", "integration_id", "format", "category")
-    for id, status, *kind in rows[:_MOST_SCANS]:
+    rows = [row for scans in some for row in scans.order_by("-id").values_list(*_SEEN)[:_MOST_SCANS]]
+    for id, status, *kind in sorted(rows, key=lambda row: row[0], reverse=True):
         latest.setdefault(tuple(kind), (id, status))
     failed = [id for id, status in latest.values() if status == ScanStatus.FAILED]
     partial = any(status == ScanStatus.PARTIAL for _, status in latest.values())
-    return (scans.filter(id=max(failed)).first() if failed else None), partial
+    return (Scan.objects.filter(id=max(failed)).first() if failed else None), partial
