@@ -12,10 +12,10 @@ from django.db.models import Count, QuerySet
 
 from core import bus
 from core.bus import Announcement
-from integrations.models import Repository
 from scans.choices import Triage
 from scans.digests import TOP, short
 from scans.events import MOST_SINGLE, SINGLE
+from scans.gate_events import gate_events
 from scans.ingest.settling import Written
 from scans.models import Finding, GateResult, Scan
 
@@ -49,7 +49,7 @@ def announce_ended(scan: Scan, written: Written, gate: GateResult) -> None:
             events.append(_event(scan, f"finding.{kind}", about | digest))
             events += _singly(scan, f"finding.{kind}{SINGLE}", about, ids)
     before = GateResult.objects.filter(repository_id=scan.repository_id, ref=scan.ref, id__lt=gate.id).order_by("-id")
-    events += _gate_events(scan.repository, gate, before.values_list("decision", flat=True).first(), str(scan.id))
+    events += gate_events(scan.repository, gate, before.values_list("decision", flat=True).first(), str(scan.id))
     bus.publish_all(events)
 
 
@@ -95,42 +95,6 @@ def _counting(ids: Sequence[uuid.UUID]) -> Iterator[QuerySet[Finding]]:
     """Yield those of these findings that nobody triaged or suppressed, by as many as a statement takes."""
     for start in range(0, len(ids), _AT_ONCE):
         yield Finding.objects.filter(id__in=ids[start : start + _AT_ONCE], triage=Triage.NONE, suppressed=False)
-
-
-def announce_gate(repository: Repository, gate: GateResult, previous: str) -> None:
-    """Publish a decision that was made anew and is another one, in the caller's transaction."""
-    bus.publish_all(_gate_events(repository, gate, previous, str(gate.id)))
-
-
-def _gate_events(repository: Repository, gate: GateResult, previous: str | None, key: str) -> list[Announcement]:
-    data = {
-        "repository": repository.full_name,
-        "commit": gate.commit,
-        "ref": gate.ref,
-        "result": str(gate.decision),
-        "previous": previous,
-        "cause": str(gate.cause),
-        "policy": gate.policy_name,
-        "policy_version": gate.policy_version,
-        "reasons": [one["sentence"] for one in gate.conditions if not one["passed"]],
-        "broken_count": gate.broken_count,
-        "counts": gate.counts,
-        "findings": _breaking(gate),
-    }
-    types = [f"gate.{gate.decision}", *(["gate.changed"] if previous not in (None, gate.decision) else [])]
-    return [Announcement(type, data, repository.owner_id, repository.id, idempotency_key=f"{type}:{key}") for type in types]
-
-
-def _breaking(gate: GateResult) -> list[dict[str, Any]]:
-    """Return the worst findings of all conditions that are broken; a result names the worst of each first."""
-    named: dict[str, int] = {}
-    taken: Counter[int] = Counter()
-    for one in gate.broken_by:
-        taken[one["condition"]] += 1
-        if taken[one["condition"]] <= TOP:
-            named.setdefault(one["finding_id"], one["condition"])
-    broke = Finding.objects.filter(id__in=named).order_by("-severity_rank", "id")[:TOP] if named else []
-    return [short(one) | {"condition": gate.conditions[named[str(one.id)]]["sentence"]} for one in broke]
 
 
 def _event(scan: Scan, type: str, data: dict[str, Any], part: str = "") -> Announcement:

@@ -10,8 +10,8 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from integrations.models import Repository
-from scans.announcing import announce_gate
 from scans.choices import GateCause, GateDecision
+from scans.gate_events import announce_gate
 from scans.gates import facts
 from scans.gates.facts import MOST_GROUPS, Facts
 from scans.gates.policy import InForce, in_force
