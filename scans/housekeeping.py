@@ -1,4 +1,4 @@
-"""The housekeeping of scans: decisions whose day has come, and scans whose worker was killed for the last time."""
+"""The housekeeping of scans: those that are due, decisions whose day has come, and scans whose worker was killed for the last time."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from scans.feeds import starting
 from scans.models import FeedRun, RiskAcceptance, Scan
 from scans.models.feeds import UNFINISHED
 from scans.services.triage import expire
+from scans.triggers.schedule import queue_due
 
 
 def end_decisions(batch: Batch) -> Step:
@@ -51,6 +52,7 @@ def prune_feed_runs(batch: Batch) -> Step:
 _FEED_RUNS_KEPT = timedelta(days=90)
 JOBS = [
     Job("scans.decisions", timedelta(minutes=5), "Has findings count again whose accepted risk ran out.", end_decisions),
+    Job("scans.due", timedelta(minutes=5), "Queues the scans that are due by their hours.", queue_due),
     Job("scans.lost", timedelta(minutes=5), "Ends scans whose workers were lost too often.", end_scans),
     Job("scans.feeds", timedelta(hours=6), "Reads EPSS scores and CISA's catalogue anew, once a day.", refresh_feeds),
     Job("scans.feed_runs", timedelta(days=1), "Removes refreshes of feeds that are over 90 days old.", prune_feed_runs),
