@@ -184,6 +184,7 @@ if QUEUE_URL:
 EVENT_SINKS = [
     {"sink": "webhooks.fanout.on_events", "required": True, "wants": "webhooks.fanout.wants"},
     {"sink": "scans.commits.on_events", "required": True},
+    {"sink": "scans.triggers.sink.on_events", "required": False},
 ]
 EVENT_MAX_BYTES = ENV.integer("EVENT_MAX_BYTES", 5 * 1024 * 1024, "Largest `data` of one event, in bytes of JSON.", low=1024)
 BUILDS_CSV_MAX_BYTES = ENV.integer(
@@ -196,6 +197,9 @@ INVENTORY_MAX_BYTES = ENV.integer(
     low=1024,
 )
 SCAN_MAX_BYTES = ENV.integer("SCAN_MAX_BYTES", 256 * 1024 * 1024, "Largest scanner report, in bytes, also unpacked.", low=1024)
+SCAN_REUSE_SECONDS = ENV.integer(
+    "SCAN_REUSE_SECONDS", 3600, "How long a completed scan of a commit answers further requests for it, in seconds.", low=0
+)
 API_MAX_BODY_BYTES = ENV.integer("API_MAX_BODY_BYTES", 10 * 1024 * 1024, "Largest body of one API request, in bytes.", low=1024)
 INBOUND_MAX_BODY_BYTES = ENV.integer("INBOUND_MAX_BODY_BYTES", 25 * 1024 * 1024, "Largest body of one inbound webhook, in bytes.", low=1024)
 INBOUND_LARGE_BODIES = ENV.integer("INBOUND_LARGE_BODIES", 2, "Inbound bodies over 1 MB that one web process holds at once.", low=1)

@@ -90,6 +90,7 @@ _NAVIGATION: list[dict[str, Any]] = [
     _group(
         "Code",
         _entry("Repositories", "account_tree", "integrations.repository"),
+        _entry("Scan sources", "radar", "integrations.repositorysource"),
         _entry("Builds", "construction", "builds.build"),
         _entry("Build imports", "upload_file", "builds.buildimport"),
         _entry("Build analysis", "monitoring", "builds.analysis"),

@@ -12,6 +12,7 @@ from django.db.models import Count, QuerySet
 
 from core import bus
 from core.bus import Announcement
+from integrations.models import Integration
 from scans.choices import Triage
 from scans.digests import TOP, short
 from scans.events import MOST_SINGLE, SINGLE
@@ -53,6 +54,13 @@ def announce_ended(scan: Scan, written: Written, gate: GateResult) -> None:
     bus.publish_all(events)
 
 
+def _integration(scan: Scan) -> str | None:
+    if scan.integration_id is None:
+        return None
+    # its name alone: credentials that can't be decrypted must not keep a scan from ending
+    return Integration.stored.filter(pk=scan.integration_id).values_list("name", flat=True).first()
+
+
 def _about(scan: Scan) -> dict[str, Any]:
     return {
         "scan_id": str(scan.id),
@@ -60,6 +68,8 @@ def _about(scan: Scan) -> dict[str, Any]:
         "tool": ", ".join(scan.tools),
         "ref": scan.ref,
         "commit": scan.commit,
+        "trigger": str(scan.trigger),
+        "integration": _integration(scan),
         "url": f"{settings.PUBLIC_URL.rstrip('/')}/admin/scans/scan/{scan.id}/change/",
     }
 

@@ -54,6 +54,7 @@ class ScanTrigger(TextChoices):
     UPLOAD = "upload", "upload"
     EVENT = "event", "event"
     SCHEDULE = "schedule", "schedule"
+    API = "api", "API"
     MANUAL = "manual", "by hand"
 
 

@@ -16,6 +16,7 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet, TextChoices
 from core.errors import Conflict, InvalidInput, NotFound
 from integrations.models import Repository
 from scans.choices import FindingState, ScanStatus, Severity
+from scans.gates.sla import with_sla
 from scans.models import Finding, Presence, Scan, Stream
 
 MOST_TOP = 10
@@ -70,9 +71,13 @@ class Comparison:
         looking = {one.tool for one in self.head_streams}
         shared = [one for one in self.base_streams if one.tool in looking]
         found = Finding.objects.filter(repository=self.repository).exclude(state=FindingState.STAGED).select_related("repository")
-        return found.alias(
-            in_head=self.head.there(self.head_streams), in_base=self.base.there(self.base_streams), in_shared=self.base.there(shared)
-        ).filter(Q(in_head=True) | Q(in_base=True))
+        return (
+            with_sla(found)
+            .alias(
+                in_head=self.head.there(self.head_streams), in_base=self.base.there(self.base_streams), in_shared=self.base.there(shared)
+            )
+            .filter(Q(in_head=True) | Q(in_base=True))
+        )
 
     def only(self, change: str) -> QuerySet[Finding]:
         """Return the findings of which that became."""

@@ -22,6 +22,8 @@ _SCAN_SCHEMA: dict[str, Any] = {
         "tool": _TEXT,
         "ref": _TEXT,
         "commit": _TEXT,
+        "trigger": {"enum": ["upload", "event", "schedule", "api", "manual"]},
+        "integration": {"type": ["string", "null"], "description": "Name of the integration that was read; null for an upload."},
         "status": {"enum": ["queued", "running", "completed", "partial", "failed"]},
         "new": _COUNT,
         "fixed": _COUNT,
@@ -34,7 +36,15 @@ _SCAN_SCHEMA: dict[str, Any] = {
     },
     "required": ["scan_id", "repository"],
 }
-_SCAN = {"scan_id": _ID, "repository": "acme/shop", "tool": "snyk", "ref": "main", "commit": _COMMIT}
+_SCAN = {
+    "scan_id": _ID,
+    "repository": "acme/shop",
+    "tool": "snyk",
+    "ref": "main",
+    "commit": _COMMIT,
+    "trigger": "event",
+    "integration": "Snyk production",
+}
 
 _ONE_SCHEMA: dict[str, Any] = {
     "finding_id": _UUID,

@@ -1,4 +1,4 @@
-"""The housekeeping of scans: decisions whose day has come, lost scans, gates that time changes, and what is kept for a while only."""
+"""The housekeeping of scans: those due by their hours, decisions that end, lost scans, gates that time changes, pruning."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from scans.gates.policy import in_force_for
 from scans.models import FeedRun, GateCheck, GateFacts, KnownCommit, RiskAcceptance, Scan
 from scans.models.feeds import UNFINISHED
 from scans.services.triage import expire
+from scans.triggers.schedule import queue_due
 
 KEPT_FACTS = 200
 _REPOSITORIES_AT_ONCE = 50
@@ -103,6 +104,7 @@ JOBS = [
         prune_facts,
     ),
     Job("scans.known_commits", timedelta(hours=6), "Forgets pushed commits after their retention time.", prune_commits),
+    Job("scans.due", timedelta(minutes=5), "Queues the scans that are due by their hours.", queue_due),
     Job("scans.lost", timedelta(minutes=5), "Ends scans whose workers were lost too often.", end_scans),
     Job("scans.feeds", timedelta(hours=6), "Reads EPSS scores and CISA's catalogue anew, once a day.", refresh_feeds),
     Job("scans.feed_runs", timedelta(days=1), "Removes refreshes of feeds that are over 90 days old.", prune_feed_runs),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db.models import Count, Exists, OuterRef, QuerySet
 
 from integrations.models import Repository
+from scans.categories import name_integrations
 from scans.choices import FindingState, Severity, Triage
 from scans.gates.sla import with_sla
 from scans.holding import holding
@@ -16,8 +17,9 @@ _MOST_DECISIONS = 50
 
 
 def shown_scans() -> QuerySet[Scan]:
-    """Return the scans with their repositories."""
-    return Scan.objects.select_related("repository")
+    """Return the scans with their repositories and integrations, without credentials."""
+    hidden = ("integration__credentials", "integration__previous_credentials", "integration__config")
+    return Scan.objects.select_related("repository", "integration").defer(*hidden)
 
 
 def shown_findings() -> QuerySet[Finding]:
@@ -47,7 +49,9 @@ def on_ref(findings: QuerySet[Finding], ref: str) -> QuerySet[Finding]:
 
 def accounts_of(finding: Finding) -> list[Presence]:
     """Return the latest accounts that scanners gave of a finding, without what they wrote."""
-    return list(Presence.objects.filter(finding_id=finding.id).select_related("stream").defer("raw").order_by("-id")[:MOST_ACCOUNTS])
+    found = list(Presence.objects.filter(finding_id=finding.id).select_related("stream").defer("raw").order_by("-id")[:MOST_ACCOUNTS])
+    name_integrations(found)
+    return found
 
 
 def decisions_of(finding: Finding) -> list[RiskAcceptance]:

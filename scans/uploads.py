@@ -1,4 +1,4 @@
-"""Uploaded reports: checked as they come, kept in the database until a worker on any machine has read them."""
+"""Reports until they are read: uploads are checked as they come; all are kept in the database, for a worker on any machine."""
 
 from __future__ import annotations
 
@@ -44,15 +44,23 @@ def keep(scan: Scan, file: IO[bytes]) -> None:
 
 
 @contextmanager
-def opened(scan: Scan) -> Iterator[Source]:
-    """Yield a scan's report as it was uploaded; raises Unavailable when it is not kept any more."""
+def kept(scan: Scan) -> Iterator[tuple[IO[bytes], int]]:
+    """Yield what is kept of a scan as a file with its size, which is 0 where nothing is."""
     with tempfile.SpooledTemporaryFile(_FOLDED) as file:
         size = 0
         for data in ScanPart.objects.filter(scan=scan).order_by("number").values_list("data", flat=True).iterator(chunk_size=1):
             size += file.write(zlib.decompress(data))
+        file.seek(0)
+        yield cast("IO[bytes]", file), size
+
+
+@contextmanager
+def opened(scan: Scan) -> Iterator[Source]:
+    """Yield a scan's report as it was uploaded; raises Unavailable when it is not kept any more."""
+    with kept(scan) as (file, size):
         if not size:
             raise Unavailable("The report is not kept any more: upload it again.")
-        yield Source(cast("IO[bytes]", file), size)
+        yield Source(file, size)
 
 
 def discard(scan: Scan) -> None:

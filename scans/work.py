@@ -1,4 +1,4 @@
-"""A scan as claimable work: read whole, then written and announced in one transaction under the lease."""
+"""A scan as claimable work: pulled page by page or uploaded, read whole, then written and announced in one transaction under the lease."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from functools import partial
 from typing import cast
 
 from django.db import transaction
-from django.db.models import Q
 from django.utils import timezone
 
 from core import work_registry
 from core.errors import RepoGuardError
+from core.limited import LIMITS, put_aside
 from core.models.work import WorkState
 from core.work import Done, Later, LeaseLost, Run
 from core.work_registry import Kind
@@ -24,30 +24,32 @@ from scans.gates.deciding import decide
 from scans.ingest.reading import Report, read_report
 from scans.ingest.settling import Written
 from scans.ingest.writing import write_report
+from scans.kinds import KIND_NAME
 from scans.models import Scan
-from scans.services.starting import KIND_NAME
+from scans.models.scan import GOING_ON
+from scans.pulling.sync import note_sync
+from scans.pulling.work import pull, read_pulled
 
 logger = logging.getLogger(__name__)
 _WAIT_SECONDS = 30.0
 """The scan before it wakes this one; the wait is for where that one's worker dies."""
-_GOING_ON = Q(state__in=[WorkState.QUEUED, WorkState.RUNNING])
 
 
 def work_off(run: Run) -> Later | Done | None:
-    """Read and write one scan; run again after a kill it goes on, and after it ended it does nothing."""
+    """Pull or read, and write, one scan; run again after a kill it goes on, and after it ended it does nothing."""
     scan = cast("Scan", run.row)
     if scan.outcome != ScanOutcome.NONE:
         return None
-    if Scan.objects.filter(_GOING_ON, repository_id=scan.repository_id, id__lt=scan.id).exists():
-        # what a later report says must not be overwritten by an earlier one
-        return Later(_WAIT_SECONDS, "Waits for an earlier scan of this repository.")
-    _begin(run, scan)
     try:
-        with uploads.opened(scan) as source:
-            items = detect.find(scan.format)().read(source)
-            report = read_report(items, scan.repository_id, scan.category, seen=partial(_progress, run, scan))
+        if scan.pulled and (later := pull(run)):
+            return later
+        if _others_turn(scan):
+            return Later(_WAIT_SECONDS, "Waits for an earlier scan of this repository.")
+        report = read_pulled(run) if scan.pulled else _read_upload(run, scan)
+    except LIMITS as error:
+        return put_aside(error)
     except RepoGuardError as error:
-        if not error.permanent:
+        if not error.permanent and scan.attempts < scan.max_attempts:
             raise
         _fail(run, scan, error.message)
         return Done(error.message)
@@ -58,13 +60,21 @@ def work_off(run: Run) -> Later | Done | None:
     return None
 
 
-def _begin(run: Run, scan: Scan) -> None:
-    if scan.started_at is not None:
-        return
-    with transaction.atomic():
-        scan.started_at = timezone.now()
-        _update(run, scan, started_at=scan.started_at)
-        announce_started(scan)
+def _others_turn(scan: Scan) -> bool:
+    """Say whether an earlier report is not written yet: what a later one says must not be overwritten by it."""
+    earlier = Scan.objects.filter(GOING_ON, repository_id=scan.repository_id, turn__lt=scan.turn or scan.id)
+    return earlier.exclude(pk=scan.pk).exists()
+
+
+def _read_upload(run: Run, scan: Scan) -> Report:
+    if scan.started_at is None:
+        with transaction.atomic():
+            scan.started_at = timezone.now()
+            _update(run, scan, started_at=scan.started_at)
+            announce_started(scan)
+    with uploads.opened(scan) as source:
+        items = detect.find(scan.format)().read(source)
+        return read_report(items, scan.repository_id, scan.category, seen=partial(_progress, run, scan))
 
 
 def _progress(run: Run, scan: Scan, read: int) -> None:
@@ -81,6 +91,7 @@ def _finish(run: Run, scan: Scan, report: Report, written: Written) -> None:
     names = ("outcome", "tools", "total", "new", "fixed", "reopened", "by_severity", "problem_count", "problems")
     _update(run, scan, **{name: getattr(scan, name) for name in names})
     uploads.discard(scan)
+    note_sync(scan, report)
     result = decide(scan)
     announce_ended(scan, written, result)
     _release_next(scan)
@@ -97,10 +108,12 @@ def _fail(run: Run, scan: Scan, sentence: str) -> None:
 
 
 def _release_next(scan: Scan) -> None:
-    """Have the next scan of the repository run as soon as this transaction commits."""
-    waiting = Scan.objects.filter(repository_id=scan.repository_id, state=WorkState.QUEUED, id__gt=scan.id).order_by("id")
-    if following := waiting.values_list("id", flat=True).first():
-        Scan.objects.filter(id=following, state=WorkState.QUEUED).update(run_after=timezone.now())
+    """Have what waits for this scan run as soon as this transaction commits: the next in turn, and the next of the same branch."""
+    queued = Scan.objects.filter(GOING_ON, repository_id=scan.repository_id, state=WorkState.QUEUED).exclude(pk=scan.pk)
+    following = queued.filter(turn__gt=scan.turn or scan.id).order_by("turn").values_list("id", flat=True)[:1]
+    same = queued.filter(started_at__isnull=True, integration=scan.integration_id, ref=scan.ref).values_list("id", flat=True)
+    if ids := [*following, *(same if scan.integration_id else ())]:
+        Scan.objects.filter(id__in=ids, state=WorkState.QUEUED).update(run_after=timezone.now())
         work_registry.wake(KIND_NAME)
 
 

@@ -25,7 +25,7 @@ from django.urls import URLPattern, path
 from unfold.admin import ModelAdmin
 
 from access.admin_base import show
-from access.admin_base.buttons import Button
+from access.admin_base.buttons import Button, added_buttons
 from access.admin_base.changelist import BarChangeList, CursorChangeList, UncountedPaginator
 from access.models import AuditEntry
 from access.principals import Principal, principal
@@ -192,7 +192,7 @@ class PortalAdmin(ModelAdmin):
         base = show.admin_url(self.model, "change", obj.pk).removesuffix("change/")
         return [
             {"button": button, "url": f"{base}do/{button.name}/", "fields": button.fields(request, obj) if button.fields else []}
-            for button in self.buttons()
+            for button in self._all_buttons()
             if button.possible(request, obj)
         ]
 
@@ -210,7 +210,7 @@ class PortalAdmin(ModelAdmin):
         page = HttpResponseRedirect(show.admin_url(self.model, "change", obj.pk))
         if request.method != "POST":
             return page
-        button = next((button for button in self.buttons() if button.name == button_name), None)
+        button = next((button for button in self._all_buttons() if button.name == button_name), None)
         if button is None or not self.may_act(request, obj):
             raise PermissionDenied
         try:
@@ -223,8 +223,11 @@ class PortalAdmin(ModelAdmin):
             return page
 
     def _buttons_context(self, request: HttpRequest, object_id: str | None) -> list[dict[str, Any]]:
-        obj = self.get_object(request, unquote(object_id)) if object_id and self.buttons() else None
+        obj = self.get_object(request, unquote(object_id)) if object_id and self._all_buttons() else None
         return self.shown_buttons(request, obj)
+
+    def _all_buttons(self) -> list[Button]:
+        return [*self.buttons(), *added_buttons(self.opts.label_lower)]
 
     # --- Pages ---
 

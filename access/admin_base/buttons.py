@@ -41,3 +41,17 @@ class Button:
     confirm: str = ""
     tone: str = "quiet"
     calls_out: bool = False
+
+
+_added: dict[str, list[Button]] = {}
+
+
+def add_buttons(model: str, *buttons: Button) -> None:
+    """Have the page of a model (such as integrations.repository) show buttons of another room; call it in an app's ready()."""
+    known = _added.setdefault(model, [])
+    known += [button for button in buttons if button.name not in {one.name for one in known}]
+
+
+def added_buttons(model: str) -> list[Button]:
+    """Return the buttons that other rooms added to the page of a model."""
+    return _added.get(model, [])

@@ -17,7 +17,7 @@ from django.utils import timezone
 from requests.structures import CaseInsensitiveDict  # noqa: TID251 - headers are found in any case
 
 from core.fields import DecryptError
-from core.http.door import MEGABYTE, Outgoing, Terms
+from core.http.door import MEGABYTE, Outgoing, Reply, Terms
 from core.models import CachedAnswer
 
 logger = logging.getLogger(__name__)
@@ -52,6 +52,19 @@ class Kept:
     def is_fresh(self) -> bool:
         """Say whether it may be used without asking."""
         return self.fresh_until is not None and self.fresh_until > timezone.now()
+
+    def reply(self, url: str, *, stale: bool = False) -> Reply:
+        """Return it as an answer."""
+        return Reply(self.status, CaseInsensitiveDict(self.headers), self.body, url, stale=stale, cached=True, age=self.age)
+
+    def confirmed_reply(self, headers: Mapping[str, str], url: str) -> Reply:
+        """Return it as an answer of which the service says that it still holds, with the headers that it says so with (RFC 9111, 4.3.4).
+
+        What stands in them can change while the body does not, such as a Link to a next page that was not there before.
+        """
+        merged = CaseInsensitiveDict(self.headers)
+        merged.update({name: value for name, value in headers.items() if name.lower() not in NOT_KEPT})
+        return Reply(self.status, merged, self.body, url, cached=True)
 
     def conditions(self) -> dict[str, str]:
         """Return the headers that ask whether it still holds."""

@@ -131,7 +131,7 @@ class Door:
             call.kept = None
         if call.kept is not None and cache_seconds and call.kept.is_fresh and not refresh:
             log.write(request, full_url, Entry(CallOutcome.CACHED))
-            return _kept_reply(call.kept, call.url)
+            return call.kept.reply(call.url)
         try:
             return self._ask(call, log)
         except (CircuitOpen, QuotaUsedUp, Throttled, CallFailed, BadAnswer) as error:
@@ -140,7 +140,7 @@ class Door:
                 raise
             entry = Entry(CallOutcome.STALE, max(1, call.attempt), None, error.code, error.message, error.retry_after)
             log.write(request, full_url, entry)
-        return _kept_reply(kept, call.url, stale=True)
+        return kept.reply(call.url, stale=True)
 
     def _ask(self, call: _Call, log: CallLog) -> Reply:
         """Try until there is an answer, or no further try is allowed."""
@@ -167,7 +167,7 @@ class Door:
                 return Reply(answered.status or 0, answered.headers, answered.body, call.url)
             if judgement.verdict is Verdict.NOT_MODIFIED and call.kept is not None:
                 answers.confirm(call.kept, self.terms, call.cache_seconds)
-                return _confirmed_reply(call.kept, answered, call.url)
+                return call.kept.confirmed_reply(answered.headers, call.url)
             if not self._again(call, judgement):
                 raise _error(judgement, answered, log.mask)
 
@@ -290,21 +290,6 @@ def _error(judgement: Judgement, answered: Answered, mask: Mask) -> OutboundErro
     body, permanent = beginning(answered.body, mask, KEPT_FOR_CALLER).encode(), not judgement.passing
     headers = CaseInsensitiveDict({name: mask.known(value) for name, value in answered.headers.items()})
     return BadAnswer(sentence, status_code=answered.status, body=body, headers=headers, code=judgement.code, permanent=permanent)
-
-
-def _kept_reply(kept: Kept, url: str, *, stale: bool = False) -> Reply:
-    return Reply(kept.status, CaseInsensitiveDict(kept.headers), kept.body, url, stale=stale, cached=True, age=kept.age)
-
-
-def _confirmed_reply(kept: Kept, answered: Answered, url: str) -> Reply:
-    """Return a kept answer that the service says still holds, with the headers that it says it with (RFC 9111, 4.3.4).
-
-    What stands in them can change while the body does not, such as a Link to a next page that was not there before.
-    """
-    fresh = {name: value for name, value in answered.headers.items() if name.lower() not in answers.NOT_KEPT}
-    headers = CaseInsensitiveDict(kept.headers)
-    headers.update(fresh)
-    return Reply(kept.status, headers, kept.body, url, cached=True)
 
 
 def _refuse_in_transaction() -> None:

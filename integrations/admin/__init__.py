@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from integrations.admin import endpoints, health, integrations, outbound_calls, repositories
+from integrations.admin import endpoints, health, integrations, outbound_calls, repositories, sources
 
-__all__ = ["endpoints", "health", "integrations", "outbound_calls", "repositories"]
+__all__ = ["endpoints", "health", "integrations", "outbound_calls", "repositories", "sources"]

@@ -27,9 +27,11 @@ from integrations.admin.integration_columns import IntegrationColumns
 from integrations.admin.integration_form import PREFIX, IntegrationForm
 from integrations.admin.integration_panel import panel
 from integrations.admin.rotation import RotateForm
+from integrations.admin.sources import source_links
 from integrations.checking import can_check
 from integrations.choices import Category, Criticality, Environment, Status
 from integrations.contract.connector import Connector
+from integrations.contract.scans import ScanSource
 from integrations.models import Integration
 from integrations.oauth.buttons import sign_in_buttons
 from integrations.selectors.integrations import listed_integrations
@@ -65,8 +67,8 @@ class IntegrationAdmin(IntegrationColumns, PortalAdmin):
     ordering = ("-id",)
     readonly_fields = tuple(name for name in _SHOWN if name.startswith("shown_"))
     delete_consequence = (
-        "Its credentials and the history of its health are removed, the log of its calls stays until its time. It is refused while "
-        "webhooks send through it or endpoints can be called."
+        "Its credentials, its scan sources and the history of its health are removed, the log of its calls stays until its time. It is "
+        "refused while webhooks send through it or endpoints can be called."
     )
 
     def rows(self, request: HttpRequest) -> QuerySet[Integration]:
@@ -211,6 +213,8 @@ class IntegrationAdmin(IntegrationColumns, PortalAdmin):
             links = [(log, "View calls", "list_alt")]
             if self.may_act(request, obj) and RotateForm(obj).has_secrets:
                 links.insert(0, (show.admin_url(Integration, "rotate", obj.pk), "Rotate credentials", "sync_lock"))
+            if issubclass(_connector(request, obj) or Connector, ScanSource):
+                links += source_links(self.may_act(request, obj), integration=obj.pk)
             context |= {"portal_panel": "portal/integration_panel.html", "portal_links": links, **panel(obj, log, self.who(request))}
         return cast("HttpResponse", super().render_change_form(request, context, *args, **kwargs))
 

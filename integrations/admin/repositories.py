@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget, UnfoldBooleanSwitchWidget
 
 from access.admin_base import show
 from access.admin_base.base import PortalAdmin
 from access.admin_base.filters import choice_filter
 from access.admin_base.owners import OwnedForm, OwnerField
+from integrations.admin.sources import source_links
 from integrations.choices import Provider
 from integrations.models import Repository
 from integrations.selectors.repositories import all_repositories
@@ -81,6 +82,12 @@ class RepositoryAdmin(PortalAdmin):
     def delete_model(self, request: HttpRequest, obj: Repository) -> None:
         """Remove the repository through its service."""
         services.delete_repository(obj)
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> HttpResponse:
+        """Lead to what scans it."""
+        if (obj := kwargs.get("obj")) is not None:
+            context |= {"portal_links": source_links(self.may_act(request, obj), repository=obj.pk, q=obj.full_name)}
+        return cast("HttpResponse", super().render_change_form(request, context, *args, **kwargs))
 
     @admin.display(description="active")
     def shown_active(self, repository: Repository) -> Any:

@@ -7,5 +7,16 @@ from integrations.models.health import HealthDay, HealthSample, IntegrationHealt
 from integrations.models.integration import Integration
 from integrations.models.oauth import OAuthGrant, OAuthRequest
 from integrations.models.repository import Repository
+from integrations.models.source import RepositorySource
 
-__all__ = ["Endpoint", "HealthDay", "HealthSample", "Integration", "IntegrationHealth", "OAuthGrant", "OAuthRequest", "Repository"]
+__all__ = [
+    "Endpoint",
+    "HealthDay",
+    "HealthSample",
+    "Integration",
+    "IntegrationHealth",
+    "OAuthGrant",
+    "OAuthRequest",
+    "Repository",
+    "RepositorySource",
+]

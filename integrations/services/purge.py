@@ -11,7 +11,16 @@ from django.utils import timezone
 from core.housekeeping import delete_rows
 from core.models import CachedAnswer, Circuit, QuotaUsage
 from integrations.choices import Status
-from integrations.models import Endpoint, HealthDay, HealthSample, Integration, IntegrationHealth, OAuthGrant, OAuthRequest
+from integrations.models import (
+    Endpoint,
+    HealthDay,
+    HealthSample,
+    Integration,
+    IntegrationHealth,
+    OAuthGrant,
+    OAuthRequest,
+    RepositorySource,
+)
 
 # what grows with time; nothing refers to it
 _HISTORY: tuple[type[models.Model], ...] = (HealthSample, HealthDay, CachedAnswer, QuotaUsage)
@@ -35,7 +44,7 @@ def hide(row: Integration) -> None:
     Integration.stored.filter(id=row.id).update(
         deleted_at=timezone.now(), status=Status.INACTIVE, owner=None, credentials={}, previous_credentials=None, previous_until=None
     )
-    for model in (Endpoint, OAuthRequest, OAuthGrant, IntegrationHealth):
+    for model in (Endpoint, OAuthRequest, OAuthGrant, IntegrationHealth, RepositorySource):
         model._base_manager.filter(integration_id=row.id).delete()
     Circuit.objects.filter(integration_id=row.id).delete()
 

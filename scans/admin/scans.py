@@ -8,7 +8,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.html import format_html
@@ -16,13 +16,17 @@ from django.utils.safestring import SafeString
 
 from access.admin_base import show
 from access.admin_base.base import LogAdmin
+from access.admin_base.buttons import Button
 from access.admin_base.filters import SinceFilter, UntilFilter, choice_filter
+from core.models.work import WorkState
+from integrations.admin.call_filters import IntegrationFilter
 from scans.admin import reports, words
 from scans.admin.diff_page import diff_of
 from scans.admin.searching import NotFoundWord, found_scans
 from scans.choices import ENDED, ScanStatus
 from scans.models import Finding, Scan
 from scans.selectors import gate_after, shown_scans
+from scans.services.requesting import cancel_scan
 
 
 @admin.register(Scan)
@@ -30,12 +34,15 @@ class ScanAdmin(LogAdmin):
     """One report of one scanner about one commit."""
 
     owner_path = "repository__owner_id"
-    empty_text = "Reports of scanners that CI uploads to POST /api/v1/scans/upload are listed here."
+    empty_text = (
+        "Reports of scanners that CI uploads to POST /api/v1/scans/upload are listed here, and scans of integrations: add a scan source."
+    )
     list_display = (
-        "shown_at", "shown_status", "shown_repository", "shown_tools", "shown_ref", "shown_commit", "total", "new", "fixed",
+        "shown_at", "shown_status", "shown_repository", "shown_source", "shown_tools", "shown_ref", "shown_commit", "shown_total", "new",
+        "fixed",
     )  # fmt: skip
     list_display_links = ("shown_at",)
-    list_filter = (choice_filter("status", "status", ScanStatus.choices), SinceFilter, UntilFilter)
+    list_filter = (choice_filter("status", "status", ScanStatus.choices), IntegrationFilter, SinceFilter, UntilFilter)
     search_fields = ("id",)
     search_help_text = "repository (owner/name) or id; a commit after a repository"
 
@@ -71,7 +78,13 @@ class ScanAdmin(LogAdmin):
             return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[no-any-return]
         if request.method == "POST" or not self.has_view_permission(request, scan):
             raise PermissionDenied
-        return self.page(request, "portal/scan.html", "Scan", subtitle=scan.repository.full_name, **self._context(scan))
+        more = {"original": scan, "portal_buttons": self.shown_buttons(request, scan)}
+        return self.page(request, "portal/scan.html", "Scan", subtitle=scan.repository.full_name, **self._context(scan), **more)
+
+    def buttons(self) -> list[Button]:
+        """Return what can be done with a scan."""
+        ask = "Cancel this scan? What it has read so far is dropped; findings stay as they are."
+        return [Button("cancel", "Cancel", "cancel", _cancel, _waits, confirm=ask)]
 
     def live_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Return the part of the page that changes; the page asks for it until the scan has ended."""
@@ -96,6 +109,9 @@ class ScanAdmin(LogAdmin):
             "live": scan.status not in ENDED,
             "live_url": show.admin_url(Scan, "live", scan.pk),
             "read": int(scan.progress.get("read", 0)),
+            "pages": int(scan.progress.get("pages", 0)),
+            "source": words.source(scan),
+            "next_try": scan.run_after if scan.state == WorkState.QUEUED and scan.error else None,
             "repository": words.repository_link(scan.repository),
             "severities": words.counts(scan.by_severity),
             "tools": show.codes(scan.tools),
@@ -127,6 +143,18 @@ class ScanAdmin(LogAdmin):
         """Return the repository, as a link to its page."""
         return words.repository_link(scan.repository)
 
+    @admin.display(description="from")
+    def shown_source(self, scan: Scan) -> SafeString:
+        """Return what it was read from, and what started it."""
+        return format_html("{}, {}", words.source(scan), scan.get_trigger_display()) if scan.pulled else words.source(scan)
+
+    @admin.display(description="total")
+    def shown_total(self, scan: Scan) -> str:
+        """Return how many findings it reports, or how many are here so far."""
+        if scan.status in ENDED or "read" not in scan.progress:
+            return str(scan.total)
+        return f"{scan.progress['read']} of {'?' if scan.expected is None else scan.expected}"
+
     @admin.display(description="tools")
     def shown_tools(self, scan: Scan) -> SafeString:
         """Return the scanners that the report speaks for."""
@@ -141,6 +169,16 @@ class ScanAdmin(LogAdmin):
     def shown_commit(self, scan: Scan) -> SafeString:
         """Return the beginning of the commit."""
         return show.code(scan.commit[:10])
+
+
+def _waits(request: HttpRequest, scan: Any) -> bool:
+    return scan.status not in ENDED and scan.state == WorkState.QUEUED
+
+
+def _cancel(request: HttpRequest, scan: Any) -> HttpResponseBase:
+    cancel_scan(scan)
+    messages.success(request, "The scan is cancelled.")
+    return HttpResponseRedirect(show.admin_url(Scan, "change", scan.pk))
 
 
 def _address(finding: Finding) -> str:

@@ -10,7 +10,7 @@ from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
 from access.admin_base import show
-from integrations.models import Repository
+from integrations.models import Integration, Repository
 from scans.choices import FindingState, GateDecision, ScanStatus, Severity, Triage
 from scans.gates.sla import due_at
 from scans.models import Finding, Scan
@@ -112,6 +112,15 @@ def counts(by_severity: Mapping[str, int]) -> SafeString:
 def repository_link(repository: Repository) -> SafeString:
     """Return the repository, as a link to its page."""
     return show.link(show.admin_url(Repository, "change", repository.pk), repository.full_name)
+
+
+def source(scan: Scan) -> SafeString:
+    """Return what a scan was read from, as a link to it."""
+    if not scan.pulled:
+        return format_html("{}", "upload")
+    if scan.integration is None or scan.integration.deleted_at is not None:
+        return format_html("{}", "a deleted integration")
+    return show.link(show.admin_url(Integration, "change", scan.integration.pk), scan.integration.name)
 
 
 def findings_of(repository: Repository) -> str:

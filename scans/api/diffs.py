@@ -17,7 +17,8 @@ from core.ids import is_uuid
 from integrations.models import Repository
 from integrations.selectors.repositories import all_repositories
 from scans.api.filters import FindingFilter
-from scans.api.serializers import FINDING, SCAN, FindingSerializer
+from scans.api.scan_serializers import SCAN
+from scans.api.serializers import FINDING, FindingSerializer
 from scans.comparing import Change, Comparison, compare_refs, compare_scans
 from scans.models import Finding, Scan
 from scans.selectors import shown_scans

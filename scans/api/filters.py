@@ -24,6 +24,7 @@ class ScanFilter(django_filters.FilterSet):
     """By what they are of, and where they stand."""
 
     repository = django_filters.UUIDFilter(field_name="repository_id", label="Id of the repository.")
+    integration = django_filters.UUIDFilter(field_name="integration_id", label="Id of the integration that was read.")
     status = django_filters.ChoiceFilter(choices=ScanStatus.choices)
     commit = django_filters.CharFilter(max_length=64, label="The commit, in full; with repository.")
 

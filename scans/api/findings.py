@@ -14,6 +14,7 @@ from core.api.serializers import NothingSerializer
 from core.api.viewsets import ListRows, RetrieveRow
 from scans.api.filters import FindingFilter
 from scans.api.serializers import DecisionSerializer, FindingDetailSerializer, FindingSerializer
+from scans.categories import name_integrations
 from scans.models import Finding, Presence
 from scans.selectors import shown_findings
 from scans.services.triage import Decision, decide, take_back
@@ -35,7 +36,9 @@ class FindingViewSet(ListRows[Finding], RetrieveRow[Finding]):
         """Answer a finding with what each scanner says of it; the latest hundred accounts."""
         presences = Presence.objects.select_related("stream").order_by("-id")[:_MOST_PRESENCES]
         self.queryset = shown_findings().prefetch_related(Prefetch("presences", presences, to_attr="shown_presences"))
-        return self.answer(self.get_object(), serializer_class=FindingDetailSerializer)
+        row = self.get_object()
+        name_integrations(row.shown_presences)  # type: ignore[attr-defined]  # prefetched
+        return self.answer(row, serializer_class=FindingDetailSerializer)
 
     @extend_schema(request=DecisionSerializer, responses={200: FindingSerializer})
     @action(detail=True, methods=["post"])

@@ -1,4 +1,4 @@
-"""Scans: reports uploaded, listed and looked at."""
+"""Scans: reports uploaded, asked for, listed and looked at."""
 
 from __future__ import annotations
 
@@ -10,15 +10,21 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from access.principals import principal
+from core.api.serializers import NothingSerializer
 from core.api.uploads import BodyCap, file_chunks
 from core.api.viewsets import ListRows, RetrieveRow
 from core.errors import InvalidInput
 from integrations.models import Repository
+from integrations.selectors.sources import scanning_integrations_by_id
 from scans.api.filters import ScanFilter
 from scans.api.naming import named_repository
-from scans.api.serializers import SCAN, QueuedScanSerializer, ScanSerializer
+from scans.api.scan_serializers import SCAN, QueuedScanSerializer, ScanRequestSerializer, ScanSerializer, StartedScanSerializer
 from scans.models import Scan
 from scans.selectors import shown_scans
+from scans.services.queueing import Reused
+from scans.services.requesting import Request as ScanRequest
+from scans.services.requesting import cancel_scan, request_scan
 from scans.services.starting import UploadedAbout, upload_report
 
 _PARAMETERS = ("repository", "ref", "commit", "category", "report_format", "complete")
@@ -76,6 +82,32 @@ class ScanViewSet(ListRows[Scan], RetrieveRow[Scan]):
         )
         scan = upload_report(about, file_chunks(request._request, "application/json", any_type=True))
         return self.answer(scan, status.HTTP_202_ACCEPTED, QueuedScanSerializer)
+
+    @extend_schema(request=ScanRequestSerializer, responses={200: StartedScanSerializer, 202: StartedScanSerializer})
+    def create(self, request: Request) -> Response:
+        """Have an integration scan a repository: 202 with the scan, which a worker does.
+
+        Of an integration, a repository and a ref one scan waits at most: that answers, and takes the commit. A scan of the very commit
+        that is under way answers as well; one that completed within SCAN_REUSE_SECONDS is a 200. `reused` says which it is.
+        """
+        data = self.checked_data(ScanRequestSerializer)
+        integration = scanning_integrations_by_id([data["integration"]], principal(request)).get(data["integration"])
+        if integration is None:
+            sentence = "is no integration with findings that you can see; GET /api/v1/integrations lists them."
+            raise InvalidInput.of("integration", sentence, code="unknown_integration")
+        wanted = {name: data[name] for name in ("ref", "commit", "full") if name in data}
+        queued = request_scan(ScanRequest(self._repository(data["repository"]), integration, **wanted))
+        scan = shown_scans().get(pk=queued.scan.pk)
+        scan.reused = queued.reused.value  # type: ignore[attr-defined]
+        code = status.HTTP_200_OK if queued.reused == Reused.COMPLETED else status.HTTP_202_ACCEPTED
+        return self.answer(scan, code, StartedScanSerializer)
+
+    @extend_schema(request=NothingSerializer, responses={200: ScanSerializer})
+    @action(detail=True, methods=["post"])
+    def cancel(self, request: Request, id: str) -> Response:
+        """End a scan that waits, for its turn or for another try. One that is being worked on or has ended is a 409."""
+        self.checked_data(NothingSerializer)
+        return self.answer(cancel_scan(self.get_object()))
 
     def _repository(self, reference: str) -> Repository:
         return named_repository(self.request, reference)

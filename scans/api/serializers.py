@@ -1,4 +1,4 @@
-"""Scans, findings and gates as JSON."""
+"""Findings and gates as JSON."""
 
 from __future__ import annotations
 
@@ -9,40 +9,14 @@ from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
 from core.api.serializers import StrictModelSerializer, StrictSerializer
+from scans.categories import shown_category
 from scans.choices import GateCause, Triage
 from scans.gates import sla
-from scans.models import Finding, Presence, Scan
+from scans.models import Finding, Presence
 
 _ID = "0192f0c1-2b3c-7d4e-8f50-61728394a5b6"
 _COMMIT = "59b20b8d5c6ff8d09518454d4dd8b7b30f095ab5"
 _COUNTS = {"critical": 0, "high": 2, "medium": 5, "low": 1, "info": 0, "unknown": 0}
-SCAN: dict[str, Any] = {
-    "id": _ID,
-    "repository": _ID,
-    "repository_name": "acme/shop",
-    "trigger": "upload",
-    "status": "partial",
-    "format": "sarif",
-    "tools": ["semgrep"],
-    "category": "",
-    "ref": "main",
-    "commit": _COMMIT,
-    "complete": True,
-    "size": 48213,
-    "total": 37,
-    "new": 2,
-    "fixed": 0,
-    "reopened": 0,
-    "by_severity": {"high": 2, "medium": 35},
-    "problem_count": 1,
-    "problems": [{"where": "runs[0].results[12]", "sentence": "The result has no rule, no message and no place."}],
-    "read": 38,
-    "error": "",
-    "started_by": "key CI (rg_live_h3Kd92Xq…)",
-    "created_at": "2026-11-20T12:05:00Z",
-    "started_at": "2026-11-20T12:05:01Z",
-    "finished_at": "2026-11-20T12:05:02Z",
-}
 FINDING: dict[str, Any] = {
     "id": _ID,
     "repository": _ID,
@@ -82,7 +56,10 @@ FINDING: dict[str, Any] = {
     "updated_at": "2026-11-20T12:05:02Z",
 }
 _DESCRIPTION = "lodash before 4.17.20 …"
-_PRESENCE = {"tool": "snyk", "category": "", "ref": "main", "first_scan": _ID, "closed_scan": None, "severity": "high", "raw": {"id": "…"}}
+_PRESENCE = {
+    "tool": "snyk", "category": "", "integration": "Snyk production", "ref": "main", "first_scan": _ID, "closed_scan": None,
+    "severity": "high", "raw": {"id": "…"},
+}  # fmt: skip
 DETAIL = {**FINDING, "description": _DESCRIPTION, "presences": [_PRESENCE]}
 SUMMARY = {"total": 8, "by_severity": _COUNTS, "ref": "main"}
 TREND = {
@@ -121,34 +98,6 @@ class RepositoryNamedMixin(serializers.Serializer[Any]):
     repository_name = serializers.CharField(source="repository.full_name", read_only=True)
 
 
-@extend_schema_serializer(examples=[OpenApiExample("A scan", value=SCAN, response_only=True)])
-class ScanSerializer(RepositoryNamedMixin, StrictModelSerializer[Scan]):
-    """One report of one scanner about one commit."""
-
-    tools = serializers.ListField(child=serializers.CharField(), read_only=True)
-    by_severity = serializers.DictField(child=serializers.IntegerField(), read_only=True, help_text="Of the findings that it reports.")
-    problems = serializers.ListField(child=serializers.DictField(), read_only=True, help_text="The first parts that could not be used.")
-    read = serializers.SerializerMethodField(help_text="Findings read so far.")
-
-    class Meta:
-        model = Scan
-        fields: tuple[str, ...] = tuple(SCAN)
-        read_only_fields = fields
-
-    def get_read(self, row: Scan) -> int:
-        """Return the progress."""
-        return int(row.progress.get("read", 0))
-
-
-class QueuedScanSerializer(StrictModelSerializer[Scan]):
-    """What an upload answers."""
-
-    class Meta:
-        model = Scan
-        fields = ("id", "status")
-        read_only_fields = fields
-
-
 @extend_schema_serializer(examples=[OpenApiExample("A finding", value=FINDING, response_only=True)])
 class FindingSerializer(RepositoryNamedMixin, StrictModelSerializer[Finding]):
     """One weakness of one repository, whichever scanners report it."""
@@ -177,7 +126,10 @@ class PresenceSerializer(StrictModelSerializer[Presence]):
     """What one scanner says of it on one ref."""
 
     tool = serializers.CharField(source="stream.tool")
-    category = serializers.CharField(source="stream.category")
+    category = serializers.SerializerMethodField(help_text="As the scanner names it.")
+    integration = serializers.CharField(
+        source="integration_name", default=None, allow_null=True, help_text="Name of the integration that was read; null for an upload."
+    )
     ref = serializers.CharField(source="stream.ref")
     first_scan = serializers.UUIDField(source="first_scan_id")
     closed_scan = serializers.UUIDField(source="closed_scan_id", allow_null=True)
@@ -188,6 +140,10 @@ class PresenceSerializer(StrictModelSerializer[Presence]):
         model = Presence
         fields = tuple(_PRESENCE)
         read_only_fields = fields
+
+    def get_category(self, row: Presence) -> str:
+        """Return it without the integration, which has a field of its own."""
+        return shown_category(row.stream.category)
 
     def get_severity(self, row: Presence) -> str:
         """Return what it says."""

@@ -14,6 +14,7 @@ import orjson
 from core.errors import InvalidInput, RepoGuardError
 from integrations.contract.reports import ReportedFinding
 from scans import identity
+from scans.categories import MARK
 from scans.formats.base import MOST_PROBLEMS, Item, Problem, Section
 from scans.ingest.spool import VALUES, Record, Spool, values_of
 from scans.normal.finding import NormalFinding
@@ -86,15 +87,20 @@ class Report:
 
 
 def read_report(
-    items: Iterable[Item], repository_id: uuid.UUID, category: str = "", *, seen: Callable[[int], None] = lambda number: None
+    items: Iterable[Item],
+    repository_id: uuid.UUID,
+    category: str = "",
+    *,
+    prefix: str = "",
+    seen: Callable[[int], None] = lambda number: None,
 ) -> Report:
-    """Read all items; `category` replaces what the report says, `seen` is told the count now and then.
+    """Read all items; `category` replaces what the report says, `prefix` is put before it, `seen` is told the count now and then.
 
     Raises what the format raises before it yielded anything; a report that breaks off later keeps what came before, as a problem.
     """
     report = Report(Spool())
     try:
-        reader = _Reader(report, repository_id, category)
+        reader = _Reader(report, repository_id, category, prefix)
         for number, item in enumerate(_guarded(items, report)):
             reader.take(item)
             if number % 500 == 0:
@@ -121,8 +127,8 @@ def _guarded(items: Iterable[Item], report: Report) -> Iterator[Item]:
 
 
 class _Reader:
-    def __init__(self, report: Report, repository_id: uuid.UUID, category: str) -> None:
-        self._report, self._repository_id, self._category = report, repository_id, category
+    def __init__(self, report: Report, repository_id: uuid.UUID, category: str, prefix: str) -> None:
+        self._report, self._repository_id, self._category, self._prefix = report, repository_id, category, prefix
         self._section: SectionRead | None = None
         self._number = 0
 
@@ -135,7 +141,9 @@ class _Reader:
             self._report.add_problem(item)
 
     def _enter(self, section: Section) -> None:
-        tool, category = section.tool.strip().lower()[:60] or "unknown", (self._category or section.category)[:255]
+        tool, own = section.tool.strip().lower()[:60] or "unknown", self._category or section.category
+        # a report that came by itself never speaks for an integration, whatever it calls its category
+        category = (self._prefix + (own if self._prefix else own.removeprefix(MARK)))[:255]
         for number, known in enumerate(self._report.sections):
             if (known.tool, known.category) == (tool, category):
                 self._section, self._number = known, number

@@ -19,6 +19,7 @@ from scans.inventories.reading import Read, read
 from scans.models import Inventory
 from scans.normal.paths import canonical_path
 from scans.services.starting import checked_commit, checked_ref
+from scans.triggers.packages import on_packages
 
 MOST_FILES = 200
 MOST_PACKAGES = 200_000
@@ -73,6 +74,7 @@ def _stored(repository: Repository, ref: str, manifest: str, values: dict[str, o
         if created or before != found.content_hash:
             verb = AuditVerb.CREATED if created else AuditVerb.CHANGED
             audit.record(verb, row, changes={} if created else {"content_hash": [before, found.content_hash]}, owner_id=repository.owner_id)
+            on_packages(repository, ref, row.commit)
     return Kept(row, created)
 
 

@@ -10,6 +10,7 @@ from scans.models.gates import GateCheck, GateFacts, GateResult, Policy
 from scans.models.inventory import Inventory
 from scans.models.presence import Presence, Stream
 from scans.models.scan import Scan, ScanPart
+from scans.models.sync import SyncState
 from scans.models.triage import RiskAcceptance
 
 __all__ = [
@@ -30,5 +31,6 @@ __all__ = [
     "Scan",
     "ScanPart",
     "Stream",
+    "SyncState",
     "VulnerabilityScore",
 ]

@@ -10,6 +10,10 @@ from core.models.work import WorkState
 from integrations.models import Integration, Repository
 from scans.choices import ScanOutcome, ScanStatus, ScanTrigger
 
+GOING_ON = models.Q(state__in=[WorkState.QUEUED, WorkState.RUNNING], outcome=ScanOutcome.NONE)
+WAITING = GOING_ON & models.Q(started_at__isnull=True, integration__isnull=False)
+"""A pulled scan that has not begun: another request for the same is answered with it."""
+
 
 class Scan(WorkRow):
     """Work that survives its worker. Its findings become visible at once, when it completes."""
@@ -43,6 +47,11 @@ class Scan(WorkRow):
     by_severity = models.JSONField(default=dict, blank=True)
     problem_count = models.PositiveIntegerField(default=0)
     problems = models.JSONField(default=list, blank=True, help_text="The first parts of the report that could not be used, with reasons.")
+    full = models.BooleanField(default=False, help_text="All is read, also of a source that could tell only what changed.")
+    turn = models.UUIDField(
+        null=True, editable=False, help_text="Scans of a repository are written in this order; a pulled one has it once all pages are here."
+    )
+    expected = models.PositiveIntegerField(null=True, blank=True, help_text="Findings that its source says there are.")
     started_by = models.CharField(max_length=200, blank=True)
     started_at = models.DateTimeField(null=True, blank=True)
 
@@ -53,14 +62,25 @@ class Scan(WorkRow):
             models.Index(fields=["status", "-id"], name="scan_status_idx"),
             models.Index(fields=["state", "run_after"], name="scan_due_idx"),
             models.Index(fields=["lease_owner"], name="scan_lease_idx", condition=models.Q(lease_owner__isnull=False)),
+            models.Index(fields=["repository", "turn"], name="scan_turn_idx", condition=GOING_ON),
+            models.Index(fields=["integration", "-id"], name="scan_integration_idx", condition=models.Q(integration__isnull=False)),
+        ]
+        constraints = [
+            # however many ask for it at once; see services/queueing.py
+            models.UniqueConstraint(fields=["integration", "repository", "ref"], name="scan_waiting_once", condition=WAITING),
         ]
 
     def __str__(self) -> str:
         return f"scan {self.id}"
 
+    @property
+    def pulled(self) -> bool:
+        """Say whether its findings are read from an integration, which may be gone by now."""
+        return self.trigger != ScanTrigger.UPLOAD
+
 
 class ScanPart(models.Model):
-    """A piece of an uploaded report, compressed and encrypted: reports quote code, and secrets that were found in it."""
+    """A piece of a report, uploaded or pulled, compressed and encrypted: reports quote code, and secrets that were found in it."""
 
     scan = models.ForeignKey(Scan, on_delete=models.CASCADE, related_name="+", db_index=False)
     number = models.PositiveIntegerField()

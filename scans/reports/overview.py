@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from django.db.models import Count, F, Q
+from django.db.models import Count, Q
 from django.utils import timezone
 
 from scans.choices import FindingState, Severity, Triage
-from scans.models import GateResult, Policy, Stream
+from scans.gates.policy import in_force
+from scans.models import GateResult, Stream
 from scans.reports.rows import Clock
 from scans.reports.scope import Scope, listed, on_the_ref
 from scans.severities import WORST_FIRST
@@ -57,19 +57,12 @@ def overview(scope: Scope) -> Overview:
     by_rank = listed(scope).order_by().values_list("severity_rank").annotate(number=Count("id"))
     return Overview(
         scope=scope,
-        clock=Clock(timezone.now(), _sla_days(scope)),
+        clock=Clock(timezone.now(), in_force(repository.id).sla_days),
         streams=tuple(streams[:MOST_STREAMS]),
         gate=results.first(),
         counts=_counts(scope),
         listed=dict(by_rank),
     )
-
-
-def _sla_days(scope: Scope) -> dict[str, int]:
-    policies = Policy.objects.filter(Q(repository=scope.repository) | Q(repository__isnull=True))
-    policy = policies.order_by(F("repository_id").desc(nulls_last=True)).first()
-    days: dict[str, Any] = policy.sla_days if policy else {}
-    return {severity: number for severity, number in days.items() if type(number) is int}
 
 
 def _counts(scope: Scope) -> dict[str, dict[str, int]]:

@@ -12,14 +12,15 @@ from access import audit
 from access.choices import AuditVerb
 from core import context, work_registry
 from core.errors import InvalidInput
+from core.ids import uuid7
 from integrations.models import Repository
 from scans import uploads
 from scans.choices import ScanTrigger
 from scans.formats import detect
 from scans.formats.source import Source
+from scans.kinds import KIND_NAME
 from scans.models import Scan
 
-KIND_NAME = "scans"
 _MOST_ATTEMPTS = 5
 _COMMIT = re.compile(r"[0-9a-fA-F]{7,64}")
 _LONGEST = 255
@@ -51,9 +52,10 @@ def upload_report(about: UploadedAbout, chunks: Iterable[bytes]) -> Scan:
         source = Source(file, size)
         format = detect.find(about.format) if about.format else detect.detect(source)
         with transaction.atomic():
+            id = uuid7()
             scan = Scan.objects.create(
-                repository=about.repository, trigger=ScanTrigger.UPLOAD, format=format.key, category=category, ref=ref, commit=commit,
-                complete=about.complete, size=size, max_attempts=_MOST_ATTEMPTS, started_by=context.actor().label[:200],
+                id=id, turn=id, repository=about.repository, trigger=ScanTrigger.UPLOAD, format=format.key, category=category, ref=ref,
+                commit=commit, complete=about.complete, size=size, max_attempts=_MOST_ATTEMPTS, started_by=context.actor().label[:200],
             )  # fmt: skip
             uploads.keep(scan, file)
             audit.record(AuditVerb.CREATED, scan, owner_id=about.repository.owner_id)

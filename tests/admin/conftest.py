@@ -24,7 +24,7 @@ from core import work
 from core.http import limits
 from core.models import Circuit, Housekeeping, QuotaUsage, RequestLog, Worker
 from integrations.contract.scans import PackageUsed
-from integrations.models import Endpoint, HealthDay, HealthSample, Integration, IntegrationHealth, Repository
+from integrations.models import Endpoint, HealthDay, HealthSample, Integration, IntegrationHealth, Repository, RepositorySource
 from integrations.services.integrations import IntegrationValues, create_integration
 from scans.gates.conditions import Condition
 from scans.inventories.packed import packed
@@ -240,6 +240,7 @@ def things(alice: User, team: Group) -> SimpleNamespace:
     repository = RepositoryFactory(owner=owner_for_user(alice))
     integration = make_integration(alice, EVIL)
     finding = make_finding(repository)
+    Scan.objects.update(integration=integration, trigger="event")
     webhook = make_webhook(alice, EVIL, headers={"X-Token": "very-secret"}, repositories=[repository], filter={"title": EVIL})
     delivery = make_delivery(webhook)
     receipt = make_receipt(alice, EVIL)
@@ -256,6 +257,7 @@ def things(alice: User, team: Group) -> SimpleNamespace:
         backfill=make_backfill(receipt.source),
         event=delivery.event,
         repository=repository,
+        source=RepositorySource.objects.create(repository=repository, integration=integration),
         health=make_health(alice, EVIL),
         template=make_template(alice, EVIL),
         integration=integration,

@@ -31,7 +31,7 @@ def test_it_registers_a_repository(client: APIClient) -> None:
     body = answer.json()
     stored = Repository.objects.get()
     assert body == {
-        "id": str(stored.id), **SHOP, "default_branch": "main", "active": True, "owner": "user:alice",
+        "id": str(stored.id), **SHOP, "default_branch": "main", "active": True, "sources": [], "owner": "user:alice",
         "created_at": body["created_at"], "updated_at": body["updated_at"],
     }  # fmt: skip
     assert client.get(f"/api/v1/repositories/{stored.id}").json() == body

@@ -1,0 +1,1 @@
+"""What has scans queued: events, and the clock."""
