@@ -34,6 +34,13 @@ class PackageWriter:
             self._write(record, own, known)
         self._rows.flush()
 
+    def told_fixed(self, records: Sequence[Record]) -> list[Known]:
+        """Return what is stored of these findings, which are said to be fixed; one without a version means all inside its range."""
+        wanted = {key for one in records for key in package_keys(self._rows.repository.id, one.package, one.names)}
+        found = list(known_packages(self._rows.stream.id, wanted).values())
+        self._book.open(records)
+        return found + [known for one in records if not one.package.version for known in self._book.inside(one)]
+
     def _write(self, record: Record, keys: dict[uuid.UUID, str], known: dict[uuid.UUID, Known]) -> None:
         found = {known[key].finding_id: known[key] for key in keys if key in known}
         one = self._joined(list(found.values()), known) if len(found) > 1 else next(iter(found.values()), None)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from scans.identity import identity
 from scans.ingest.reading import SectionRead
 from scans.ingest.rows import Rows
 from scans.ingest.spool import Record
-from scans.ingest.tables import known_places
+from scans.ingest.tables import Known, known_places
 
 
 class PlaceWriter:
@@ -30,6 +30,11 @@ class PlaceWriter:
             else:
                 self._rows.new_finding(identity_, record)
         self._rows.flush()
+
+    def told_fixed(self, fixed: Mapping[bytes, Sequence[int]]) -> list[Known]:
+        """Return what is stored of places that are said to be fixed: of as many twins as were said."""
+        wanted = [identity(key, number) for key, twins in fixed.items() for number in range(len(twins))]
+        return list(known_places(self._rows.stream.id, wanted).values())
 
     def _identity(self, record: Record) -> uuid.UUID:
         twins = self._twins.get(record.key)

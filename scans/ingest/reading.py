@@ -22,6 +22,9 @@ from scans.normal.identifiers import alias_names
 from scans.normal.normalise import normalise
 
 MOST_SECTIONS = 100
+FIXED = "fixed"
+APART = -1
+"""Section of records that are only read at their place."""
 _WHOLE = 1 << 128
 Twin = tuple[int, bytes]
 """Line and content of a finding: what tells those apart that share a place, whatever order they are reported in."""
@@ -52,6 +55,8 @@ class SectionRead:
     """The findings of each place that has more than one."""
     packaged: dict[bytes, Packaged] = field(default_factory=dict)
     """Findings about packages, by their keys."""
+    fixed: dict[bytes, list[int]] = field(default_factory=dict)
+    """Places in the spool of what it says to be fixed, by key; it counts nowhere else."""
     severities: Counter[str] = field(default_factory=Counter)
     """Of the places in the code."""
 
@@ -78,10 +83,13 @@ class Report:
     sections: list[SectionRead] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     problem_count: int = 0
+    whole: bool = True
+    """Its sections lack nothing: all problems are about what has no section."""
 
     def add_problem(self, problem: Problem) -> None:
         """Count a problem; the first ones are kept."""
         self.problem_count += 1
+        self.whole = self.whole and problem.elsewhere
         if len(self.problems) < MOST_PROBLEMS:
             self.problems.append(problem)
 
@@ -159,6 +167,9 @@ class _Reader:
             raise InvalidInput("The report has findings before it names its tool.", code="unusable_report")
         finding = normalise(reported, section.tool)
         record = self._record(finding)
+        if reported.state == FIXED:
+            section.fixed.setdefault(record.key, []).append(self._report.spool.add(record._replace(section=APART)))
+            return
         if record.names:
             known = section.packaged.get(record.key)
             # one of a package's manifests, whichever comes first; but what is dismissed in one of them may count in another

@@ -34,11 +34,12 @@ _CLOSED_AT_ONCE = 5000
 def write_report(scan: Scan, report: Report, finish: Callable[[Written], None]) -> Written:
     """Write a report, and call `finish` in the transaction that makes it visible: what that raises undoes it.
 
-    Writing the same again, after a kill or as another scan, changes no finding. A partial report closes nothing.
+    Writing the same again, after a kill or as another scan, changes no finding. A report that is not whole closes what it says to be
+    fixed, and nothing that it merely lacks.
     """
     repository = Repository.objects.get(pk=scan.repository_id)
     now = timezone.now()
-    closing = scan.complete and not report.problem_count
+    closing = scan.complete and report.whole
     with _one_transaction():
         if connection.vendor == "postgresql":
             Repository.objects.select_for_update(no_key=True).get(pk=repository.pk)
@@ -53,7 +54,7 @@ def write_report(scan: Scan, report: Report, finish: Callable[[Written], None]) 
 
 def _settled(scan: Scan, repository: Repository, works: list[_SectionWriter], now: datetime, *, closing: bool) -> Written:
     settlement = Settlement(scan, repository, now)
-    closed = {id for work in works if closing for id in work.close()}
+    closed = {id for work in works for id in work.close(whole=closing)}
     settlement.show([id for work in works for id in work.rows.created])
     settlement.settle({id for work in works for id in work.rows.touched}, closed)
     enrich(scan, repository, {id for work in works for id in (*work.rows.created, *work.rows.touched)})
@@ -78,14 +79,19 @@ class _SectionWriter:
             repository=repository, ref=scan.ref, tool=self.section.tool, category=self.section.category
         )
         self.rows = Rows(scan, repository, self.stream, now)
+        self._places, self._packages = PlaceWriter(self.rows, self.section), PackageWriter(self.rows)
         self._digest = self.section.digest_text()
         self._unchanged = self.stream.digest == self._digest
+        self._closed = False
 
     def store(self) -> None:
         """Write findings and presences, unless the stream says the very same since its last report."""
         if self._unchanged:
             return
-        places, packages = PlaceWriter(self.rows, self.section), PackageWriter(self.rows)
+        if connection.vendor != "postgresql":
+            # rows are committed bit by bit: should this scan be killed for good, nobody may take the stream for what it was before
+            Stream.objects.filter(pk=self.stream.pk).update(digest="")
+        places, packages = self._places, self._packages
         mine = (one for one in self._report.spool.records() if one.section == self._number and not one.names)
         for batch in _batches(mine):
             with transaction.atomic():
@@ -95,24 +101,45 @@ class _SectionWriter:
             with transaction.atomic():
                 packages.write(batch)
 
-    def close(self) -> set[uuid.UUID]:
-        """End the presences that the stream does not report any more; returns their findings."""
+    def close(self, *, whole: bool) -> set[uuid.UUID]:
+        """End the presences that the stream does not report any more, as a whole report or its own word says; returns their findings."""
         if self._unchanged:
             return set()
+        gone = self._lacking() if whole else self._told_fixed()
+        ids = list(gone)
+        for start in range(0, len(ids), _CLOSED_AT_ONCE):
+            Presence.objects.filter(id__in=ids[start : start + _CLOSED_AT_ONCE]).update(closed_scan_id=self._scan.id)
+        self._closed = bool(ids)
+        return set(gone.values())
+
+    def _lacking(self) -> dict[int, uuid.UUID]:
         gone: dict[int, uuid.UUID] = {}
         still = Presence.objects.filter(stream=self.stream, closed_scan_id__isnull=True).exclude(first_scan_id=self._scan.id)
         for id, finding_id in still.values_list("id", "finding_id").iterator(chunk_size=_CLOSED_AT_ONCE):
             if id not in self.rows.present:
                 gone[id] = finding_id
-        ids = list(gone)
-        for start in range(0, len(ids), _CLOSED_AT_ONCE):
-            Presence.objects.filter(id__in=ids[start : start + _CLOSED_AT_ONCE]).update(closed_scan_id=self._scan.id)
-        return set(gone.values())
+        return gone
+
+    def _told_fixed(self) -> dict[int, uuid.UUID]:
+        gone: dict[int, uuid.UUID] = {}
+        for keys in _batches(iter(self.section.fixed)):
+            said = {key: self.section.fixed[key] for key in keys}
+            records = [self._report.spool.at(places[0]) for places in said.values()]
+            found = self._packages.told_fixed([one for one in records if one.names])
+            found += self._places.told_fixed({one.key: said[one.key] for one in records if not one.names})
+            for one in found:
+                # what the same report says to be there is there
+                if one.presence_id is not None and one.presence_id not in self.rows.present and one.first_scan_id != self._scan.id:
+                    gone[one.presence_id] = one.finding_id
+        return gone
 
     def note(self, closing: bool) -> None:
-        """Record the report as the stream's last one; after one that closed nothing it is not known what all there is."""
-        changes: dict[str, Any] = {"last_scan_id": self._scan.id, "last_commit": self._scan.commit, "last_at": self._now}
-        Stream.objects.filter(pk=self.stream.pk).update(digest=self._digest if closing or self._unchanged else "", **changes)
+        """Record the report as the stream's last one, and what all there is where that is known: after a whole one, or one without news."""
+        news = self._closed or self.rows.created or self.rows.touched
+        digest = self._digest if closing or self._unchanged else "" if news else self.stream.digest
+        Stream.objects.filter(pk=self.stream.pk).update(
+            digest=digest, last_scan_id=self._scan.id, last_commit=self._scan.commit, last_at=self._now
+        )
 
 
 def _batches(records: Iterator[Any]) -> Iterator[list[Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -126,6 +127,52 @@ def test_a_report_that_is_not_whole_closes_nothing(partial: bool) -> None:
     assert (written.fixed, set(Finding.objects.values_list("state", flat=True))) == ([], {"open"})
     # and it is not taken for the whole when that comes
     assert len(ingest(repo, "semgrep", [code()]).fixed) == 1
+
+
+@pytest.mark.parametrize("findings", [MANY[:4], PACKAGES[:4]], ids=["places", "packages"])
+def test_what_an_incremental_report_says_to_be_fixed_is_closed_and_nothing_else(findings: list[Any]) -> None:
+    repo = repository()
+    ingest(repo, "tool", findings[:3])
+    ingest(repo, "tool", findings[:3], ref="feature")
+    said = [replace(one, state="fixed") for one in (findings[0], findings[3])]
+    written = ingest(repo, "tool", [*said, findings[1]], complete=False)
+    assert (written.total, dict(written.by_severity), written.new) == (1, {"high": 1}, [])
+    assert [one.rule for one in Finding.objects.filter(id__in=written.fixed)] == [findings[0].rule]
+    assert sorted(Finding.objects.values_list("state", flat=True)) == ["fixed", "open", "open"]
+    assert sum(summary(repo, "feature").values()) == 3
+    before, presences = texts(), list(Presence.objects.order_by("id").values())
+    assert ingest(repo, "tool", said, complete=False).fixed == []
+    assert (texts(), list(Presence.objects.order_by("id").values())) == (before, presences)
+    assert ingest(repo, "tool", [findings[0]], complete=False).reopened == written.fixed
+    assert len(ingest(repo, "tool", findings[:1]).fixed) == 2  # and what came in bits is not taken for the whole
+
+
+def test_what_a_report_says_to_be_fixed_and_to_be_there_is_there() -> None:
+    repo = repository()
+    ingest(repo, "tool", [code(), vulnerable("CVE-2024-0001")])
+    both = [code(line=8), replace(code(), state="fixed"), vulnerable("CVE-2024-0001"), replace(vulnerable("CVE-2024-0001"), state="fixed")]
+    for findings in (both, both[::-1]):
+        assert ingest(repo, "tool", findings, complete=False).fixed == []
+
+
+def test_what_is_fixed_by_range_is_closed_at_every_version_and_not_for_other_tools() -> None:
+    repo = repository()
+    ranged = vulnerable("CVE-2024-0001", version="", within="< 5")
+    ingest(repo, "dependabot", [ranged])
+    ingest(repo, "trivy", [vulnerable("CVE-2024-0001", version=version) for version in ("4.1", "4.2")])
+    assert ingest(repo, "dependabot", [replace(ranged, state="fixed")], complete=False).fixed == []
+    assert [one.sources for one in Finding.objects.all()] == [["trivy"], ["trivy"]]
+
+
+def test_a_problem_about_something_else_leaves_the_sections_whole() -> None:
+    repo = repository()
+    ingest(repo, "semgrep", [code(), code(rule="xss", mark="b" * 16)])
+    problem = Problem("secret scanning", "may not be read.", elsewhere=True)
+    assert (
+        ingest(repo, "semgrep", [code(), code(rule="xss", mark="b" * 16)], more=[problem, Problem("results[1]", "has no rule.")]).fixed
+        == []
+    )
+    assert len(ingest(repo, "semgrep", [code()], more=[problem]).fixed) == 1
 
 
 def test_twins_are_told_apart_and_none_is_lost() -> None:
