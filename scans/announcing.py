@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import uuid
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, QuerySet
 
 from core import bus
 from core.bus import Announcement
 from integrations.models import Integration
-from scans.choices import Triage
 from scans.digests import TOP, short
 from scans.events import MOST_SINGLE, SINGLE
 from scans.gate_events import gate_events
 from scans.ingest.settling import Written
+from scans.ingest.told import Told
 from scans.models import Finding, GateResult, Scan
-
-_AT_ONCE = 5000
 
 
 def announce_started(scan: Scan) -> None:
@@ -45,10 +40,10 @@ def announce_ended(scan: Scan, written: Written, gate: GateResult) -> None:
         ("reopened", _digest(written.reopened), written.reopened),
         ("fixed", _digest(written.fixed), written.fixed),
     )
-    for kind, digest, ids in told:
+    for kind, digest, findings in told:
         if digest:
             events.append(_event(scan, f"finding.{kind}", about | digest))
-            events += _singly(scan, f"finding.{kind}{SINGLE}", about, ids)
+            events += _singly(scan, f"finding.{kind}{SINGLE}", about, findings)
     before = GateResult.objects.filter(repository_id=scan.repository_id, ref=scan.ref, id__lt=gate.id).order_by("-id")
     events += gate_events(scan.repository, gate, before.values_list("decision", flat=True).first(), str(scan.id))
     bus.publish_all(events)
@@ -74,37 +69,26 @@ def _about(scan: Scan) -> dict[str, Any]:
     }
 
 
-def _digest(ids: Sequence[uuid.UUID]) -> dict[str, Any]:
+def _digest(told: Told) -> dict[str, Any]:
     """Return what is told of these findings at once: the worst of them, how many there are; nothing where none of them counts."""
-    counts: Counter[str] = Counter()
-    for some in _counting(ids):
-        counts.update(dict(some.order_by().values_list("severity").annotate(count=Count("id"))))
-    if not counts:
-        return {}
-    shown = [short(one) for one in _worst(ids, TOP)]
-    return {**shown[0], "count": counts.total(), "by_severity": dict(counts), "findings": shown}
+    shown = _worst(told, TOP)
+    return {**shown[0], "count": told.by_severity.total(), "by_severity": dict(told.by_severity), "findings": shown} if shown else {}
 
 
-def _singly(scan: Scan, type: str, about: dict[str, Any], ids: Sequence[uuid.UUID]) -> list[Announcement]:
+def _singly(scan: Scan, type: str, about: dict[str, Any], told: Told) -> list[Announcement]:
     """Return an event for each of the worst of these findings, where a webhook asks for them so."""
     if not bus.is_wanted(type, scan.repository.owner_id):
         return []
-    told = [(one.id, short(one)) for one in _worst(ids, MOST_SINGLE)]
     return [
-        _event(scan, type, about | one | {"count": 1, "by_severity": {one["severity"]: 1}, "findings": [one]}, f":{id}") for id, one in told
+        _event(scan, type, about | one | {"count": 1, "by_severity": {one["severity"]: 1}, "findings": [one]}, f":{one['finding_id']}")
+        for one in _worst(told, MOST_SINGLE)
     ]
 
 
-def _worst(ids: Sequence[uuid.UUID], most: int) -> list[Finding]:
-    """Return the worst of these findings that count."""
-    found = [one for some in _counting(ids) for one in some.order_by("-severity_rank", "id")[:most]]
-    return sorted(found, key=lambda one: (-one.severity_rank, one.id))[:most]
-
-
-def _counting(ids: Sequence[uuid.UUID]) -> Iterator[QuerySet[Finding]]:
-    """Yield those of these findings that nobody triaged or suppressed, by as many as a statement takes."""
-    for start in range(0, len(ids), _AT_ONCE):
-        yield Finding.objects.filter(id__in=ids[start : start + _AT_ONCE], triage=Triage.NONE, suppressed=False)
+def _worst(told: Told, most: int) -> list[dict[str, Any]]:
+    """Return what is told of the worst of these findings that count."""
+    found = Finding.objects.in_bulk(told.worst[:most]) if told.worst else {}
+    return [short(found[id]) for id in told.worst[:most] if id in found]
 
 
 def _event(scan: Scan, type: str, data: dict[str, Any], part: str = "") -> Announcement:

@@ -26,7 +26,7 @@ _FINDING = (
 )  # fmt: skip
 _PRESENCE = ("finding_id", "stream_id", "first_scan_id", "content", "reported", "raw", "by_range")
 _IDENTIFIER = ("key", "finding_id", "value")
-_SEVERITY, _CWE, _IDENTIFIERS = VALUES.index("severity"), VALUES.index("cwe"), VALUES.index("identifiers")
+_SEVERITY, _CWE, _IDENTIFIERS, _SUPPRESSED = (VALUES.index(name) for name in ("severity", "cwe", "identifiers", "suppressed"))
 
 
 class Rows:
@@ -37,8 +37,8 @@ class Rows:
         self.is_default = stream.ref == repository.default_branch
         self.present: set[int] = set()
         """Presences from before that the stream still reports."""
-        self.created: list[uuid.UUID] = []
-        """Findings that nobody reported before."""
+        self.created: dict[uuid.UUID, tuple[str, bool]] = {}
+        """Findings that nobody reported before: their severity, and whether they count."""
         self.touched: set[uuid.UUID] = set()
         """Findings that were there, and of which this stream says something else, or says it for the first time."""
         self._sources = json.dumps([stream.tool])
@@ -70,7 +70,7 @@ class Rows:
                 self.now,
             )
         )
-        self.created.append(id)
+        self.created[id] = (values[_SEVERITY], not values[_SUPPRESSED])
         self._presence(id, record)
         return id
 
@@ -101,7 +101,8 @@ class Rows:
 
     def forget(self, gone: set[uuid.UUID], kept: uuid.UUID) -> None:
         """Note that findings became one."""
-        self.created = [id for id in self.created if id not in gone]
+        for id in gone:
+            self.created.pop(id, None)
         self.touched = self.touched - gone | {kept}
 
     def flush(self) -> None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.db import connection
 
 from integrations.models import Repository
-from scans.choices import FindingState
+from scans.choices import FindingState, Triage
 from scans.ingest.merging import MERGED, merge
+from scans.ingest.told import Told
 from scans.models import Finding, Presence, Scan
 
 _AT_ONCE = 1000
@@ -24,10 +25,10 @@ class Written:
     """What a report changed."""
 
     total: int = 0
-    new: list[uuid.UUID] = field(default_factory=list)
+    new: Told = field(default_factory=Told)
     """Findings that the ref did not have before."""
-    reopened: list[uuid.UUID] = field(default_factory=list)
-    fixed: list[uuid.UUID] = field(default_factory=list)
+    reopened: Told = field(default_factory=Told)
+    fixed: Told = field(default_factory=Told)
     by_severity: Counter[str] = field(default_factory=Counter)
 
 
@@ -37,14 +38,18 @@ class Settlement:
     def __init__(self, scan: Scan, repository: Repository, now: datetime) -> None:
         self._scan, self._default, self._now = scan, repository.default_branch, now
         self._is_default = scan.ref == repository.default_branch
+        self._created: Collection[uuid.UUID] = ()
         self.written = Written()
 
-    def show(self, created: Collection[uuid.UUID]) -> None:
+    def show(self, created: Mapping[uuid.UUID, tuple[str, bool]], touched: Collection[uuid.UUID]) -> None:
         """Show the findings that nobody reported before: on SQLite they were staged till now, some perhaps by a worker that was killed."""
         staged = Finding.objects.filter(first_scan_id=self._scan.id, state=FindingState.STAGED)
-        if connection.vendor != "postgresql" and (created := list(staged.values_list("id", flat=True))):
-            staged.update(state=FindingState.OPEN if self._is_default else FindingState.BRANCH)
-        self.written.new.extend(created)
+        if connection.vendor != "postgresql":
+            created = {id: (severity, not suppressed) for id, severity, suppressed in staged.values_list("id", "severity", "suppressed")}
+            if created:
+                staged.update(state=FindingState.OPEN if self._is_default else FindingState.BRANCH)
+        self._created = created.keys() & touched  # a source of another stream speaks for these, too
+        self.written.new.add((id, *about) for id, about in created.items() if id not in self._created)
 
     def settle(self, touched: Collection[uuid.UUID], closed: Collection[uuid.UUID]) -> None:
         """Merge the sources of findings that changed, and decide whether they are there; only rows that differ are written."""
@@ -60,8 +65,8 @@ class Settlement:
         merged, moved = [], []
         for id, finding in findings.items():
             there = presences[id]
-            self._count(finding, there, closed)
             differs = merge(finding, there, self._default)
+            self._count(finding, there, closed)
             if self._move(finding, there):
                 moved.append(finding)
             elif differs:
@@ -74,15 +79,18 @@ class Settlement:
 
     def _count(self, finding: Finding, there: list[Presence], closed: set[uuid.UUID]) -> None:
         here = [one for one in there if one.stream.ref == self._scan.ref]
+        told = [(finding.id, finding.severity, finding.triage == Triage.NONE and not finding.suppressed)]
         if not here:
             if finding.id in closed:
-                self.written.fixed.append(finding.id)
-        elif finding.state == FindingState.STAGED or (
-            all(one.first_scan_id == self._scan.id for one in here) and finding.first_scan_id != self._scan.id
+                self.written.fixed.add(told)
+        elif (
+            finding.id in self._created
+            or finding.state == FindingState.STAGED
+            or (all(one.first_scan_id == self._scan.id for one in here) and finding.first_scan_id != self._scan.id)
         ):
-            self.written.new.append(finding.id)
+            self.written.new.add(told)
             if finding.state == FindingState.FIXED and self._is_default:
-                self.written.reopened.append(finding.id)
+                self.written.reopened.add(told)
 
     def _move(self, finding: Finding, there: list[Presence]) -> bool:
         """Set the state that follows from the presences; returns whether it changed."""

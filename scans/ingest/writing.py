@@ -55,9 +55,10 @@ def write_report(scan: Scan, report: Report, finish: Callable[[Written], None]) 
 def _settled(scan: Scan, repository: Repository, works: list[_SectionWriter], now: datetime, *, closing: bool) -> Written:
     settlement = Settlement(scan, repository, now)
     closed = {id for work in works for id in work.close(whole=closing)}
-    settlement.show([id for work in works for id in work.rows.created])
-    settlement.settle({id for work in works for id in work.rows.touched}, closed)
-    enrich(scan, repository, {id for work in works for id in (*work.rows.created, *work.rows.touched)})
+    touched = {id for work in works for id in work.rows.touched}
+    settlement.show({id: about for work in works for id, about in work.rows.created.items()}, touched)
+    settlement.settle(touched, closed)
+    enrich(scan, repository, {*touched, *(id for work in works for id in work.rows.created)})
     for work in works:
         work.note(closing)
         settlement.written.total += work.section.total
