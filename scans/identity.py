@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 from scans.choices import Kind
@@ -35,9 +36,14 @@ def place_key(repository_id: uuid.UUID, finding: NormalFinding, names: Iterable[
     """Return 16 bytes that name the place of a finding, or the package and the vulnerability's names; equal within a report for twins."""
     if is_packaged(finding):
         named = (finding.kind, finding.ecosystem, finding.package, finding.version, finding.rule, *names)
-    else:
-        named = (finding.kind, finding.tool, finding.rule, finding.path, finding.fingerprint)
-    return _digest(repository_id.bytes, *(part.encode() for part in named))
+        return _digest(repository_id.bytes, *(part.encode() for part in named))
+    rule = _rule(repository_id.bytes, finding.kind, finding.tool, finding.rule)
+    return _hash(rule + _joined(finding.path.encode(), finding.fingerprint.encode()))
+
+
+@lru_cache(maxsize=1024)
+def _rule(repository: bytes, kind: str, tool: str, rule: str) -> bytes:
+    return _joined(repository, kind.encode(), tool.encode(), rule.encode())
 
 
 def identity(key: bytes, ordinal: int) -> uuid.UUID:
@@ -52,5 +58,13 @@ def package_keys(repository_id: uuid.UUID, package: Package, names: Iterable[str
 
 
 def _digest(*parts: bytes) -> bytes:
+    return _hash(_joined(*parts))
+
+
+def _joined(*parts: bytes) -> bytes:
     # each part is preceded by its length: no text can run over into the next
-    return hashlib.blake2b(b"".join([b"%d:%s" % (len(part), part) for part in parts]), digest_size=16).digest()
+    return b"".join([b"%d:%s" % (len(part), part) for part in parts])
+
+
+def _hash(text: bytes) -> bytes:
+    return hashlib.blake2b(text, digest_size=16).digest()

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from core import work_registry
 from core.errors import RepoGuardError
+from core.garbage import rarely_collected
 from core.limited import LIMITS, put_aside
 from core.models.work import WorkState
 from core.work import Done, Later, LeaseLost, Run
@@ -35,6 +36,7 @@ _WAIT_SECONDS = 30.0
 """The scan before it wakes this one; the wait is for where that one's worker dies."""
 
 
+@rarely_collected()
 def work_off(run: Run) -> Later | Done | None:
     """Pull or read, and write, one scan; run again after a kill it goes on, and after it ended it does nothing."""
     scan = cast("Scan", run.row)

@@ -23,7 +23,7 @@ class PlaceWriter:
     def write(self, records: Sequence[Record]) -> None:
         """Write a batch, in the caller's transaction."""
         wanted = {self._identity(record): record for record in records}
-        known = known_places(self._rows.stream.id, wanted)
+        known = known_places(self._rows.stream.id, wanted) if self._rows.look_up else {}
         for identity_, record in wanted.items():
             if found := known.get(identity_):
                 self._rows.known_finding(found, record)

@@ -15,16 +15,16 @@ from core.errors import InvalidInput, RepoGuardError
 from integrations.contract.reports import ReportedFinding
 from scans import identity
 from scans.categories import MARK
+from scans.choices import Severity
 from scans.formats.base import MOST_PROBLEMS, Item, Problem, Section
 from scans.ingest.spool import VALUES, Record, Spool, values_of
 from scans.normal.finding import NormalFinding
 from scans.normal.identifiers import alias_names
+from scans.normal.kept import unmasked_json
 from scans.normal.normalise import normalise
 
 MOST_SECTIONS = 100
 FIXED = "fixed"
-APART = -1
-"""Section of records that are only read at their place."""
 _WHOLE = 1 << 128
 Twin = tuple[int, bytes]
 """Line and content of a finding: what tells those apart that share a place, whatever order they are reported in."""
@@ -57,8 +57,17 @@ class SectionRead:
     """Findings about packages, by their keys."""
     fixed: dict[bytes, list[int]] = field(default_factory=dict)
     """Places in the spool of what it says to be fixed, by key; it counts nowhere else."""
-    severities: Counter[str] = field(default_factory=Counter)
+    severities: Counter[Severity] = field(default_factory=Counter)
     """Of the places in the code."""
+
+    def add(self, record: Record, severity: Severity) -> None:
+        """Count a finding about a place in the code."""
+        self.count += 1
+        self.severities[severity] += 1
+        self.digest = (self.digest + _weight(record.key, record.content)) % _WHOLE
+        twin = (record.line, record.content)
+        if (first := self.places.setdefault(record.key, twin)) is not twin:
+            self.twins.setdefault(record.key, [first]).append(twin)
 
     @property
     def total(self) -> int:
@@ -67,7 +76,8 @@ class SectionRead:
 
     def by_severity(self) -> Counter[str]:
         """Return how many findings it reports of each severity."""
-        return self.severities + Counter(one.severity for one in self.packaged.values())
+        counts = Counter({severity.value: count for severity, count in self.severities.items()})
+        return counts + Counter(one.severity for one in self.packaged.values())
 
     def digest_text(self) -> str:
         """Return the digest as it is stored."""
@@ -165,10 +175,10 @@ class _Reader:
         section = self._section
         if section is None:
             raise InvalidInput("The report has findings before it names its tool.", code="unusable_report")
-        finding = normalise(reported, section.tool)
+        finding = normalise(reported, section.tool, unmasked_json)
         record = self._record(finding)
         if reported.state == FIXED:
-            section.fixed.setdefault(record.key, []).append(self._report.spool.add(record._replace(section=APART)))
+            section.fixed.setdefault(record.key, []).append(self._report.spool.add(record))
             return
         if record.names:
             known = section.packaged.get(record.key)
@@ -177,13 +187,8 @@ class _Reader:
                 place = self._report.spool.add(record)
                 section.packaged[record.key] = Packaged(finding.suppressed, record.content, place, finding.severity.value)
             return
-        section.count += 1
-        section.severities[finding.severity.value] += 1
-        section.digest = (section.digest + _weight(record.key, record.content)) % _WHOLE
-        twin = (record.line, record.content)
-        if (first := section.places.setdefault(record.key, twin)) is not twin:
-            section.twins.setdefault(record.key, [first]).append(twin)
-        self._report.spool.add(record)
+        section.add(record, finding.severity)
+        self._report.spool.append(self._number, record)
 
     def _record(self, finding: NormalFinding) -> Record:
         values = values_of(finding)
@@ -193,7 +198,7 @@ class _Reader:
             names = alias_names(finding.identifiers, finding.rule) or (finding.rule,)
         content = hashlib.blake2b(reported, digest_size=16).digest()
         key = identity.place_key(self._repository_id, finding, names)
-        return Record(self._number, key, content, names, finding.line or 0, values, reported.decode(), finding.raw)
+        return Record(key, content, names, finding.line or 0, values, reported.decode(), finding.raw)
 
 
 def _weight(key: bytes, content: bytes) -> int:

@@ -9,12 +9,17 @@ import json
 import uuid
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
-from functools import cache
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 from django.db import connection, models
 
 from scans.models import Finding, FindingIdentifier, Presence
+
+_LINES = 100
+_NULL = "\x1a"
+"""A character that ends texts nowhere but on old systems; in a text of ours it is escaped."""
+_ESCAPES = (("\\", "\\\\"), ("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t"), (_NULL, "\\x1a"))
 
 
 class Known(NamedTuple):
@@ -72,22 +77,49 @@ def _id_or_none(value: Any) -> uuid.UUID | None:
 
 
 def insert(model: type[Finding | FindingIdentifier | Presence], names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Insert rows of plain values (text, numbers, ids, times; JSON as text), in the caller's transaction."""
+    """Insert rows, in the caller's transaction: of text and numbers, with ids in hexadecimal, JSON as text, times by stored_time()."""
+    rows = iter(rows)
+    first = next(rows, None)
+    if first is None:
+        return
+    rows = chain([first], rows)
     columns = ", ".join(f'"{name}"' for name in names)
     table = model._meta.db_table
     if connection.vendor == "postgresql":
         with (
             connection.wrap_database_errors,
             connection.connection.cursor() as cursor,
-            cursor.copy(f"COPY {table} ({columns}) FROM STDIN") as copy,
+            cursor.copy(f"COPY {table} ({columns}) FROM STDIN (NULL '{_NULL}')") as copy,
         ):
-            for row in rows:
-                copy.write_row(row)
+            while some := list(islice(rows, _LINES)):
+                copy.write("".join(map(_line, some)))
         return
     marks = ", ".join(["%s"] * len(names))
     with connection.cursor() as cursor:
         sql = f"INSERT INTO {table} ({columns}) VALUES ({marks})"  # noqa: S608 - names of our own columns
-        cursor.executemany(sql, [[_plain(value) for value in row] for row in rows])
+        cursor.executemany(sql, rows)
+
+
+def _line(row: Sequence[Any]) -> str:
+    """Return a row as a line of COPY's text format; psycopg's own write_row takes twice the time."""
+    texts = [value if type(value) is str else _NULL if value is None else str(value) for value in row]
+    line = "\t".join(texts)
+    nulls = row.count(None)
+    if "\\" in line or "\n" in line or "\r" in line or line.count("\t") >= len(texts) or (line.count(_NULL) != nulls):
+        line = "\t".join([_NULL if value is None else _escaped(text) for value, text in zip(row, texts, strict=True)])
+    return line + "\n"
+
+
+def _escaped(text: str) -> str:
+    for letter, written in _ESCAPES:
+        if letter in text:
+            text = text.replace(letter, written)
+    return text
+
+
+def stored_time(moment: datetime) -> Any:
+    """Return a time as insert() takes it."""
+    return moment.isoformat() if connection.vendor == "postgresql" else models.DateTimeField().get_db_prep_value(moment, connection)
 
 
 def update_presences(rows: Sequence[tuple[int, uuid.UUID, str, str]]) -> None:
@@ -97,16 +129,3 @@ def update_presences(rows: Sequence[tuple[int, uuid.UUID, str, str]]) -> None:
         for presence, (_, _, reported, raw) in zip(changed, rows, strict=True):
             presence.reported, presence.raw = json.loads(reported), json.loads(raw or "null")
         Presence.objects.bulk_update(changed, ["content", "reported", "raw"], batch_size=200)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, uuid.UUID):
-        return value.hex
-    if isinstance(value, datetime):
-        return _time_field().get_db_prep_value(value, connection)
-    return value
-
-
-@cache
-def _time_field() -> models.DateTimeField[Any, Any]:
-    return models.DateTimeField()

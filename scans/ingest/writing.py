@@ -23,7 +23,7 @@ from scans.ingest.places import PlaceWriter
 from scans.ingest.reading import Report, SectionRead
 from scans.ingest.rows import Rows
 from scans.ingest.settling import Settlement, Written
-from scans.models import Presence, Scan, Stream
+from scans.models import Finding, Presence, Scan, Stream
 
 BATCH_ROWS = 1000
 COPIED_ROWS = 5000
@@ -93,8 +93,8 @@ class _SectionWriter:
             # rows are committed bit by bit: should this scan be killed for good, nobody may take the stream for what it was before
             Stream.objects.filter(pk=self.stream.pk).update(digest="")
         places, packages = self._places, self._packages
-        mine = (one for one in self._report.spool.records() if one.section == self._number and not one.names)
-        for batch in _batches(mine):
+        self.rows.look_up = Finding.objects.filter(repository=self.rows.repository).exists()
+        for batch in _batches(self._report.spool.records(self._number)):
             with transaction.atomic():
                 places.write(batch)
         chosen = (self._report.spool.at(one.place) for _, one in sorted(self.section.packaged.items()))

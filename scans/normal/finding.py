@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from scans.choices import Kind, Severity
+from scans.normal.kept import Unmasked
 
 
-@dataclass(frozen=True, slots=True)
-class NormalFinding:
+class NormalFinding(NamedTuple):
     """One finding of one report. Texts can be stored as they are: bounded, without NUL and lone surrogates."""
 
     kind: Kind
@@ -16,7 +16,6 @@ class NormalFinding:
     rule: str
     """The scanner's rule or vulnerability id, as it writes it."""
     title: str
-    description: str
     severity: Severity
     severity_origin: str
     """The field and word that the severity comes from, such as `security-severity 7.5` or `cvss 9.8`."""
@@ -35,12 +34,16 @@ class NormalFinding:
     vulnerable_range: str
     purl: str
     manifest: str
+    url: str
+    suppressed: bool
+    description: str
     path: str
     line: int | None
     end_line: int | None
     fingerprint: str
     """Names the place stably: the scanner's own or, without one, a hash of the code or message there. Never without rule and path."""
-    url: str
-    suppressed: bool
-    raw: str = field(repr=False)
+    raw: str | Unmasked
     """JSON of what the scanner wrote, cut off beyond a size."""
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} {self.rule} {self.package or self.path}>"

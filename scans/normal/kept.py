@@ -53,31 +53,44 @@ def shortened(value: str, most: int) -> str:
     return value if len(value) <= most else value[: most - 1] + CUT
 
 
+Unmasked = bytes
+"""What a scanner wrote, as JSON that was not looked through for secrets yet."""
+
+
 def raw_json(raw: Mapping[str, Any]) -> str:
     """Return what the scanner wrote as JSON of at most MOST_RAW bytes: from its beginning, as far as that goes."""
+    return masked_json(unmasked_json(raw))
+
+
+def unmasked_json(raw: Mapping[str, Any]) -> Unmasked | str:
+    """Return JSON for masked_json(), which what is stored already does without; where only a copy can be kept it is masked at once."""
     if not raw:
         return "{}"
-    if (plain := _plain(raw)) is not None:
-        return plain
+    try:
+        made = orjson.dumps(raw, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_STRICT_INTEGER)
+    except TypeError:  # what JSON, all of its readers or the database can't hold
+        return _copy(raw)
+    return _copy(raw) if len(made) > MOST_RAW or b"\\u0000" in made else made
+
+
+def masked_json(made: Unmasked | str) -> str:
+    """Return JSON that can be stored: most of what scanners write needs no change, and a tenth of the time of copying it piece by piece."""
+    if isinstance(made, str):
+        return made
+    kept = made.decode()
+    if redact.is_harmless(kept):
+        return kept
+    # an escape hides where a word begins: the n of \n would stand before a token, and keep it from being known by its shape
+    return kept if b"\\" not in made and redact.body(kept) == kept else _copy(orjson.loads(made))
+
+
+def _copy(raw: Mapping[str, Any]) -> str:
     made = b""
     for share in _SHARES:
         made = orjson.dumps(_Copy(MOST_RAW // share).of(raw, 0))
         if len(made) <= MOST_RAW:
             break
     return made.decode()
-
-
-def _plain(raw: Mapping[str, Any]) -> str | None:
-    """Return the JSON of what needs no change: most of what scanners write, for a tenth of the time of copying it piece by piece."""
-    try:
-        made = orjson.dumps(raw, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_STRICT_INTEGER)
-    except TypeError:  # what JSON, all of its readers or the database can't hold
-        return None
-    # an escape hides where a word begins: the n of \n would stand before a token, and keep it from being known by its shape
-    if len(made) > MOST_RAW or b"\\" in made:
-        return None
-    kept = made.decode()
-    return kept if redact.body(kept) == kept else None
 
 
 @lru_cache(maxsize=4096)

@@ -177,3 +177,11 @@ def test_redacting_twice_changes_nothing():
 def test_a_large_hostile_text_is_redacted_in_linear_time(piece):
     # quadratic patterns would take minutes here
     assert redact.body(piece * (1_000_000 // len(piece))) is not None
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("word", [*redact._WORDS, *redact._SCHEMES, *redact._PREFIXES, "-----BEGIN PRIVATE KEY-----", "://"])
+def test_no_text_is_taken_for_harmless_that_has_a_word_to_look_at(word):
+    for text in (word, word.upper(), f"é\n{word}x", f"İ{word}"):
+        assert not redact.is_harmless(text)
+    assert redact.is_harmless("Untrusted data flows into call number 17 of the café's handler.")
