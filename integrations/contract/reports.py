@@ -42,7 +42,7 @@ class ReportedLocation:
     snippet: str = field(default="", repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # a report has a hundred thousand of these, and setting the fields of a frozen one takes as long as reading it
 class ReportedFinding:
     """A finding as a source reports it, before it is normalised. A word that is not known stays as it is, and is never dropped."""
 

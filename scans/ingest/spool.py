@@ -12,6 +12,8 @@ from scans.identity import Package
 from scans.normal.finding import NormalFinding
 from scans.normal.kept import Unmasked
 
+_KEPT = 16 * 1024 * 1024
+"""Records of so much text stay as they are, and never come to the disk."""
 _FOLDED = 4 * 1024 * 1024
 _LENGTH = 4
 _BLOCK = 100
@@ -65,7 +67,8 @@ class Spool:
     def __init__(self) -> None:
         self._file = tempfile.SpooledTemporaryFile(max_size=_FOLDED)  # noqa: SIM115 - closed by close()
         self._end = 0
-        self._blocks: dict[int, list[int]] = {}
+        self._blocks: dict[int, list[int | list[tuple[Any, ...]]]] = {}
+        self._kept = 0
         self._block: list[tuple[Any, ...]] = []
         self._section = 0
 
@@ -80,7 +83,7 @@ class Spool:
         """Yield what was appended for a section, in that order."""
         self._flush()
         for place in self._blocks.get(section, ()):
-            yield from map(Record._make, self._load(place))
+            yield from map(Record._make, self._load(place) if isinstance(place, int) else place)
 
     def add(self, record: Record) -> int:
         """Keep a record for at(), and return where it is."""
@@ -96,7 +99,9 @@ class Spool:
 
     def _flush(self) -> None:
         if self._block:
-            self._blocks.setdefault(self._section, []).append(self._write(self._block))
+            keep = self._kept < _KEPT
+            self._blocks.setdefault(self._section, []).append(self._block if keep else self._write(self._block))
+            self._kept += sum(len(text) for record in self._block for text in record[-2:])
             self._block = []
 
     def _write(self, value: Any) -> int:

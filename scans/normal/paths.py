@@ -12,8 +12,13 @@ MOST_PATH = 1_000
 _BEGINNING = re.compile(r"^(?:file:/{2,3})?/*(?:[A-Za-z]:/+)?", re.IGNORECASE)
 
 
+_UNTIDY = re.compile(r"[\\:]|//|/\.|^[./ ]|[/ ]$")
+
+
 def canonical_path(path: str) -> str:
     """Return the path from the repository's root; what leads above it begins there. A path too long ends in a hash of all of it."""
+    if len(path) <= MOST_PATH and path.isascii() and path.isprintable() and _UNTIDY.search(path) is None:
+        return path  # as nearly all are: a report has more of them than a cache should hold
     return _canonical(path) if len(path) <= MOST_PATH else _shortened(path)
 
 

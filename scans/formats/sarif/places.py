@@ -91,6 +91,8 @@ class Places:
         inside = ""
         for _ in range(_LONGEST_CHAIN):
             entry = self._bases.get(base) if isinstance(base, str) else None
+            if entry is None:
+                break
             uri = entry.get("uri") if isinstance(entry, dict) else None
             if isinstance(uri, str) and uri.strip():
                 path, absolute = _decoded(uri.strip()[:_LONGEST_PATH])
