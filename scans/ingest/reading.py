@@ -25,6 +25,7 @@ from scans.normal.normalise import normalise
 
 MOST_SECTIONS = 100
 FIXED = "fixed"
+_TOLD_EACH = 2000
 _WHOLE = 1 << 128
 Twin = tuple[int, bytes]
 """Line and content of a finding: what tells those apart that share a place, whatever order they are reported in."""
@@ -121,11 +122,13 @@ def read_report(
         reader = _Reader(report, repository_id, category, prefix)
         for number, item in enumerate(_guarded(items, report)):
             reader.take(item)
-            if number % 500 == 0:
+            if number % _TOLD_EACH == 0:
                 seen(number)
     except BaseException:
         report.spool.close()
         raise
+    for section in report.sections:
+        section.places.clear()  # they told twins apart; what is written needs the room
     return report
 
 

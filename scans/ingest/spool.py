@@ -12,7 +12,7 @@ from scans.identity import Package
 from scans.normal.finding import NormalFinding
 from scans.normal.kept import Unmasked
 
-_KEPT = 16 * 1024 * 1024
+_KEPT = 8 * 1024 * 1024
 """Records of so much text stay as they are, and never come to the disk."""
 _FOLDED = 4 * 1024 * 1024
 _LENGTH = 4

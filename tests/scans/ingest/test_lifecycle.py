@@ -17,6 +17,7 @@ from scans.selectors import summary
 from tests.scans.kit import code, ingest, repository, vulnerable
 
 pytestmark = pytest.mark.django_db
+BATCH_STATEMENTS = 4
 MANY = [code(rule=f"r{number % 7}", path=f"src/f{number % 5}.py", line=number + 1, mark=f"{number:016x}") for number in range(60)]
 PACKAGES = [vulnerable(f"CVE-2024-{number:04d}", f"GHSA-aaaa-bbbb-{number:04d}", package=f"p{number % 9}") for number in range(40)]
 
@@ -49,6 +50,20 @@ def test_the_same_again_in_any_order_writes_no_finding_and_no_presence(findings:
     assert (texts(), list(Presence.objects.order_by("id").values())) == (before, presences)
     written_to = [query["sql"] for query in queries if "INSERT" in query["sql"] or "UPDATE " in query["sql"] or "DELETE" in query["sql"]]
     assert not [sql for sql in written_to if 'scans_finding"' in sql.split("WHERE")[0] or "scans_presence" in sql]
+
+
+def test_statements_do_not_grow_with_the_findings_of_a_batch() -> None:
+    """On SQLite they do by its batches of a thousand: two inserts and a savepoint each."""
+
+    def counted(name: str, number: int) -> int:
+        to = repository(name)
+        findings = [code(path=f"src/f{one}.py", mark=f"{one:016x}") for one in range(number)]
+        with CaptureQueriesContext(connection) as queries:
+            ingest(to, "tool", findings)
+        return len(queries)
+
+    few, many = counted("acme/few", 100), counted("acme/many", 3000)
+    assert many - few == (0 if connection.vendor == "postgresql" else 2 * BATCH_STATEMENTS)
 
 
 def test_the_same_again_after_a_change_elsewhere_updates_only_what_changed() -> None:
