@@ -87,8 +87,9 @@ def _singly(scan: Scan, type: str, about: dict[str, Any], told: Told) -> list[An
 
 def _worst(told: Told, most: int) -> list[dict[str, Any]]:
     """Return what is told of the worst of these findings that count."""
-    found = Finding.objects.in_bulk(told.worst[:most]) if told.worst else {}
-    return [short(found[id]) for id in told.worst[:most] if id in found]
+    ids = told.worst(most)
+    found = Finding.objects.in_bulk(ids) if ids else {}
+    return [short(found[id]) for id in ids if id in found]
 
 
 def _event(scan: Scan, type: str, data: dict[str, Any], part: str = "") -> Announcement:

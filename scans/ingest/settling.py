@@ -49,7 +49,9 @@ class Settlement:
             if created:
                 staged.update(state=FindingState.OPEN if self._is_default else FindingState.BRANCH)
         self._created = created.keys() & touched  # a source of another stream speaks for these, too
-        self.written.new.add((id, *about) for id, about in created.items() if id not in self._created)
+        for id, (severity, counts) in created.items():
+            if id not in self._created:
+                self.written.new.add(id, severity, counts=counts)
 
     def settle(self, touched: Collection[uuid.UUID], closed: Collection[uuid.UUID]) -> None:
         """Merge the sources of findings that changed, and decide whether they are there; only rows that differ are written."""
@@ -79,18 +81,18 @@ class Settlement:
 
     def _count(self, finding: Finding, there: list[Presence], closed: set[uuid.UUID]) -> None:
         here = [one for one in there if one.stream.ref == self._scan.ref]
-        told = [(finding.id, finding.severity, finding.triage == Triage.NONE and not finding.suppressed)]
+        counts = finding.triage == Triage.NONE and not finding.suppressed
         if not here:
             if finding.id in closed:
-                self.written.fixed.add(told)
+                self.written.fixed.add(finding.id, finding.severity, counts=counts)
         elif (
             finding.id in self._created
             or finding.state == FindingState.STAGED
             or (all(one.first_scan_id == self._scan.id for one in here) and finding.first_scan_id != self._scan.id)
         ):
-            self.written.new.add(told)
+            self.written.new.add(finding.id, finding.severity, counts=counts)
             if finding.state == FindingState.FIXED and self._is_default:
-                self.written.reopened.add(told)
+                self.written.reopened.add(finding.id, finding.severity, counts=counts)
 
     def _move(self, finding: Finding, there: list[Presence]) -> bool:
         """Set the state that follows from the presences; returns whether it changed."""

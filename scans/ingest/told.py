@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import heapq
 import uuid
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 
-from scans.events import MOST_SINGLE
 from scans.severities import rank
 
 
@@ -16,21 +14,22 @@ class Told(list[uuid.UUID]):
 
     def __init__(self, ids: Iterable[uuid.UUID] = ()) -> None:
         super().__init__(ids)
-        self.by_severity: Counter[str] = Counter()
-        self._worst: list[tuple[int, uuid.UUID]] = []
+        self._counting: dict[str, list[uuid.UUID]] = defaultdict(list)
 
-    def add(self, findings: Iterable[tuple[uuid.UUID, str, bool]]) -> None:
-        """Add findings: id, severity, and whether it counts (nobody triaged or suppressed it)."""
-        self._worst = heapq.nsmallest(MOST_SINGLE, [*self._worst, *self._counting(findings)])
-
-    def _counting(self, findings: Iterable[tuple[uuid.UUID, str, bool]]) -> Iterator[tuple[int, uuid.UUID]]:
-        for id, severity, counts in findings:
-            self.append(id)
-            if counts:
-                self.by_severity[severity] += 1
-                yield -rank(severity), id
+    def add(self, id: uuid.UUID, severity: str, *, counts: bool) -> None:
+        """Add a finding; it counts where nobody triaged or suppressed it."""
+        self.append(id)
+        if counts:
+            self._counting[severity].append(id)
 
     @property
-    def worst(self) -> list[uuid.UUID]:
-        """Return the worst of those that count, the worst first."""
-        return [id for _, id in self._worst]
+    def by_severity(self) -> Counter[str]:
+        """Return how many of those that count there are of each severity."""
+        return Counter({severity: len(ids) for severity, ids in self._counting.items()})
+
+    def worst(self, most: int) -> list[uuid.UUID]:
+        """Return the worst of those that count, the worst first, the older first among equals."""
+        found: list[uuid.UUID] = []
+        for severity in sorted(self._counting, key=rank, reverse=True):
+            found += sorted(self._counting[severity], key=lambda id: id.int)[: most - len(found)]
+        return found
