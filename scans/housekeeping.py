@@ -20,6 +20,7 @@ from scans.gates.deciding import decide_again
 from scans.gates.policy import in_force_for
 from scans.models import FeedRun, GateCheck, GateFacts, KnownCommit, RiskAcceptance, Scan
 from scans.models.feeds import UNFINISHED
+from scans.services import removing
 from scans.services.triage import expire
 from scans.triggers.schedule import queue_due
 
@@ -81,6 +82,20 @@ def prune_checks(batch: Batch) -> Step:
     return prune_by_age(GateCheck.objects.filter(state=WorkState.FAILED), timezone.now() - timedelta(days=1), batch)
 
 
+def end_removals(batch: Batch) -> Step:
+    """Remove what is left of deleted repositories."""
+    if batch.dry_run:
+        return Step(removing.orphaned_repositories())
+    gone = removing.remove_orphans(batch.limit)
+    return Step(gone, "more" if gone == batch.limit or removing.orphaned_repositories() else "")
+
+
+def end_leftovers(batch: Batch) -> Step:
+    """Remove findings of scans that were killed for good before they showed them."""
+    gone = removing.remove_leftovers(batch.limit, dry_run=batch.dry_run)
+    return Step(gone, "more" if gone == batch.limit else "")
+
+
 def refresh_feeds(batch: Batch) -> Step:
     """Have the lists about exploited vulnerabilities read anew, once a day; one that failed at the next run again."""
     return Step(0 if batch.dry_run else starting.refresh_due())
@@ -108,4 +123,6 @@ JOBS = [
     Job("scans.lost", timedelta(minutes=5), "Ends scans whose workers were lost too often.", end_scans),
     Job("scans.feeds", timedelta(hours=6), "Reads EPSS scores and CISA's catalogue anew, once a day.", refresh_feeds),
     Job("scans.feed_runs", timedelta(days=1), "Removes refreshes of feeds that are over 90 days old.", prune_feed_runs),
+    Job("scans.removed", timedelta(minutes=5), "Removes the findings of deleted repositories.", end_removals),
+    Job("scans.leftovers", timedelta(hours=1), "Removes findings that were never shown because their scan was lost.", end_leftovers),
 ]

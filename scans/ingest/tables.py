@@ -97,7 +97,7 @@ def insert(model: type[Finding | FindingIdentifier | Presence], names: Sequence[
     marks = ", ".join(["%s"] * len(names))
     with connection.cursor() as cursor:
         sql = f"INSERT INTO {table} ({columns}) VALUES ({marks})"  # noqa: S608 - names of our own columns
-        cursor.executemany(sql, rows)
+        cursor.executemany(sql, list(rows))
 
 
 def _line(row: Sequence[Any]) -> str:

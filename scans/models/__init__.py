@@ -9,6 +9,7 @@ from scans.models.finding import Finding, FindingIdentifier
 from scans.models.gates import GateCheck, GateFacts, GateResult, Policy
 from scans.models.inventory import Inventory
 from scans.models.presence import Presence, Stream
+from scans.models.removal import RemovedRepository
 from scans.models.scan import Scan, ScanPart
 from scans.models.sync import SyncState
 from scans.models.triage import RiskAcceptance
@@ -27,6 +28,7 @@ __all__ = [
     "KnownExploited",
     "Policy",
     "Presence",
+    "RemovedRepository",
     "RiskAcceptance",
     "Scan",
     "ScanPart",

@@ -20,7 +20,8 @@ class Finding(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     # no constraints in the database here: checking them would cost as much as storing the rows, which only scans/ingest writes
-    repository = models.ForeignKey(Repository, on_delete=models.CASCADE, related_name="findings", db_index=False, db_constraint=False)
+    # findings of a deleted repository go some at a time (scans/services/removing.py)
+    repository = models.ForeignKey(Repository, on_delete=models.DO_NOTHING, related_name="findings", db_index=False, db_constraint=False)
     identity = models.UUIDField(unique=True, editable=False, help_text="Hash of repository and what names the finding in it.")
     kind = models.CharField(max_length=12, choices=Kind.choices)
     tool = models.CharField(max_length=60, blank=True, help_text="The scanner whose rule it is; empty for a vulnerable dependency.")
@@ -69,6 +70,7 @@ class Finding(models.Model):
             models.Index(fields=["opened_at"], name="finding_opened_idx"),
             models.Index(fields=["package", "-id"], name="finding_package_idx", condition=~models.Q(package="")),
             models.Index(fields=["triage", "-id"], name="finding_triaged_idx", condition=~models.Q(triage="")),
+            models.Index(fields=["id"], name="finding_staged_idx", condition=models.Q(state=FindingState.STAGED)),
         ]
 
     def __str__(self) -> str:

@@ -39,7 +39,7 @@ class Presence(models.Model):
 
     # no constraints in the database, as of findings
     finding = models.ForeignKey(Finding, on_delete=models.CASCADE, related_name="presences", db_index=False, db_constraint=False)
-    stream = models.ForeignKey(Stream, on_delete=models.CASCADE, related_name="+", db_index=False, db_constraint=False)
+    stream = models.ForeignKey(Stream, on_delete=models.DO_NOTHING, related_name="+", db_index=False, db_constraint=False)
     first_scan_id = models.UUIDField()
     closed_scan_id = models.UUIDField(null=True, blank=True)
     content = models.UUIDField(editable=False, help_text="Hash of `reported`.")

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 
+from core.housekeeping import Batch, Step
+from core.models.work import WorkState
 from integrations.models import Repository
-from scans.models import Finding, FindingIdentifier, GateResult, Presence, Scan, Stream
+from scans.choices import FindingState
+from scans.housekeeping import end_leftovers, end_removals
+from scans.models import Finding, FindingIdentifier, GateResult, Presence, RemovedRepository, Scan, Stream
+from scans.services.removing import AT_ONCE
 from tests.access.keys import client_of
 from tests.scans.kit import code, ingest, vulnerable
 from tests.scans.test_uploads import run, sarif, upload
@@ -25,3 +34,35 @@ def test_a_repository_is_deleted_with_its_scans_and_findings_and_no_others(alice
     assert client_of(alice).delete(f"/api/v1/repositories/{shop.id}").status_code == 204
     assert [model.objects.count() for model in (Finding, Presence, Stream, Scan)] == [1, 1, 1, 1]
     assert [model.objects.count() for model in (FindingIdentifier, GateResult)] == [0, 0]
+
+
+@pytest.mark.parametrize("by", ["api", "admin"])
+def test_what_a_large_repository_leaves_is_hidden_and_goes_bit_by_bit(by: str, alice: User, admin_client: Client, shop: Repository) -> None:
+    other = Repository.objects.create(provider="github", full_name="acme/other", owner=shop.owner)
+    ingest(other, "semgrep", [code()])
+    ingest(shop, "semgrep", [code(path=f"src/f{one}.py", mark=f"{one:016x}") for one in range(AT_ONCE + 30)])
+    client = client_of(alice)
+    with CaptureQueriesContext(connection) as queries:
+        if by == "api":
+            assert client.delete(f"/api/v1/repositories/{shop.id}").status_code == 204
+        else:
+            admin_client.post(reverse("admin:integrations_repository_delete", args=[shop.id]), {"post": "yes"})
+    assert len(queries) < 60
+    assert Finding.objects.count() == 31
+    assert len(client.get("/api/v1/findings").json()["results"]) == 1
+    step = end_removals(Batch(limit=20))
+    assert (step.rows, bool(step.cursor), Finding.objects.count()) == (20, True, 11)
+    assert end_removals(Batch(limit=20)) == Step(10)
+    assert [model.objects.count() for model in (Finding, Presence, RemovedRepository)] == [1, 1, 0]
+    assert end_removals(Batch(limit=20)) == Step(0)
+
+
+def test_what_a_lost_scan_staged_goes_unless_another_scan_may_take_it_over(shop: Repository) -> None:
+    ingest(shop, "semgrep", [code(), vulnerable("CVE-2024-0001")])
+    ingest(Repository.objects.create(provider="github", full_name="acme/other"), "semgrep", [code()])
+    Finding.objects.filter(repository=shop).update(state=FindingState.STAGED)
+    assert end_leftovers(Batch()).rows == 0  # the scans of the kit are queued
+    Scan.objects.update(state=WorkState.FAILED)
+    assert (end_leftovers(Batch(dry_run=True)).rows, Finding.objects.count()) == (2, 3)
+    assert (end_leftovers(Batch()).rows, end_leftovers(Batch()).rows) == (2, 0)
+    assert [model.objects.count() for model in (Finding, Presence, FindingIdentifier)] == [1, 1, 0]
