@@ -76,18 +76,23 @@ _URL = re.compile(r"[hH][tT][tT][pP][sS]?://[^\s\"'<>\\^`{}|]{1,4000}")
 _LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 
 
+_RARE = "zqjxk_wvyb-hgpmudflc."
+"""Letters of code and of JSON, the rarest first; what is not among them is everywhere."""
+
+
 def _any_of(words: Collection[str]) -> str:
-    """Return a pattern that is found where any of the words is: a tree by their letters, so that one pass looks for all of them."""
-    if "" in words:
-        return ""
-    rests: dict[str, set[str]] = {}
+    """Return a pattern that is found where any of the words is: each is looked for where the rarest of its letters stands."""
+    found: dict[str, set[str]] = {}
     for word in words:
-        rests.setdefault(word[0], set()).add(word[1:])
-    return f"(?:{'|'.join(re.escape(first) + _any_of(rest) for first, rest in sorted(rests.items()))})"
+        at = min((word.index(letter) for letter in _RARE if letter in word), key=lambda at: _RARE.index(word[at]))
+        found.setdefault(word[at], set()).add(f"(?<={re.escape(word[: at + 1])}){re.escape(word[at + 1 :])}")
+    return "|".join(f"{re.escape(letter)}(?:{'|'.join(sorted(ends))})" for letter, ends in sorted(found.items()))
 
 
 # Searched for in lower case, which may find too much and never too little
-_SUSPICIOUS = re.compile(_any_of({word.lower() for word in (*_WORDS, *_SCHEMES, *_PREFIXES, "private key-----", "://")}))
+_SEARCHED = {word.lower() for word in (*_WORDS, *_SCHEMES, *_PREFIXES, "private key-----", "://")}
+_EVERYWHERE = {word for word in _SEARCHED if set(_RARE).isdisjoint(word)}
+_SUSPICIOUS = re.compile(_any_of(_SEARCHED - _EVERYWHERE))
 
 # Addresses whose path is the credential: {host suffix: path segments that stay}
 _TOKEN_PATHS = (
@@ -185,7 +190,8 @@ def _parameter(item: str) -> str:
 
 def is_harmless(text: str) -> bool:
     """Say that body() leaves a text alone, and any part of it too; False says nothing."""
-    return _SUSPICIOUS.search(text.lower()) is None
+    lower = text.lower()
+    return _SUSPICIOUS.search(lower) is None and not any(map(lower.__contains__, _EVERYWHERE))
 
 
 def body(text: str) -> str:

@@ -23,6 +23,7 @@ from scans.choices import ScanOutcome
 from scans.formats import detect
 from scans.gates.deciding import decide
 from scans.ingest.reading import Report, read_report
+from scans.ingest.repeated import find_same, write_same
 from scans.ingest.settling import Written
 from scans.ingest.writing import write_report
 from scans.kinds import KIND_NAME
@@ -47,6 +48,11 @@ def work_off(run: Run) -> Later | Done | None:
             return later
         if _others_turn(scan):
             return Later(_WAIT_SECONDS, "Waits for an earlier scan of this repository.")
+        if not scan.pulled:
+            _begin(run, scan)
+            if earlier := find_same(scan):
+                write_same(scan, earlier, partial(_finish, run, scan, None))
+                return None
         report = read_pulled(run) if scan.pulled else _read_upload(run, scan)
     except LIMITS as error:
         return put_aside(error)
@@ -68,12 +74,16 @@ def _others_turn(scan: Scan) -> bool:
     return earlier.exclude(pk=scan.pk).exists()
 
 
+def _begin(run: Run, scan: Scan) -> None:
+    if scan.started_at is not None:
+        return
+    with transaction.atomic():
+        scan.started_at = timezone.now()
+        _update(run, scan, started_at=scan.started_at)
+        announce_started(scan)
+
+
 def _read_upload(run: Run, scan: Scan) -> Report:
-    if scan.started_at is None:
-        with transaction.atomic():
-            scan.started_at = timezone.now()
-            _update(run, scan, started_at=scan.started_at)
-            announce_started(scan)
     with uploads.opened(scan) as source:
         items = detect.find(scan.format)().read(source)
         return read_report(items, scan.repository_id, scan.category, seen=partial(_progress, run, scan))
@@ -83,17 +93,19 @@ def _progress(run: Run, scan: Scan, read: int) -> None:
     run.save_progress({"read": read})
 
 
-def _finish(run: Run, scan: Scan, report: Report, written: Written) -> None:
+def _finish(run: Run, scan: Scan, report: Report | None, written: Written) -> None:
     """Record how it ended, in the transaction that makes the findings visible. Raises LeaseLost, which undoes them."""
-    scan.outcome = ScanOutcome.PARTIAL if report.problem_count else ScanOutcome.COMPLETED
-    scan.tools = sorted({section.tool for section in report.sections})
+    count, problems = (report.problem_count, report.problems) if report else (0, [])
+    scan.outcome = ScanOutcome.PARTIAL if count else ScanOutcome.COMPLETED
+    scan.tools, scan.sections = written.tools, written.sections
     scan.total, scan.new, scan.fixed, scan.reopened = written.total, len(written.new), len(written.fixed), len(written.reopened)
     scan.by_severity = dict(written.by_severity)
-    scan.problem_count, scan.problems = report.problem_count, [asdict(problem) for problem in report.problems]
-    names = ("outcome", "tools", "total", "new", "fixed", "reopened", "by_severity", "problem_count", "problems")
+    scan.problem_count, scan.problems = count, [asdict(problem) for problem in problems]
+    names = ("outcome", "tools", "sections", "total", "new", "fixed", "reopened", "by_severity", "problem_count", "problems")
     _update(run, scan, **{name: getattr(scan, name) for name in names})
     uploads.discard(scan)
-    note_sync(scan, report)
+    if report:
+        note_sync(scan, report)
     result = decide(scan)
     announce_ended(scan, written, result)
     _release_next(scan)

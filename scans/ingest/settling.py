@@ -30,6 +30,9 @@ class Written:
     reopened: Told = field(default_factory=Told)
     fixed: Told = field(default_factory=Told)
     by_severity: Counter[str] = field(default_factory=Counter)
+    tools: list[str] = field(default_factory=list)
+    """The scanners that it speaks for, sorted."""
+    sections: int = 0
 
 
 class Settlement:

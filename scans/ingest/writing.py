@@ -37,12 +37,13 @@ def write_report(scan: Scan, report: Report, finish: Callable[[Written], None]) 
     Writing the same again, after a kill or as another scan, changes no finding. A report that is not whole closes what it says to be
     fixed, and nothing that it merely lacks.
     """
-    repository = Repository.objects.get(pk=scan.repository_id)
     now = timezone.now()
     closing = scan.complete and report.whole
     with _one_transaction():
+        repositories = Repository.objects.all()
         if connection.vendor == "postgresql":
-            Repository.objects.select_for_update(no_key=True).get(pk=repository.pk)
+            repositories = repositories.select_for_update(no_key=True)
+        repository = repositories.get(pk=scan.repository_id)
         works = [_SectionWriter(scan, repository, report, number, now) for number in range(len(report.sections))]
         for work in works:
             work.store()
@@ -59,6 +60,8 @@ def _settled(scan: Scan, repository: Repository, works: list[_SectionWriter], no
     settlement.show({id: about for work in works for id, about in work.rows.created.items()}, touched)
     settlement.settle(touched, closed)
     enrich(scan, repository, {*touched, *(id for work in works for id in work.rows.created)})
+    settlement.written.tools = sorted({work.section.tool for work in works})
+    settlement.written.sections = len(works)
     for work in works:
         work.note(closing)
         settlement.written.total += work.section.total

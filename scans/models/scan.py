@@ -39,6 +39,8 @@ class Scan(WorkRow):
         output_field=models.CharField(max_length=10, choices=ScanStatus.choices),
         db_persist=True,
     )
+    report_name = models.CharField(max_length=80, blank=True, editable=False, help_text="Names the bytes of an uploaded report.")
+    sections = models.PositiveSmallIntegerField(default=0, editable=False, help_text="Tools and categories that the report speaks for.")
     size = models.PositiveBigIntegerField(default=0, help_text="Bytes of the report, unpacked.")
     total = models.PositiveIntegerField(default=0, help_text="Findings that it reports, each once.")
     new = models.PositiveIntegerField(default=0, help_text="Findings that its ref did not have before.")

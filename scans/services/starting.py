@@ -18,6 +18,7 @@ from scans import uploads
 from scans.choices import ScanTrigger
 from scans.formats import detect
 from scans.formats.source import Source
+from scans.ingest.repeated import name_of
 from scans.kinds import KIND_NAME
 from scans.models import Scan
 
@@ -51,11 +52,13 @@ def upload_report(about: UploadedAbout, chunks: Iterable[bytes]) -> Scan:
             raise InvalidInput("The report is empty: send it as the body, or as the part `file` of a form.", code="empty_report")
         source = Source(file, size)
         format = detect.find(about.format) if about.format else detect.detect(source)
+        name = name_of(file)
         with transaction.atomic():
             id = uuid7()
             scan = Scan.objects.create(
                 id=id, turn=id, repository=about.repository, trigger=ScanTrigger.UPLOAD, format=format.key, category=category, ref=ref,
                 commit=commit, complete=about.complete, size=size, max_attempts=_MOST_ATTEMPTS, started_by=context.actor().label[:200],
+                report_name=name,
             )  # fmt: skip
             uploads.keep(scan, file)
             audit.record(AuditVerb.CREATED, scan, owner_id=about.repository.owner_id)

@@ -14,7 +14,8 @@ from core import leases, work
 from core.models import Event
 from core.models.work import WorkState
 from integrations.models import Repository
-from scans.models import Finding, Scan, ScanPart
+from scans.ingest.reading import read_report
+from scans.models import Finding, Scan, ScanPart, Stream
 from scans.work import work_off
 from tests.access.keys import client_of
 from tests.factories import owner_of
@@ -167,6 +168,31 @@ def test_running_a_finished_scan_again_does_nothing(alice: User, shop: Repositor
     Scan.objects.update(state=WorkState.QUEUED)
     run()
     assert (Scan.objects.get().state, Event.objects.count(), Finding.objects.count()) == ("done", events, 1)
+
+
+def test_the_very_same_report_again_is_not_read_unless_something_else_was_said_meanwhile(
+    alice: User, shop: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body, client, read = sarif("xss", "sql-injection"), client_of(alice), []
+    monkeypatch.setattr("scans.work.read_report", lambda *args, **more: read.append(1) or read_report(*args, **more))
+
+    def scanned(body: bytes, **about: str) -> tuple[Any, ...]:
+        id = upload(client, body, **about).json()["id"]
+        run()
+        scan = Scan.objects.get(id=id)
+        return scan.status, scan.tools, scan.total, scan.by_severity, scan.new, scan.fixed
+
+    first = scanned(body, commit="1" * 40)
+    assert scanned(body, commit="2" * 40) == (*first[:4], 0, 0)
+    assert scanned(body) == (*first[:4], 0, 0)
+    assert (len(read), set(Stream.objects.values_list("last_commit", flat=True))) == (1, {""})
+    assert client.get(f"/api/v1/repositories/{shop.id}/gate?commit={'2' * 40}").status_code == 200
+    assert scanned(sarif("xss"))[-1] == 1
+    assert scanned(body)[-2:] == (1, 0)
+    assert len(read) == 3
+    for about in ({"ref": "feature"}, {"category": "other"}, {"complete": "false"}):
+        scanned(body, **about)
+    assert len(read) == 6
 
 
 def test_events_tell_of_the_scan_in_one_digest(alice: User, shop: Repository) -> None:
