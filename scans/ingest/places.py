@@ -22,8 +22,12 @@ class PlaceWriter:
 
     def write(self, records: Sequence[Record]) -> None:
         """Write a batch, in the caller's transaction."""
+        if not self._rows.look_up:
+            self._rows.new_places((self._identity(record), record) for record in records)
+            self._rows.flush()
+            return
         wanted = {self._identity(record): record for record in records}
-        known = known_places(self._rows.stream.id, wanted) if self._rows.look_up else {}
+        known = known_places(self._rows.stream.id, wanted)
         for identity_, record in wanted.items():
             if found := known.get(identity_):
                 self._rows.known_finding(found, record)

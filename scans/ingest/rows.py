@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import lru_cache
 from itertools import chain
@@ -52,6 +52,7 @@ class Rows:
         self._state = shown.value if connection.vendor == "postgresql" else FindingState.STAGED.value
         self._findings: list[tuple[str, str, tuple[Any, ...]]] = []
         self._presences: list[tuple[str, Record]] = []
+        self._places: Iterable[tuple[uuid.UUID, Record]] = ()
         self._copies: list[Sequence[Any]] = []
         self._identifiers: list[Sequence[Any]] = []
         self._changed: list[tuple[int, uuid.UUID, str, str]] = []
@@ -63,6 +64,10 @@ class Rows:
         self._findings.append((id.hex, identity.hex, record.values))
         self._presences.append((id.hex, record))
         return id
+
+    def new_places(self, places: Iterable[tuple[uuid.UUID, Record]]) -> None:
+        """Add findings, by identity, which are made while they are written."""
+        self._places = places
 
     def known_finding(self, known: Known, record: Record) -> None:
         """Note that the stream reports a stored finding; only what differs is written."""
@@ -106,13 +111,19 @@ class Rows:
 
     def _finding_rows(self) -> Iterator[Sequence[Any]]:
         repository, scan, now = self.repository.id.hex, self.scan.id.hex, tables.stored_time(self.now)
-        for id, identity, values in self._findings:
+        for id, identity, values in chain(self._made_places(), self._findings):
             lists = (_listed(values[_CWE]), _listed(values[_CWE + 1]))
             severity = rank(values[_SEVERITY])
             yield (
                 id, repository, identity, *values[:_CWE], *lists, *values[_CWE + 2 :], severity, self._sources, self._state, "", scan,
                 now, now, now,
             )  # fmt: skip
+
+    def _made_places(self) -> Iterator[tuple[str, str, tuple[Any, ...]]]:
+        for identity, record in self._places:
+            self.new_finding(identity, record)
+            yield self._findings.pop()
+        self._places = ()
 
     def _presence_rows(self) -> Iterator[Sequence[Any]]:
         stream, scan = self.stream.id.hex, self.scan.id.hex
