@@ -45,6 +45,8 @@ class Rows:
         """Presences from before that the stream still reports."""
         self.created: dict[uuid.UUID, tuple[str, bool]] = {}
         """Findings that nobody reported before: their severity, and whether they count."""
+        self.named: set[uuid.UUID] = set()
+        """Those among them that lists of vulnerabilities may know."""
         self.touched: set[uuid.UUID] = set()
         """Findings that were there, and of which this stream says something else, or says it for the first time."""
         self._sources = json.dumps([stream.tool])
@@ -61,6 +63,8 @@ class Rows:
         """Add a finding with its presence; returns its id."""
         id = uuid7()
         self.created[id] = (record.values[_SEVERITY], not record.values[_SUPPRESSED])
+        if record.values[_CWE + 1]:
+            self.named.add(id)
         self._findings.append((id.hex, identity.hex, record.values))
         self._presences.append((id.hex, record))
         return id
@@ -98,6 +102,7 @@ class Rows:
         """Note that findings became one."""
         for id in gone:
             self.created.pop(id, None)
+        self.named -= gone
         self.touched = self.touched - gone | {kept}
 
     def flush(self) -> None:

@@ -59,7 +59,7 @@ def _settled(scan: Scan, repository: Repository, works: list[_SectionWriter], no
     touched = {id for work in works for id in work.rows.touched}
     settlement.show({id: about for work in works for id, about in work.rows.created.items()}, touched)
     settlement.settle(touched, closed)
-    enrich(scan, repository, {*touched, *(id for work in works for id in work.rows.created)})
+    enrich(scan, repository, {*touched, *(id for work in works for id in work.rows.named)})
     settlement.written.tools = sorted({work.section.tool for work in works})
     settlement.written.sections = len(works)
     for work in works:

@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('integrations', '0006_health_records'),
-        ('scans', '0004_daily'),
+        ('scans', '0006_feeds'),
     ]
 
     operations = [
