@@ -23,12 +23,13 @@ class ScansConfig(AppConfig):
         from scans.housekeeping import JOBS  # noqa: PLC0415
         from scans.inventories.housekeeping import JOB  # noqa: PLC0415
         from scans.pulling.sync import on_configured  # noqa: PLC0415
-        from scans.services import removing  # noqa: PLC0415
+        from scans.services import rejudging, removing  # noqa: PLC0415
 
         work_registry.register(work.KIND)
         work_registry.register(running.KIND)
         work_registry.register(checks.KIND)
         removing.listen()
+        rejudging.listen()
         housekeeping.register(*JOBS, *trend.JOBS, JOB)
         for model in ("integrations.repository", "integrations.integration"):
             add_buttons(model, SCAN_NOW)

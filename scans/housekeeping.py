@@ -18,9 +18,9 @@ from scans.choices import GateCause, ScanOutcome
 from scans.feeds import starting
 from scans.gates.deciding import decide_again
 from scans.gates.policy import in_force_for
-from scans.models import FeedRun, GateCheck, GateFacts, KnownCommit, RiskAcceptance, Scan
+from scans.models import ChangedBranch, FeedRun, GateCheck, GateFacts, KnownCommit, RiskAcceptance, Scan
 from scans.models.feeds import UNFINISHED
-from scans.services import removing
+from scans.services import rejudging, removing
 from scans.services.triage import expire
 from scans.triggers.schedule import queue_due
 
@@ -96,6 +96,14 @@ def end_leftovers(batch: Batch) -> Step:
     return Step(gone, "more" if gone == batch.limit else "")
 
 
+def end_changes_of_branches(batch: Batch) -> Step:
+    """Bring the states of findings in line with a changed default branch."""
+    if batch.dry_run:
+        return Step(ChangedBranch.objects.count())
+    done = rejudging.rejudge(batch.limit)
+    return Step(done, "more" if ChangedBranch.objects.exists() else "")
+
+
 def refresh_feeds(batch: Batch) -> Step:
     """Have the lists about exploited vulnerabilities read anew, once a day; one that failed at the next run again."""
     return Step(0 if batch.dry_run else starting.refresh_due())
@@ -123,6 +131,7 @@ JOBS = [
     Job("scans.lost", timedelta(minutes=5), "Ends scans whose workers were lost too often.", end_scans),
     Job("scans.feeds", timedelta(hours=6), "Reads EPSS scores and CISA's catalogue anew, once a day.", refresh_feeds),
     Job("scans.feed_runs", timedelta(days=1), "Removes refreshes of feeds that are over 90 days old.", prune_feed_runs),
+    Job("scans.branches", timedelta(minutes=5), "Has findings be open or not by a changed default branch.", end_changes_of_branches),
     Job("scans.removed", timedelta(minutes=5), "Removes the findings of deleted repositories.", end_removals),
     Job("scans.leftovers", timedelta(hours=1), "Removes findings that were never shown because their scan was lost.", end_leftovers),
 ]

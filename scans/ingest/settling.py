@@ -64,9 +64,7 @@ class Settlement:
 
     def _settle(self, ids: list[uuid.UUID], closed: set[uuid.UUID]) -> None:
         findings = Finding.objects.filter(id__in=ids).order_by("id").in_bulk()
-        presences: dict[uuid.UUID, list[Presence]] = defaultdict(list)
-        for presence in Presence.objects.filter(finding_id__in=ids, closed_scan_id__isnull=True).select_related("stream").defer("raw"):
-            presences[presence.finding_id].append(presence)
+        presences = open_presences(ids)
         merged, moved = [], []
         for id, finding in findings.items():
             there = presences[id]
@@ -78,9 +76,7 @@ class Settlement:
                 finding.updated_at = self._now
             if differs:
                 merged.append(finding)
-        Finding.objects.bulk_update(merged, [*MERGED, *_STATE], batch_size=100)
-        unmerged = {one.id for one in moved} - {one.id for one in merged}
-        self._write_states([one for one in moved if one.id in unmerged])
+        write(merged, moved)
 
     def _count(self, finding: Finding, there: list[Presence], closed: set[uuid.UUID]) -> None:
         here = [one for one in there if one.stream.ref == self._scan.ref]
@@ -115,9 +111,21 @@ class Settlement:
         finding.updated_at = self._now
         return True
 
-    def _write_states(self, findings: list[Finding]) -> None:
-        for changes, ids in _grouped(findings):
-            Finding.objects.filter(id__in=ids).update(**changes)
+
+def open_presences(ids: Collection[uuid.UUID]) -> dict[uuid.UUID, list[Presence]]:
+    """Return what is said of findings now, with the streams that say it: one statement."""
+    presences: dict[uuid.UUID, list[Presence]] = defaultdict(list)
+    for presence in Presence.objects.filter(finding_id__in=ids, closed_scan_id__isnull=True).select_related("stream").defer("raw"):
+        presences[presence.finding_id].append(presence)
+    return presences
+
+
+def write(merged: Collection[Finding], moved: Collection[Finding]) -> None:
+    """Write findings whose texts changed, and those of which only the state did."""
+    Finding.objects.bulk_update(merged, [*MERGED, *_STATE], batch_size=100)
+    unmerged = {one.id for one in moved} - {one.id for one in merged}
+    for changes, ids in _grouped([one for one in moved if one.id in unmerged]):
+        Finding.objects.filter(id__in=ids).update(**changes)
 
 
 def _grouped(findings: list[Finding]) -> Iterator[tuple[dict[str, object], list[uuid.UUID]]]:

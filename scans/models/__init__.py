@@ -9,12 +9,13 @@ from scans.models.finding import Finding, FindingIdentifier
 from scans.models.gates import GateCheck, GateFacts, GateResult, Policy
 from scans.models.inventory import Inventory
 from scans.models.presence import Presence, Stream
-from scans.models.removal import RemovedRepository
+from scans.models.removal import ChangedBranch, RemovedRepository
 from scans.models.scan import Scan, ScanPart
 from scans.models.sync import SyncState
 from scans.models.triage import RiskAcceptance
 
 __all__ = [
+    "ChangedBranch",
     "DailyCount",
     "FeedRun",
     "FeedState",

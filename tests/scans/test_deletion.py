@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection
@@ -13,8 +15,8 @@ from core.housekeeping import Batch, Step
 from core.models.work import WorkState
 from integrations.models import Repository
 from scans.choices import FindingState
-from scans.housekeeping import end_leftovers, end_removals
-from scans.models import Finding, FindingIdentifier, GateResult, Presence, RemovedRepository, Scan, Stream
+from scans.housekeeping import end_changes_of_branches, end_leftovers, end_removals
+from scans.models import ChangedBranch, Finding, FindingIdentifier, GateResult, Presence, RemovedRepository, Scan, Stream
 from scans.services.removing import AT_ONCE
 from tests.access.keys import client_of
 from tests.scans.kit import code, ingest, vulnerable
@@ -66,3 +68,23 @@ def test_what_a_lost_scan_staged_goes_unless_another_scan_may_take_it_over(shop:
     assert (end_leftovers(Batch(dry_run=True)).rows, Finding.objects.count()) == (2, 3)
     assert (end_leftovers(Batch()).rows, end_leftovers(Batch()).rows) == (2, 0)
     assert [model.objects.count() for model in (Finding, Presence, FindingIdentifier)] == [1, 1, 0]
+
+
+def test_findings_follow_a_changed_default_branch_bit_by_bit(alice: User, shop: Repository) -> None:
+    here, there = ([code(path=f"{name}/f{one}.py", mark=f"{one:016x}") for one in range(4)] for name in ("src", "new"))
+    ingest(shop, "semgrep", [*here, code()])
+    ingest(shop, "semgrep", [*there, code()], ref="trunk")
+    ingest(shop, "semgrep", [code()])  # what was under src is fixed
+    url = f"/api/v1/repositories/{shop.id}"
+    assert client_of(alice).patch(url, {"active": True}, format="json").status_code == 200
+    assert end_changes_of_branches(Batch()) == Step()
+    for branch in ("other", "trunk"):  # the second change begins anew
+        assert client_of(alice).patch(url, {"default_branch": branch}, format="json").status_code == 200
+        assert end_changes_of_branches(Batch(limit=2)) == Step(2, "more")
+    while end_changes_of_branches(Batch(limit=2)).cursor:
+        pass
+    states = Counter(Finding.objects.values_list("state", flat=True))
+    assert (states, ChangedBranch.objects.count()) == ({"open": 5, "fixed": 4}, 0)
+    client_of(alice).patch(url, {"default_branch": "main"}, format="json")
+    end_changes_of_branches(Batch())
+    assert Counter(Finding.objects.values_list("state", flat=True)) == {"open": 1, "branch": 4, "fixed": 4}
