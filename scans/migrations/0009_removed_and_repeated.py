@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('integrations', '0006_health_records'),
-        ('scans', '0007_pulled_scans'),
+        ('scans', '0008_gates'),
     ]
 
     operations = [
