@@ -28,12 +28,12 @@ def announce_failed(scan: Scan, sentence: str) -> None:
     bus.publish_all([_event(scan, "scan.failed", _about(scan) | {"status": "failed", "error": sentence[:2000]})])
 
 
-def announce_ended(scan: Scan, written: Written, gate: GateResult) -> None:
-    """Publish what a scan found, and what the gate decided, in the transaction that completes the scan."""
+def announce_ended(scan: Scan, written: Written, gate: GateResult | None) -> None:
+    """Publish what a scan found, and what the gate decided, if it was; in the transaction that completes the scan."""
     about = _about(scan)
     counts = {"new": scan.new, "fixed": scan.fixed, "reopened": scan.reopened, "total": scan.total, "by_severity": scan.by_severity}
     opened = _digest(written.new)
-    ended = {"status": str(scan.outcome), "top_findings": opened.get("findings", []), "gate": gate.decision}
+    ended = {"status": str(scan.outcome), "top_findings": opened.get("findings", [])} | ({"gate": gate.decision} if gate else {})
     events = [_event(scan, "scan.completed", about | counts | ended)]
     told = (
         ("opened", opened, written.new),
@@ -44,8 +44,9 @@ def announce_ended(scan: Scan, written: Written, gate: GateResult) -> None:
         if digest:
             events.append(_event(scan, f"finding.{kind}", about | digest))
             events += _singly(scan, f"finding.{kind}{SINGLE}", about, findings)
-    before = GateResult.objects.filter(repository_id=scan.repository_id, ref=scan.ref, id__lt=gate.id).order_by("-id")
-    events += gate_events(scan.repository, gate, before.values_list("decision", flat=True).first(), str(scan.id))
+    if gate:
+        before = GateResult.objects.filter(repository_id=scan.repository_id, ref=scan.ref, id__lt=gate.id).order_by("-id")
+        events += gate_events(scan.repository, gate, before.values_list("decision", flat=True).first(), str(scan.id))
     bus.publish_all(events)
 
 

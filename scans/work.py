@@ -27,7 +27,7 @@ from scans.ingest.repeated import find_same, write_same
 from scans.ingest.settling import Written
 from scans.ingest.writing import write_report
 from scans.kinds import KIND_NAME
-from scans.models import Scan
+from scans.models import Scan, Stream
 from scans.models.scan import GOING_ON
 from scans.pulling.sync import note_sync
 from scans.pulling.work import pull, read_pulled
@@ -106,7 +106,8 @@ def _finish(run: Run, scan: Scan, report: Report | None, written: Written) -> No
     uploads.discard(scan)
     if report:
         note_sync(scan, report)
-    result = decide(scan)
+    # where no tool ever said anything about the ref, nothing is known of it: a gate that passes would be made up
+    result = decide(scan) if scan.tools or Stream.objects.filter(repository_id=scan.repository_id, ref=scan.ref).exists() else None
     announce_ended(scan, written, result)
     _release_next(scan)
 

@@ -45,7 +45,7 @@ def of_commit(repository: Repository, commit: str, ref: str = "") -> Answer:
     answer = Answer(_latest(results), *_troubles(scans))
     if answer.result is None and answer.failed is None:
         if commits.is_known(repository.id, commit):
-            sentence = "No scan of this commit has come yet, though it was pushed; ask again shortly."
+            sentence = "No scanner has said anything about this commit yet, though it was pushed; ask again shortly."
             raise Unavailable(sentence, code="scan_awaited", retry_after=RETRY_SECONDS)
         where = f" on {ref[:100]}" if ref else ""
         sentence = f"No scan of commit {commit[:64]}{where} is known for {repository.full_name}; name it in full, as its scan was uploaded."

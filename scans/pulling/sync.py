@@ -26,7 +26,7 @@ def since_of(scan: Scan) -> datetime | None:
 def note_sync(scan: Scan, report: Report) -> None:
     """Record up to when the source was read, in the transaction that completes the scan; nothing where it was not read soundly."""
     text = scan.progress.get("synced_to")
-    if not text or not _sound(report):
+    if not text or not report.whole:
         return
     synced_to = datetime.fromisoformat(text)
     # what changed while everything was read is asked for the next time
@@ -44,8 +44,3 @@ def on_configured(sender: object, integration: Integration, **kwargs: Any) -> No
 
 def _states(scan: Scan) -> models.QuerySet[SyncState]:
     return SyncState.objects.filter(integration=scan.integration_id, repository_id=scan.repository_id, ref=scan.ref)
-
-
-def _sound(report: Report) -> bool:
-    """Say whether all problems are about what has no section: what is missing then comes with the daily full reading."""
-    return report.problem_count == len(report.problems) and all(problem.elsewhere for problem in report.problems)

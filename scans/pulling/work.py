@@ -53,10 +53,11 @@ def read_pulled(run: Run) -> Report:
     scan = cast("Scan", run.row)
     if scan.integration_id is None:
         raise _gone()
-    if not scan.complete and not scan.size:  # nothing changed since the last time
-        return Report(Spool())
     prefix = prefix_of(scan.integration_id)
-    report = read_report(kept_items(scan), scan.repository_id, prefix=prefix, seen=lambda number: run.save_progress(scan.progress))
+    if not scan.size:  # nothing changed since the last time, or the source has nothing about this ref, such as no analysis of a branch
+        report = Report(Spool())
+    else:
+        report = read_report(kept_items(scan), scan.repository_id, prefix=prefix, seen=lambda number: run.save_progress(scan.progress))
     if scan.complete and not report.problem_count:
         _add_silent(report, scan, prefix)
     return report

@@ -20,7 +20,7 @@ from integrations.contract.scans import Problem, Section
 from integrations.models import Integration, Repository
 from integrations.services.integrations import delete_integration
 from scans.choices import ScanTrigger
-from scans.models import Finding, Presence, Scan, ScanPart, SyncState
+from scans.models import Finding, GateResult, Presence, Scan, ScanPart, Stream, SyncState
 from scans.pulling import pages
 from scans.pulling.items import items_of, lines_of
 from scans.services.requesting import Request, cancel_scan, request_scan
@@ -178,6 +178,20 @@ def test_what_a_source_does_not_name_any_more_is_fixed_unless_part_of_it_could_n
     assert (scan.status, rules()) == ("partial", ["rule-1", "rule-2", "rule-3"])
     scan = pull()
     assert (scan.status, scan.fixed, rules()) == ("completed", 2, ["rule-1"])
+
+
+def test_a_source_that_has_nothing_about_a_branch_decides_nothing_about_it(
+    scanner: type[FakeScanner], shop: Repository, by: Integration
+) -> None:
+    asked(shop, by, ref="topic", commit=SHA)
+    scan = go_on()
+    assert (scan.status, scan.total, scan.tools) == ("completed", 0, [])
+    assert not GateResult.objects.exists()
+    (ended,) = Event.objects.filter(type="scan.completed")
+    assert "gate" not in ended.payload
+    Stream.objects.create(repository=shop, tool="semgrep", ref="topic")
+    asked(shop, by, ref="topic", commit=SHA, full=True)
+    assert (go_on().status, GateResult.objects.get().decision) == ("completed", "passed")
 
 
 def test_what_changed_is_asked_for_between_full_readings(scanner: type[FakeScanner], shop: Repository, by: Integration) -> None:
