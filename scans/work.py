@@ -25,6 +25,7 @@ from scans.gates.deciding import decide
 from scans.ingest.reading import Report, read_report
 from scans.ingest.repeated import find_same, write_same
 from scans.ingest.settling import Written
+from scans.ingest.tables import count_anew
 from scans.ingest.writing import write_report
 from scans.kinds import KIND_NAME
 from scans.models import Scan, Stream
@@ -62,9 +63,10 @@ def work_off(run: Run) -> Later | Done | None:
         _fail(run, scan, error.message)
         return Done(error.message)
     try:
-        write_report(scan, report, partial(_finish, run, scan, report))
+        written = write_report(scan, report, partial(_finish, run, scan, report))
     finally:
         report.spool.close()
+    count_anew(len(written.new))
     return None
 
 

@@ -14,6 +14,7 @@ from scans.choices import GateCause, GateDecision
 from scans.gate_events import announce_gate
 from scans.gates import facts
 from scans.gates.facts import MOST_GROUPS, Facts
+from scans.gates.plans import read_whole
 from scans.gates.policy import InForce, in_force
 from scans.gates.reading import Findings, Subject
 from scans.models import GateFacts, GateResult, Scan
@@ -56,8 +57,9 @@ def decide_again(repository_id: uuid.UUID, ref: str, cause: GateCause) -> GateRe
 
 def _judged(subject: Subject, policy: InForce, at: datetime, cause: GateCause) -> tuple[GateResult, Facts]:
     findings = Findings(subject)
-    there = findings.facts(at)
-    checked, broken = _checked(findings, policy, there)
+    with read_whole():
+        there = findings.facts(at)
+        checked, broken = _checked(findings, policy, there)
     failed = [one["found"] for one in checked if not one["passed"]]
     result = GateResult(
         repository_id=subject.repository.id, scan_id=subject.scan_id, ref=subject.ref, commit=subject.commit, cause=cause.value,

@@ -6,20 +6,25 @@ COPY stores some ten times as many rows a second as the ORM's bulk_create.
 from __future__ import annotations
 
 import json
+import logging
 import uuid
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from itertools import chain, islice
 from typing import Any, NamedTuple
 
-from django.db import connection, models
+from django.db import DatabaseError, connection, models
 
 from scans.models import Finding, FindingIdentifier, Presence
 
+logger = logging.getLogger(__name__)
 _LINES = 100
 _NULL = "\x1a"
 """A character that ends texts nowhere but on old systems; in a text of ours it is escaped."""
 _ESCAPES = (("\\", "\\\\"), ("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t"), (_NULL, "\\x1a"))
+
+
+MANY_ROWS = 2000
 
 
 class Known(NamedTuple):
@@ -120,6 +125,20 @@ def _escaped(text: str) -> str:
 def stored_time(moment: datetime) -> Any:
     """Return a time as insert() takes it."""
     return moment.isoformat() if connection.vendor == "postgresql" else models.DateTimeField().get_db_prep_value(moment, connection)
+
+
+def count_anew(rows: int) -> None:
+    """Have PostgreSQL count the tables after so many new findings, outside of their transaction; it does so itself after a tenth has changed.
+
+    Until then it takes thousands of findings of a new ref for one, and lists of them are planned accordingly.
+    """
+    if connection.vendor != "postgresql" or rows < MANY_ROWS:
+        return
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE scans_finding, scans_presence, scans_findingidentifier")
+    except DatabaseError:  # the findings are stored: lists are slower for a while
+        logger.warning("tables_not_counted", exc_info=True)
 
 
 def update_presences(rows: Sequence[tuple[int, uuid.UUID, str, str]]) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from core import leases, work
 from core.models import Event
@@ -205,3 +207,12 @@ def test_events_tell_of_the_scan_in_one_digest(alice: User, shop: Repository) ->
     assert (opened["count"], len(opened["findings"])) == (40, 5)
     assert (gate["broken_count"], gate["reasons"]) == (40, ["no new findings of severity high or worse"])
     assert set(Event.objects.values_list("owner_id", "repository_id")) == {(shop.owner_id, shop.id)}
+
+
+def test_many_new_findings_are_counted_for_the_planner(alice: User, shop: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scans.ingest.tables.MANY_ROWS", 2)
+    for rules, counted in ((["a"], 0), (["a", "b", "c"], 1 if connection.vendor == "postgresql" else 0), (["a", "b", "c"], 0)):
+        upload(client_of(alice), sarif(*rules))
+        with CaptureQueriesContext(connection) as queries:
+            run()
+        assert sum("ANALYZE" in query["sql"] for query in queries) == counted
