@@ -128,7 +128,7 @@ def stored_time(moment: datetime) -> Any:
 
 
 def count_anew(rows: int) -> None:
-    """Have PostgreSQL count the tables after so many new findings, outside of their transaction; it does so itself after a tenth has changed.
+    """Have PostgreSQL count the tables after so many new findings, outside of their transaction; by itself it waits for a tenth to change.
 
     Until then it takes thousands of findings of a new ref for one, and lists of them are planned accordingly.
     """
