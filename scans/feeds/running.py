@@ -27,6 +27,7 @@ from scans.feeds.applying import apply
 from scans.feeds.checking import Checked, check, connector_of
 from scans.feeds.news import News, announce
 from scans.feeds.storing import store
+from scans.locking import locked
 from scans.models import FeedRun, FeedState, Finding
 
 KIND_NAME = "feeds"
@@ -112,7 +113,7 @@ def _walk(run: Run, row: FeedRun) -> Later | None:
     while repository_id := place.get("repository") or _next_repository(place.get("after")):
         began = time.monotonic()
         with transaction.atomic():
-            repository = _locked(repository_id)
+            repository = locked(repository_id, skip=True)
             if repository is None and Repository.objects.filter(pk=repository_id).exists():
                 return Later(_WAIT_SECONDS, "Waits for a scan that is being stored.")
             place = _step(run, row, repository, place | {"repository": str(repository_id)}, size)
@@ -148,12 +149,6 @@ def _next_repository(after: str | None) -> uuid.UUID | None:
     """Return the next repository that has findings: one look into their index, however many repositories have none."""
     rows = Finding.objects.filter(repository_id__gt=after) if after else Finding.objects.all()
     return rows.order_by("repository_id").values_list("repository_id", flat=True).first()
-
-
-def _locked(id: Any) -> Repository | None:
-    """Return a repository, on PostgreSQL locked as scans lock it: both write its findings, each in an order of its own."""
-    rows = Repository.objects.filter(pk=id)
-    return (rows.select_for_update(no_key=True, skip_locked=True) if connection.vendor == "postgresql" else rows).first()
 
 
 def _update(run: Run, **changes: Any) -> None:

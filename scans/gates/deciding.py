@@ -6,10 +6,9 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
-from integrations.models import Repository
 from scans.choices import GateCause, GateDecision
 from scans.gate_events import announce_gate
 from scans.gates import facts
@@ -17,6 +16,7 @@ from scans.gates.facts import MOST_GROUPS, Facts
 from scans.gates.plans import read_whole
 from scans.gates.policy import InForce, in_force
 from scans.gates.reading import Findings, Subject
+from scans.locking import locked
 from scans.models import GateFacts, GateResult, Scan
 
 MOST_NAMED = 1000
@@ -40,8 +40,7 @@ def decide_again(repository_id: uuid.UUID, ref: str, cause: GateCause) -> GateRe
     It waits for a scan of the repository that is being written.
     """
     with transaction.atomic():
-        rows = Repository.objects.filter(id=repository_id)
-        repository = (rows.select_for_update(no_key=True) if connection.vendor == "postgresql" else rows).first()
+        repository = locked(repository_id)
         last = GateResult.objects.filter(repository_id=repository_id, ref=ref).order_by("-id").first()
         if repository is None or last is None:
             return None

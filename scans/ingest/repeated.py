@@ -10,12 +10,12 @@ from collections import Counter
 from collections.abc import Callable
 from typing import IO
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
-from integrations.models import Repository
 from scans.choices import ScanOutcome
 from scans.ingest.settling import Written
+from scans.locking import locked
 from scans.models import Scan, Stream
 from scans.normal.normalise import FORM
 
@@ -45,8 +45,7 @@ def find_same(scan: Scan) -> Scan | None:
 def write_same(scan: Scan, earlier: Scan, finish: Callable[[Written], None]) -> None:
     """Have a scan say what an earlier one said, and call `finish` in the same transaction."""
     with transaction.atomic():
-        if connection.vendor == "postgresql":
-            Repository.objects.select_for_update(no_key=True).get(pk=scan.repository_id)
+        locked(scan.repository_id)
         streams = Stream.objects.filter(repository_id=scan.repository_id, ref=scan.ref, last_scan_id=earlier.id)
         streams.update(last_scan_id=scan.id, last_commit=scan.commit, last_at=timezone.now())
         finish(Written(earlier.total, by_severity=Counter(earlier.by_severity), tools=list(earlier.tools), sections=earlier.sections))

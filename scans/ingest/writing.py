@@ -16,6 +16,7 @@ from typing import Any
 from django.db import connection, transaction
 from django.utils import timezone
 
+from core.work import LeaseLost
 from integrations.models import Repository
 from scans.feeds.applying import enrich
 from scans.ingest.packages import PackageWriter
@@ -23,6 +24,7 @@ from scans.ingest.places import PlaceWriter
 from scans.ingest.reading import Report, SectionRead
 from scans.ingest.rows import Rows
 from scans.ingest.settling import Settlement, Written
+from scans.locking import locked
 from scans.models import Finding, Presence, Scan, Stream
 
 BATCH_ROWS = 1000
@@ -40,10 +42,9 @@ def write_report(scan: Scan, report: Report, finish: Callable[[Written], None]) 
     now = timezone.now()
     closing = scan.complete and report.whole
     with _one_transaction():
-        repositories = Repository.objects.all()
-        if connection.vendor == "postgresql":
-            repositories = repositories.select_for_update(no_key=True)
-        repository = repositories.get(pk=scan.repository_id)
+        repository = locked(scan.repository_id)
+        if repository is None:
+            raise LeaseLost(str(scan.pk))  # deleted meanwhile, and the scan with it
         works = [_SectionWriter(scan, repository, report, number, now) for number in range(len(report.sections))]
         for work in works:
             work.store()

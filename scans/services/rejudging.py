@@ -15,6 +15,7 @@ from integrations.models import Repository
 from scans.choices import FindingState
 from scans.ingest.merging import merge
 from scans.ingest.settling import open_presences, write
+from scans.locking import locked
 from scans.models import ChangedBranch, Finding
 
 
@@ -22,9 +23,10 @@ def before_saving(sender: Any, instance: Repository, update_fields: Collection[s
     """Note a change of the default branch, in the transaction that makes it."""
     if instance._state.adding or (update_fields is not None and "default_branch" not in update_fields):
         return
-    before = Repository.objects.filter(pk=instance.pk).values_list("default_branch", flat=True).first()
-    if before not in {None, instance.default_branch}:
-        ChangedBranch.objects.update_or_create(id=instance.pk, defaults={"after": uuid.UUID(int=0)})
+    with transaction.atomic():
+        before = locked(instance.pk)  # ahead of the note, in rejudge()'s order: the two would wait for each other
+        if before is not None and before.default_branch != instance.default_branch:
+            ChangedBranch.objects.update_or_create(id=instance.pk, defaults={"after": uuid.UUID(int=0)})
 
 
 def listen() -> None:
@@ -38,8 +40,8 @@ def rejudge(limit: int) -> int:
     if first is None:
         return 0
     with transaction.atomic():
-        # the lock of the repository comes first, as everywhere: nobody writes its findings meanwhile
-        repository = Repository.objects.select_for_update(no_key=True).filter(pk=first.pk).first()
+        # its lock comes first, as everywhere
+        repository = locked(first.pk)
         row = ChangedBranch.objects.filter(pk=first.pk).first()
         if row is None:
             return 0

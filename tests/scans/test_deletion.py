@@ -88,3 +88,14 @@ def test_findings_follow_a_changed_default_branch_bit_by_bit(alice: User, shop: 
     client_of(alice).patch(url, {"default_branch": "main"}, format="json")
     end_changes_of_branches(Batch())
     assert Counter(Finding.objects.values_list("state", flat=True)) == {"open": 1, "branch": 4, "fixed": 4}
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer at a time")
+def test_a_changed_branch_is_noted_under_the_lock_that_its_work_takes_first(shop: Repository) -> None:
+    ChangedBranch.objects.create(id=shop.id)
+    shop.default_branch = "trunk"
+    with CaptureQueriesContext(connection) as asked:
+        shop.save()
+    said = [one["sql"] for one in asked if "FOR " in one["sql"] and "UPDATE" in one["sql"]]
+    assert ["scans_changedbranch" in sql for sql in said] == [False, True]
+    assert 'FROM "integrations_repository"' in said[0]
