@@ -76,6 +76,11 @@ class Triage(TextChoices):
     IGNORED = "ignored", "ignored"
 
 
+UNDECIDED = "none"
+"""What parameters and links call Triage.NONE: an empty one leaves the triage open."""
+TRIAGES = [(UNDECIDED, Triage.NONE.label), *(choice for choice in Triage.choices if choice[0])]
+
+
 class GateDecision(TextChoices):
     """What a policy says of a commit."""
 

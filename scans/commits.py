@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from core.models import Event
+from integrations.contract.payloads import at
 from scans.models import KnownCommit
+from scans.refs import commit_in
 
-_COMMIT = re.compile(r"[0-9a-f]{7,64}")
 _MOST_OF_A_PUSH = 50
 
 
@@ -20,7 +20,8 @@ def on_events(events: Sequence[Event]) -> None:
         (event.repository_id, commit)
         for event in events
         if event.repository_id is not None and event.type in _NAMED
-        for commit in _NAMED[event.type](event.payload)
+        for commit in map(commit_in, _NAMED[event.type](event.payload))
+        if commit
     }
     # in one order, or two transactions could wait for each other
     rows = [KnownCommit(repository_id=id, commit=commit) for id, commit in sorted(named)]
@@ -33,28 +34,18 @@ def is_known(repository_id: uuid.UUID, commit: str) -> bool:
     return KnownCommit.objects.filter(repository_id=repository_id, commit__in={commit, commit[:12]}).exists()
 
 
-def _pushed(data: Any) -> Iterator[str]:
+def _pushed(data: Any) -> Iterator[Any]:
     """Yield the commit that the ref is at, and the latest of those that came with it."""
-    commits = _at(data, "commits")
+    commits = at(data, "commits")
     listed = commits[-_MOST_OF_A_PUSH:] if isinstance(commits, list) else []
-    for value in (_at(data, "after"), *(_at(one, "id") for one in listed)):
-        yield from _commit(value)
+    yield at(data, "after")
+    yield from (at(one, "id") for one in listed)
 
 
-def _headed(data: Any) -> Iterator[str]:
+def _headed(data: Any) -> Iterator[Any]:
     """Yield the head of a pull request, and the commit that GitHub merged it into to be tried, which its Actions see."""
-    pull_request = _at(data, "pull_request")
-    yield from _commit(_at(_at(pull_request, "head"), "sha"))
-    yield from _commit(_at(pull_request, "merge_commit_sha"))
-
-
-def _commit(value: Any) -> Iterator[str]:
-    if isinstance(value, str) and _COMMIT.fullmatch(value.lower()) and value.strip("0"):
-        yield value.lower()
-
-
-def _at(value: Any, name: str) -> Any:
-    return value.get(name) if isinstance(value, Mapping) else None
+    yield at(data, "pull_request", "head", "sha")
+    yield at(data, "pull_request", "merge_commit_sha")
 
 
 _NAMED = {"repository.pushed": _pushed, "pull_request.updated": _headed}

@@ -1,7 +1,9 @@
 """What differs between two scans of a repository, or between two of its refs as they are now.
 
-A presence holds from its first scan to the one that closed it, and the scans of a repository are written in the order of their ids. So
-what was there after a scan is known for as long as presences are, of partial reports and of findings that came back too.
+A presence holds from its first scan to the one that closed it, and the scans of a stream are written in the order of their ids: uploads of
+a repository in that of their arrival, of an integration and a ref one after the other. So what was there after a scan is known for as long
+as presences are, of partial reports and of findings that came back too. What another stream said counts from when its scan was asked
+for, though a pulled one may have been written later.
 """
 
 from __future__ import annotations

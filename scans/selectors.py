@@ -7,8 +7,8 @@ from django.db.models import Count, Exists, OuterRef, QuerySet
 from integrations.models import Repository
 from scans.categories import name_integrations
 from scans.choices import FindingState, Severity, Triage
+from scans.containing import containing
 from scans.gates.sla import with_sla
-from scans.holding import holding
 from scans.models import Finding, GateResult, Presence, RiskAcceptance, Scan, Stream
 
 MOST_ACCOUNTS = 100
@@ -34,12 +34,12 @@ def counted(findings: QuerySet[Finding]) -> QuerySet[Finding]:
 
 def with_cwe(findings: QuerySet[Finding], number: int) -> QuerySet[Finding]:
     """Return those of a weakness. No index serves it, which each new finding would pay for: ask within a repository."""
-    return holding(findings, "cwe", number)
+    return containing(findings, "cwe", number)
 
 
 def from_source(findings: QuerySet[Finding], tool: str) -> QuerySet[Finding]:
     """Return those that a tool reports now: of the repositories about which it ever reported, so that a rare tool is found quickly."""
-    return holding(findings.filter(repository_id__in=Stream.objects.filter(tool=tool).values("repository_id")), "sources", tool)
+    return containing(findings.filter(repository_id__in=Stream.objects.filter(tool=tool).values("repository_id")), "sources", tool)
 
 
 def on_ref(findings: QuerySet[Finding], ref: str) -> QuerySet[Finding]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
 from typing import Any, ClassVar
 
@@ -14,6 +13,7 @@ from django.utils import timezone
 
 from access.admin_base.filters import ChoiceFilter
 from scans.choices import FindingState, Triage
+from scans.normal.cwe import numbers as cwe_numbers
 from scans.selectors import from_source, with_cwe
 from scans.severities import WORST_FIRST, rank
 
@@ -177,12 +177,9 @@ class CweFilter(TextFilter):
         text = self.text()
         if not text:
             return queryset
-        match = _CWE.fullmatch(text)
-        if match is None or "/" not in request.GET.get("q", ""):
-            wrong = "write its repository into the search as well, such as acme/shop." if match else "write a number, such as 79 or CWE-79."
+        found = cwe_numbers((text,))
+        if len(found) != 1 or "/" not in request.GET.get("q", ""):
+            wrong = "write its repository into the search as well, such as acme/shop." if found else "write a number, such as 79 or CWE-79."
             messages.warning(request, f"CWE: {wrong}")
             return queryset.none()
-        return with_cwe(queryset, int(match[1]))
-
-
-_CWE = re.compile(r"(?:CWE-)?([0-9]{1,6})", re.IGNORECASE)
+        return with_cwe(queryset, found[0])

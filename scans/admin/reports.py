@@ -18,10 +18,10 @@ from integrations.models import Repository
 from integrations.selectors.repositories import all_repositories
 from scans.admin.filters import WORSE
 from scans.admin.searching import named_repositories
-from scans.choices import Kind, Severity, Triage
+from scans.choices import TRIAGES, Kind, Severity
 from scans.models import Finding
 from scans.reports.answering import ReportFormat
-from scans.reports.scope import UNDECIDED, Shown
+from scans.reports.scope import Shown
 from scans.severities import WORST_FIRST
 
 _ANY = ("", "any")
@@ -46,10 +46,7 @@ class ReportForm(forms.Form):
         label="Severity", widget=UnfoldAdminSelectWidget,
     )  # fmt: skip
     kind = forms.ChoiceField(choices=[_ANY, *Kind.choices], required=False, label="Kind", widget=UnfoldAdminSelectWidget)
-    triage = forms.ChoiceField(
-        choices=[_ANY, (UNDECIDED, "not triaged"), *(one for one in Triage.choices if one[0])], required=False, label="Triage",
-        widget=UnfoldAdminSelectWidget,
-    )  # fmt: skip
+    triage = forms.ChoiceField(choices=[_ANY, *TRIAGES], required=False, label="Triage", widget=UnfoldAdminSelectWidget)
 
 
 def repository_of(request: HttpRequest, who: Principal) -> Repository | None:

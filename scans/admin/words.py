@@ -93,7 +93,7 @@ def gate_badge(decision: str) -> SafeString:
 
 def title(finding: Finding, most: int = 500) -> str:
     """Return its title, or what else names it: a row without words could not be clicked."""
-    return show.cut_line(finding.title or finding.rule or "(its scanner gave no title)", most)
+    return show.cut_line(str(finding), most)
 
 
 def place(finding: Finding) -> str:

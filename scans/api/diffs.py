@@ -21,6 +21,7 @@ from scans.api.scan_serializers import SCAN
 from scans.api.serializers import FINDING, FindingSerializer
 from scans.comparing import Change, Comparison, compare_refs, compare_scans
 from scans.models import Finding, Scan
+from scans.refs import plain_ref
 from scans.selectors import shown_scans
 
 ROUTES: dict[str, dict[str, Any]] = {"diff": {"get": "diff"}, "diff/findings": {"get": "changed"}}
@@ -169,7 +170,7 @@ class RefDiffViewSet(DiffActions):
     def comparison(self, request: Request) -> Comparison:
         """Return what the request compares."""
         repository: Repository = self.get_object()
-        head = request.query_params.get("head", "")
+        base, head = (plain_ref(request.query_params.get(name, "")) for name in ("base", "head"))
         if not head:
             raise InvalidInput.of("head", "must be given: the branch or ref that is compared.")
-        return compare_refs(repository, request.query_params.get("base", "") or repository.default_branch, head)
+        return compare_refs(repository, base or repository.default_branch, head)

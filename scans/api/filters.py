@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import re
-
 import django_filters
 from django.db.models import QuerySet
 
 from core.errors import InvalidInput
-from scans.choices import FindingState, Kind, ScanStatus, Severity, Triage
+from scans.choices import TRIAGES, UNDECIDED, FindingState, Kind, ScanStatus, Severity, Triage
 from scans.gates.policy import in_force
 from scans.gates.sla import overdue
 from scans.models import Finding, Inventory, Scan
+from scans.normal.cwe import numbers as cwe_numbers
+from scans.refs import plain_ref
 from scans.selectors import from_source, on_ref, with_cwe
 from scans.severities import rank
 
 _STATES = [choice for choice in FindingState.choices if choice[0] != FindingState.STAGED]
-_CWE = re.compile(r"(?:CWE-)?([0-9]{1,6})", re.IGNORECASE)
-_TRIAGES = [("none", "not triaged"), *(choice for choice in Triage.choices if choice[0])]
 
 
 class ScanFilter(django_filters.FilterSet):
@@ -63,7 +61,7 @@ class FindingFilter(django_filters.FilterSet):
 
     repository = django_filters.UUIDFilter(field_name="repository_id", label="Id of the repository.")
     state = django_filters.ChoiceFilter(choices=_STATES, label="On the default branch.")
-    triage = django_filters.ChoiceFilter(choices=_TRIAGES, method="by_triage", label="What people decided.")
+    triage = django_filters.ChoiceFilter(choices=TRIAGES, method="by_triage", label="What people decided.")
     suppressed = django_filters.BooleanFilter(label="Left out by its scanners' own settings.")
     severity = django_filters.ChoiceFilter(choices=Severity.choices, label="Exactly this severity.")
     min_severity = django_filters.ChoiceFilter(choices=Severity.choices, method="by_floor", label="This severity or worse.")
@@ -100,10 +98,10 @@ class FindingFilter(django_filters.FilterSet):
 
     def by_cwe(self, queryset: QuerySet[Finding], name: str, value: str) -> QuerySet[Finding]:
         """Apply `cwe`."""
-        match = _CWE.fullmatch(value.strip())
-        if match is None:
+        found = cwe_numbers((value,))
+        if len(found) != 1:
             raise InvalidInput.of("cwe", "must be the number of a weakness, such as 79 or CWE-79.")
-        return with_cwe(queryset, int(match[1]))
+        return with_cwe(queryset, found[0])
 
     def by_source(self, queryset: QuerySet[Finding], name: str, value: str) -> QuerySet[Finding]:
         """Apply `source`."""
@@ -111,7 +109,7 @@ class FindingFilter(django_filters.FilterSet):
 
     def by_triage(self, queryset: QuerySet[Finding], name: str, value: str) -> QuerySet[Finding]:
         """Apply `triage`."""
-        return queryset.filter(triage="" if value == "none" else value)
+        return queryset.filter(triage=Triage.NONE if value == UNDECIDED else value)
 
     def by_floor(self, queryset: QuerySet[Finding], name: str, value: str) -> QuerySet[Finding]:
         """Apply `min_severity`."""
@@ -119,4 +117,4 @@ class FindingFilter(django_filters.FilterSet):
 
     def by_ref(self, queryset: QuerySet[Finding], name: str, value: str) -> QuerySet[Finding]:
         """Apply `ref`."""
-        return on_ref(queryset, value)
+        return on_ref(queryset, plain_ref(value))

@@ -15,20 +15,19 @@ from core.errors import InvalidInput
 from integrations.models import Repository
 from integrations.selectors.repositories import all_repositories
 from scans.api.serializers import FINDING, SummarySerializer
-from scans.choices import Kind, Severity, Triage
+from scans.choices import TRIAGES, Kind, Severity
 from scans.reports.answering import ReportFormat, report
 from scans.reports.csv_lines import HEADER
-from scans.reports.scope import PARAMETERS, UNDECIDED, Shown, parse
+from scans.reports.scope import PARAMETERS, Shown, parse
 
 ROUTES: dict[str, dict[str, Any]] = {"report": {"get": "report"}}
-_TRIAGES = [UNDECIDED, *(value for value in Triage.values if value)]
 _ABOUT = [
     OpenApiParameter("report_format", str, enum=ReportFormat.values, default=ReportFormat.JSON.value),
     OpenApiParameter("ref", str, description="Branch or ref; the default branch when left out."),
     OpenApiParameter("state", str, enum=Shown.values, default=Shown.OPEN.value, description="Those there now, those fixed since, or both."),
     OpenApiParameter("min_severity", str, enum=Severity.values, description="This severity or worse."),
     OpenApiParameter("kind", str, enum=Kind.values),
-    OpenApiParameter("triage", str, enum=_TRIAGES, description="What people decided."),
+    OpenApiParameter("triage", str, enum=[value for value, _ in TRIAGES], description="What people decided."),
     OpenApiParameter("suppressed", bool, description="Left out by its scanners' own settings."),
     OpenApiParameter(
         "since", OpenApiTypes.DATE, description="New and fixed ones are counted from this day on; the last 30 days when left out."

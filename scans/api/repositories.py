@@ -19,8 +19,8 @@ from scans.choices import GateDecision
 from scans.gates import answers
 from scans.gates.answers import Answer
 from scans.models import GateResult
+from scans.refs import checked_commit, plain_ref
 from scans.selectors import summary
-from scans.services.starting import checked_commit
 from scans.trend import LONGEST_DAYS, trend
 
 ROUTES: dict[str, dict[str, Any]] = {
@@ -54,7 +54,7 @@ class RepositoryScansViewSet(PortalViewSet[Repository]):
     def findings_summary(self, request: Request, id: str) -> Response:
         """Count the findings that are open, without suppressed and triaged ones."""
         repository = self.get_object()
-        ref = request.query_params.get("ref", "") or repository.default_branch
+        ref = plain_ref(request.query_params.get("ref", "")) or repository.default_branch
         counts = summary(repository, ref)
         return self.answer({"total": sum(counts.values()), "by_severity": counts, "ref": ref}, serializer_class=SummarySerializer)
 
@@ -84,7 +84,9 @@ class RepositoryScansViewSet(PortalViewSet[Repository]):
         given = request.query_params
         seconds, commit = _seconds(given.get("wait", "0")), checked_commit(given.get("commit", ""))
         if commit:
-            answer = holding.until(request._request, seconds, lambda: answers.of_commit(repository, commit, _ref(given.get("ref", ""))))
+            answer = holding.until(
+                request._request, seconds, lambda: answers.of_commit(repository, commit, plain_ref(given.get("ref", "")))
+            )
         elif "ref" in given:
             raise InvalidInput.of("ref", "needs commit beside it.")
         else:
@@ -112,10 +114,6 @@ def _days(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= LONGEST_DAYS):
         raise InvalidInput.of("days", f"must be a whole number from 1 to {LONGEST_DAYS}.")
     return int(text)
-
-
-def _ref(text: str) -> str:
-    return text.removeprefix("refs/heads/")
 
 
 def _seconds(text: str) -> int:

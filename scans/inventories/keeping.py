@@ -18,7 +18,7 @@ from scans.inventories.packed import packed
 from scans.inventories.reading import Read, read
 from scans.models import Inventory
 from scans.normal.paths import canonical_path
-from scans.services.starting import checked_commit, checked_ref
+from scans.refs import checked_commit, checked_ref
 from scans.triggers.packages import on_packages
 
 MOST_FILES = 200

@@ -74,7 +74,7 @@ class Finding(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.title
+        return self.title or self.rule or "(its scanner gave no title)"
 
 
 class FindingIdentifier(models.Model):

@@ -13,14 +13,13 @@ from django.utils import timezone
 from core.errors import InvalidInput
 from core.ids import first_id_at
 from integrations.models import Repository
-from scans.choices import FindingState, Kind, Severity, Triage
+from scans.choices import TRIAGES, UNDECIDED, FindingState, Kind, Severity, Triage
 from scans.models import Finding, Presence
+from scans.refs import checked_ref
 from scans.severities import rank
 
 PERIOD_DAYS = 30
 PARAMETERS = ("ref", "state", "min_severity", "kind", "triage", "suppressed", "since")
-UNDECIDED = "none"
-_LONGEST_REF = 255
 
 
 class Shown(TextChoices):
@@ -53,7 +52,7 @@ class Scope:
         """Return in words what narrows the list of findings."""
         words = [f"severity {self.min_severity} or worse"] if self.min_severity else []
         words += [str(Kind(self.kind).label)] if self.kind else []
-        words += [str(Triage("" if self.triage == UNDECIDED else self.triage).label)] if self.triage else []
+        words += [str(dict(TRIAGES)[self.triage])] if self.triage else []
         words += ["suppressed by their scanners" if self.suppressed else "not suppressed"] if self.suppressed is not None else []
         return words
 
@@ -68,7 +67,7 @@ def parse(repository: Repository, given: Mapping[str, str]) -> Scope:
         state=checked.choice("state", Shown.values) or Shown.OPEN.value,
         min_severity=checked.choice("min_severity", Severity.values),
         kind=checked.choice("kind", Kind.values),
-        triage=checked.choice("triage", [UNDECIDED, *(value for value in Triage.values if value)]),
+        triage=checked.choice("triage", [value for value, _ in TRIAGES]),
         suppressed={"true": True, "false": False}.get(checked.choice("suppressed", ["true", "false"])),
     )
     checked.done()
@@ -90,10 +89,11 @@ class _Checked:
         return value
 
     def ref(self) -> str:
-        value = self._given.get("ref", "").removeprefix("refs/heads/")
-        if len(value) > _LONGEST_REF or not value.isprintable():
-            self._wrong["ref"] = [f"must be at most {_LONGEST_REF} printable characters."]
-        return value
+        try:
+            return checked_ref(self._given.get("ref", ""))
+        except InvalidInput as error:
+            self._wrong |= error.fields
+            return ""
 
     def day(self, name: str) -> date | None:
         value = self._given.get(name, "")

@@ -25,7 +25,7 @@ def plain(text: str, most: int | None = None) -> str:
 
 def title(finding: Finding, most: int | None = None) -> str:
     """Return its title, or what else names it."""
-    return plain(finding.title or finding.rule or "(its scanner gave no title)", most)
+    return plain(str(finding), most)
 
 
 def identifiers(finding: Finding) -> list[str]:

@@ -21,9 +21,9 @@ from scans import uploads
 from scans.announcing import announce_failed
 from scans.choices import ENDED, ScanOutcome, ScanStatus, ScanTrigger
 from scans.models import Scan
+from scans.refs import checked_commit, checked_ref
 from scans.selectors import shown_scans
 from scans.services.queueing import Queued, Reused, Wanted, queue_scans
-from scans.services.starting import checked_commit, checked_ref
 
 
 @dataclass(frozen=True)

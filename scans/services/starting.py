@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -21,9 +20,9 @@ from scans.formats.source import Source
 from scans.ingest.repeated import name_of
 from scans.kinds import KIND_NAME
 from scans.models import Scan
+from scans.refs import checked_commit, checked_ref
 
 _MOST_ATTEMPTS = 5
-_COMMIT = re.compile(r"[0-9a-fA-F]{7,64}")
 _LONGEST = 255
 
 
@@ -46,7 +45,7 @@ def upload_report(about: UploadedAbout, chunks: Iterable[bytes]) -> Scan:
     """
     ref = checked_ref(about.ref) or about.repository.default_branch
     commit = checked_commit(about.commit)
-    category = _checked_text("category", about.category)
+    category = _checked_category(about.category)
     with uploads.spooled(chunks) as (file, size):
         if not size:
             raise InvalidInput("The report is empty: send it as the body, or as the part `file` of a form.", code="empty_report")
@@ -66,22 +65,7 @@ def upload_report(about: UploadedAbout, chunks: Iterable[bytes]) -> Scan:
     return scan
 
 
-def checked_ref(text: str) -> str:
-    """Return a branch's plain name: refs/heads/main is main. Raises InvalidInput."""
-    ref = _checked_text("ref", text).removeprefix("refs/heads/")
-    if any(character.isspace() for character in ref):
-        raise InvalidInput.of("ref", "must be the name of a branch or ref, without spaces.")
-    return ref
-
-
-def checked_commit(text: str) -> str:
-    """Return a commit's SHA in lower case, or "". Raises InvalidInput."""
-    if text and not _COMMIT.fullmatch(text):
-        raise InvalidInput.of("commit", "must be 7 to 64 hexadecimal digits: the commit's SHA.")
-    return text.lower()
-
-
-def _checked_text(name: str, text: str) -> str:
+def _checked_category(text: str) -> str:
     if len(text) > _LONGEST or not text.isprintable():
-        raise InvalidInput.of(name, f"must be at most {_LONGEST} printable characters.")
+        raise InvalidInput.of("category", f"must be at most {_LONGEST} printable characters.")
     return text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import uuid
 from dataclasses import dataclass
 from typing import Any
@@ -10,11 +9,10 @@ from typing import Any
 from django.db.models import TextChoices
 
 from core.models import Event
+from integrations.contract.payloads import at
+from scans.refs import commit_in, is_branch, is_ref, plain_ref
 
 PUSHED, PULL_REQUEST, ALERT = "repository.pushed", "pull_request.updated", "inbound.alert_changed"
-_BRANCH = "refs/heads/"
-_COMMIT = re.compile(r"[0-9a-fA-F]{7,64}")
-_REF = re.compile(r"[^\s\\~^:?*\[]{1,255}")
 _HAS_COMMITS = frozenset({"opened", "open", "created", "synchronize", "update", "updated", "reopened", "reopen", "ready_for_review"})
 
 
@@ -50,52 +48,41 @@ def wish_of(event: Event) -> Wish | None:
 
 def _pushed(event: Event, data: dict[str, Any]) -> Wish | None:
     """A push of commits to a branch; tags and branches that were deleted have nothing to scan."""
-    ref, after = _text(data.get("ref")), _text(data.get("after"))
-    if data.get("deleted") is True or not after.strip("0") or (ref.startswith("refs/") and not ref.startswith(_BRANCH)):
+    ref, after = _text(data, "ref"), _text(data, "after")
+    if event.repository_id is None or data.get("deleted") is True or not after.strip("0"):
         return None
-    branch = ref.removeprefix(_BRANCH)
-    if event.repository_id is None or not _REF.fullmatch(branch):
-        return None
-    return Wish(Cause.PUSH, event.repository_id, ref=branch, commit=_commit(after))
+    branch = plain_ref(ref)
+    return Wish(Cause.PUSH, event.repository_id, ref=branch, commit=commit_in(after)) if is_branch(ref) and is_ref(branch) else None
 
 
 def _pull_request(event: Event, data: dict[str, Any]) -> Wish | None:
     """A pull request with new commits. The branch of a fork, whatever its name, is none of this repository's."""
-    request, repository = _part(data, "pull_request"), _part(data, "repository")
-    head = _part(request, "head")
-    if event.repository_id is None or _text(data.get("action")) not in _HAS_COMMITS or _text(request.get("state")) in ("closed", "merged"):
+    state = _text(data, "pull_request", "state")
+    if event.repository_id is None or _text(data, "action") not in _HAS_COMMITS or state in ("closed", "merged"):
         return None
-    ref, home, here = _text(head.get("ref")), _text(_part(head, "repo").get("full_name")), _text(repository.get("full_name"))
-    base, number = _text(_part(request, "base").get("ref")), data.get("number")
-    if (home and home != here) or (not home and ref in (base, _text(repository.get("default_branch")))):
+    ref, home = _text(data, "pull_request", "head", "ref"), _text(data, "pull_request", "head", "repo", "full_name")
+    base, here = _text(data, "pull_request", "base", "ref"), _text(data, "repository", "full_name")
+    if (home and home != here) or (not home and ref in (base, _text(data, "repository", "default_branch"))):
+        number = data.get("number")
         if not isinstance(number, int):
             return None
         ref = f"refs/pull/{number}/merge"
-    if not _REF.fullmatch(ref):
-        return None
-    return Wish(Cause.PULL_REQUEST, event.repository_id, ref=ref, commit=_commit(_text(head.get("sha"))))
+    commit = commit_in(at(data, "pull_request", "head", "sha"))
+    return Wish(Cause.PULL_REQUEST, event.repository_id, ref=ref, commit=commit) if is_ref(ref) else None
 
 
 def _alert(event: Event, data: dict[str, Any]) -> Wish | None:
     """An alert that changed. Its platform need not be the repository's, so it may name it only."""
-    ref, name, type = _text(_part(data, "alert").get("ref")), _text(data.get("repository")), _text(data.get("provider"))
-    branch = ref.removeprefix(_BRANCH) if ref.startswith(_BRANCH) else ""
-    if not type or not (event.repository_id or name) or (branch and not _REF.fullmatch(branch)):
+    ref, name, type = _text(data, "alert", "ref"), _text(data, "repository"), _text(data, "provider")
+    branch = plain_ref(ref) if ref.startswith("refs/") and is_branch(ref) else ""
+    if not type or not (event.repository_id or name) or (branch and not is_ref(branch)):
         return None
     return Wish(Cause.ALERT, event.repository_id, name[:255], event.owner_id, ref=branch, type=type[:40])
 
 
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) and value.isprintable() else ""
-
-
-def _part(value: Any, name: str) -> dict[str, Any]:
-    found = value.get(name) if isinstance(value, dict) else None
-    return found if isinstance(found, dict) else {}
-
-
-def _commit(text: str) -> str:
-    return text.lower() if _COMMIT.fullmatch(text) else ""
+def _text(data: dict[str, Any], *path: str) -> str:
+    found = at(data, *path)
+    return found if isinstance(found, str) and found.isprintable() else ""
 
 
 _READERS = {PUSHED: _pushed, PULL_REQUEST: _pull_request, ALERT: _alert}

@@ -100,3 +100,13 @@ def test_it_takes_the_same_statements_for_one_finding_as_for_many(alice: User, s
             assert client.get(f"/api/v1/scans/{head.id}/diff", {"base": str(one.id)}).status_code == 200
         asked.append(len(queries))
     assert asked[1] == asked[2]  # the first finds what every process remembers of a key
+
+
+def test_a_branch_is_meant_by_its_name_in_full_as_well(alice: User, shop: Repository) -> None:
+    scanned(shop, "semgrep", "old")
+    scanned(shop, "semgrep", "old", "new", ref="feature")
+    client, full = client_of(alice), "refs/heads/feature"
+    mine = f"repositories/{shop.id}"
+    assert changed(client, mine, base="refs/heads/main", head=full) == said({"new"}, set(), {"old"})
+    assert client.get(f"/api/v1/{mine}/findings/summary", {"ref": full}).json()["total"] == 2
+    assert len(client.get("/api/v1/findings", {"repository": str(shop.id), "ref": full}).json()["results"]) == 2

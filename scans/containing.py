@@ -18,7 +18,7 @@ class _Has(Func):
     output_field = BooleanField()
 
 
-def holding(rows: QuerySet[M], field: str, value: Any) -> QuerySet[M]:
+def containing(rows: QuerySet[M], field: str, value: Any) -> QuerySet[M]:
     """Return the rows whose list holds a value. No index serves it: whoever calls it cuts the rows down before."""
     if connection.vendor == "postgresql":
         return rows.filter(**{f"{field}__contains": [value]})
