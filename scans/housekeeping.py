@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import timedelta
 
 from django.db import transaction
@@ -65,16 +66,18 @@ def prune_commits(batch: Batch) -> Step:
 
 
 def prune_facts(batch: Batch) -> Step:
-    """Delete the facts of a repository's older decisions; the decisions stay."""
-    many = GateFacts.objects.order_by().values("repository").annotate(kept=Count("result")).filter(kept__gt=KEPT_FACTS)
-    busy = many.order_by("repository").values_list("repository", flat=True).first()
+    """Delete the facts of a repository's older decisions, some repositories at a time; the decisions stay."""
+    after = uuid.UUID(batch.cursor) if batch.cursor else uuid.UUID(int=0)
+    near = list(Repository.objects.filter(id__gt=after).order_by("id").values_list("id", flat=True)[:_REPOSITORIES_AT_ONCE])
+    many = GateFacts.objects.filter(repository__in=near).order_by().values("repository").annotate(kept=Count("result"))
+    busy = many.filter(kept__gt=KEPT_FACTS).order_by("repository").values_list("repository", flat=True).first()
     if busy is None:
-        return Step()
+        return Step(0, str(near[-1]) if len(near) == _REPOSITORIES_AT_ONCE else "")
     mine = GateFacts.objects.filter(repository=busy).order_by("-result_id")
     ids = list(mine.values_list("result_id", flat=True)[KEPT_FACTS : KEPT_FACTS + batch.limit])
     if batch.dry_run:
-        return Step(len(ids))
-    return Step(delete_rows(GateFacts.objects.filter(result_id__in=ids)), "more")
+        return Step(len(ids), str(busy))
+    return Step(delete_rows(GateFacts.objects.filter(result_id__in=ids)), str(after if len(ids) == batch.limit else busy))
 
 
 def prune_checks(batch: Batch) -> Step:

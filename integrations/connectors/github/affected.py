@@ -23,15 +23,13 @@ from integrations.connectors.github.client import Client, rows
 from integrations.connectors.github.reading import part, text
 from integrations.contract.reports import ReportedFinding
 from integrations.contract.scans import PackageUsed, Problem, ScanItem
+from integrations.packages.ecosystems import ecosystem as type_of
 
 CATEGORY = "packages"
 _TYPES = ("reviewed", "malware")
-_ECOSYSTEMS = {
-    "npm": "npm", "pypi": "pip", "maven": "maven", "rubygems": "rubygems", "nuget": "nuget", "packagist": "composer", "go": "go",
-    "crates.io": "rust", "hex": "erlang", "pub": "pub", "swifturl": "swift", "github actions": "actions",
-}  # fmt: skip
-_PURLS = {"npm": "npm", "pypi": "pip", "maven": "maven", "gem": "rubygems", "nuget": "nuget", "composer": "composer", "golang": "go",
-          "cargo": "rust", "hex": "erlang", "pub": "pub", "swift": "swift", "githubactions": "actions"}  # fmt: skip
+# by the type of purls
+_ECOSYSTEMS = {"npm": "npm", "pypi": "pip", "maven": "maven", "gem": "rubygems", "nuget": "nuget", "composer": "composer", "golang": "go",
+               "cargo": "rust", "hex": "erlang", "pub": "pub", "swift": "swift", "githubactions": "actions"}  # fmt: skip
 _WITH_V = frozenset({"go", "composer"})
 _ASKABLE = re.compile(r"[^\s,\x00-\x1f\x7f]{1,300}")
 _AT_ONCE, _MOST_PAGES = 100, 50
@@ -120,8 +118,8 @@ def _known(packages: Sequence[PackageUsed]) -> dict[Used, PackageUsed]:
     """Return the packages that can be asked about, each once."""
     known: dict[Used, PackageUsed] = {}
     for package in packages:
-        type = package.purl.removeprefix("pkg:").partition("/")[0].lower()
-        ecosystem = _ECOSYSTEMS.get(package.ecosystem.lower()) if package.ecosystem else _PURLS.get(type)
+        said = package.ecosystem or package.purl.removeprefix("pkg:").partition("/")[0]
+        ecosystem = _ECOSYSTEMS.get(type_of(said)[0])
         version = package.version[1:] if ecosystem in _WITH_V and re.match(r"v\d", package.version) else package.version
         if ecosystem and _ASKABLE.fullmatch(package.name) and _ASKABLE.fullmatch(version):
             known.setdefault(Used(ecosystem, package.name, version), package)
