@@ -1,21 +1,17 @@
-"""A WSGI application behind gunicorn for tests of held requests: it waits for what never comes."""
+"""A WSGI application behind gunicorn for tests of held requests: it waits for what never comes.
+
+It loads no app: that takes seconds.
+"""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from typing import Any
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
+from django.core.handlers.wsgi import WSGIRequest
 
-import django
-
-django.setup()
-
-from django.core.handlers.wsgi import WSGIRequest  # noqa: E402 - it needs the settings
-
-from core import holding  # noqa: E402
-from core.errors import Unavailable  # noqa: E402
+from core import holding
+from core.errors import Unavailable
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:

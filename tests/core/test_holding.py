@@ -86,7 +86,12 @@ def server(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
         os.set_inheritable(listener.fileno(), True)
         options = ["--bind", f"fd://{listener.fileno()}", "--threads", "4", "--graceful-timeout", "30", "--no-control-socket"]
         command = [sys.executable, "-m", "gunicorn", *options, "-k", "core.supervisor.worker.PatientWorker", "tests.core.held_app"]
-        process = subprocess.Popen(command, cwd=ROOT, pass_fds=[listener.fileno()], env=os.environ | {"WEB_THREADS": "4"})
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            pass_fds=[listener.fileno()],
+            env=os.environ | {"WEB_THREADS": "4", "DJANGO_SETTINGS_MODULE": "tests.settings"},
+        )
     yield process, port
     process.kill()
     process.wait(10)
