@@ -15,6 +15,4 @@ def package_of(purl: Any, manifest: str = "", fixed_version: str = "", vulnerabl
     found = purls.parse(purl) if isinstance(purl, str) and purl.startswith(_SCHEME) else None
     if found is None:
         return None
-    separator = ":" if found.type == "maven" else "/"
-    name = separator.join(filter(None, (found.namespace, found.name)))
-    return ReportedPackage(found.type, name, found.version, fixed_version, vulnerable_range, purl, manifest)
+    return ReportedPackage(found.type, found.full_name, found.version, fixed_version, vulnerable_range, purl, manifest)

@@ -43,8 +43,7 @@ def _in_words(purl: Purl, version: str) -> tuple[str, str, str]:
     ecosystem = _ECOSYSTEMS.get(purl.type, "")
     if purl.type == "golang":
         version = version.removeprefix("v")
-    separator = ":" if purl.type == "maven" else "/"
-    return ecosystem, separator.join(filter(None, (purl.namespace, purl.name))), version
+    return ecosystem, purl.full_name, version
 
 
 def _of_system(purl: Purl, version: str) -> tuple[str, str, str]:

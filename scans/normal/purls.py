@@ -24,6 +24,11 @@ class Purl:
     qualifiers: tuple[tuple[str, str], ...] = ()
     """Sorted by name."""
 
+    @property
+    def full_name(self) -> str:
+        """Return the name as people write it: @scope/package, group:artifact."""
+        return (":" if self.type == "maven" else "/").join(filter(None, (self.namespace, self.name)))
+
     def text(self) -> str:
         """Return the canonical text."""
         path = "".join(f"{quote(segment, safe=_KEPT)}/" for segment in self.namespace.split("/") if segment)
