@@ -89,8 +89,11 @@ class ScanSource(Connector):
 
     incremental: ClassVar[bool] = False
     """Whether it can tell only what changed since a moment. It then reports what was resolved with the state `fixed`."""
-    needs_packages: bool = False
-    """Whether it is asked about the packages that a repository uses. It may depend on the configuration: ask the made connector."""
+
+    @classmethod
+    def needs_packages(cls, config: Mapping[str, Any]) -> bool:
+        """Say whether a source of this configuration is asked about the packages that a repository uses."""
+        return False
 
     @abstractmethod
     def scan_pages(self, query: ScanQuery, cursor: Mapping[str, Any] | None = None) -> Iterator[ScanPage]:

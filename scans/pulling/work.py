@@ -116,5 +116,5 @@ def _query(scan: Scan, source: ScanSource) -> ScanQuery:
         ref=scan.ref,
         commit=scan.commit,
         since=datetime.fromisoformat(since) if since else None,
-        packages=packages_of(repository, scan.ref) if source.needs_packages else (),
+        packages=packages_of(repository, scan.ref) if source.needs_packages(source.config) else (),
     )

@@ -31,6 +31,11 @@ class FakeScanner(ScanSource):
     stops: ClassVar[dict[int, BaseException]] = {}
     asked: ClassVar[list[tuple[ScanQuery, Mapping[str, Any] | None]]] = []
 
+    @classmethod
+    def needs_packages(cls, config: Mapping[str, Any]) -> bool:
+        """Where its configuration says so."""
+        return bool(config.get("reads_packages"))
+
     def scan_pages(self, query: ScanQuery, cursor: Mapping[str, Any] | None = None) -> Iterator[ScanPage]:
         """Yield what is behind the cursor."""
         self.asked.append((query, cursor))

@@ -168,7 +168,7 @@ def test_no_payload_breaks_the_sink(data: Any) -> None:
 
 
 def test_a_lock_file_that_changed_has_its_branch_scanned_with_what_it_names(
-    alice: User, shop: Repository, by: Integration, scanner: type[FakeScanner], monkeypatch: pytest.MonkeyPatch
+    alice: User, shop: Repository, by: Integration, scanner: type[FakeScanner]
 ) -> None:
     def upload(version: str) -> None:
         body = {"lockfileVersion": 3, "packages": {"node_modules/lodash": {"version": version}}}
@@ -177,7 +177,7 @@ def test_a_lock_file_that_changed_has_its_branch_scanned_with_what_it_names(
 
     upload("1.0.0")
     assert queued() == []  # nobody asks about packages
-    monkeypatch.setattr(FakeScanner, "needs_packages", True)
+    linked(shop, integration("Packages", config={"reads_packages": True}))
     upload("1.0.0")
     assert queued() == []  # the same again
     for version in ("2.0.0", "3.0.0"):

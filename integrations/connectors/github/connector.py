@@ -13,12 +13,12 @@ from integrations.connectors.github.check import checked
 from integrations.connectors.github.client import Client
 from integrations.connectors.github.deliveries import KEPT_DAYS, request_missed
 from integrations.connectors.github.fields import GITHUB_FIELDS, SOURCE_FIELDS, SignIn, base_url, field_errors, sign_in
-from integrations.connectors.github.products import BY_DEFAULT, Product
+from integrations.connectors.github.products import Product, products_of
 from integrations.connectors.github.scans import scan_pages
 from integrations.connectors.github.walk import RunPage, RunQuery, run_pages
 from integrations.contract.addresses import PublishedAddresses
 from integrations.contract.backfill import Backfill, MissedQuery, MissedStep, Received
-from integrations.contract.connector import BuildSource, Checker, CheckResult, Context
+from integrations.contract.connector import BuildSource, Checker, CheckResult
 from integrations.contract.inbound import InboundEvent, InboundRequest, Verified
 from integrations.contract.reports import ReportedRun, RepositoryRef
 from integrations.contract.scans import ScanPage, ScanQuery, ScanSource
@@ -44,15 +44,15 @@ class GitHub(Checker, ScanSource, BuildSource, Backfill, PublishedAddresses, Sim
     samples = read_samples(__file__)
     key_help = "At GitHub: Settings → Webhooks, field Secret."
 
-    def __init__(self, context: Context) -> None:
-        super().__init__(context)
-        self._products = frozenset(Product(word) for word in self.config.get("products", BY_DEFAULT))
-        self.needs_packages = Product.PACKAGES in self._products
-
     @classmethod
     def validate(cls, config: Mapping[str, Any], credentials: Mapping[str, Any]) -> dict[str, list[str]]:
         """Check the private key and the address."""
         return field_errors(config, credentials)
+
+    @classmethod
+    def needs_packages(cls, config: Mapping[str, Any]) -> bool:
+        """It is asked about them where GitHub's database of advisories is read."""
+        return Product.PACKAGES in products_of(config)
 
     @classmethod
     def auth(cls, config: Mapping[str, Any], credentials: Mapping[str, Any]) -> Auth | OAuthApp:
@@ -70,7 +70,7 @@ class GitHub(Checker, ScanSource, BuildSource, Backfill, PublishedAddresses, Sim
     def scan_pages(self, query: ScanQuery, cursor: Mapping[str, Any] | None = None) -> Iterator[ScanPage]:
         """Yield the alerts of the products that are chosen; see integrations/connectors/github/scans.py for what is guaranteed."""
         anonymous = self.config["auth"] == SignIn.NONE
-        return scan_pages(self.client(), query, self._products, anonymous=anonymous, cursor=cursor)
+        return scan_pages(self.client(), query, products_of(self.config), anonymous=anonymous, cursor=cursor)
 
     def runs(self, repository: RepositoryRef, since: datetime | None = None) -> Iterator[ReportedRun]:
         """Yield the runs of Actions that were created since then, newest first; each run's earlier attempts follow its page."""

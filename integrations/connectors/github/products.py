@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from django.db import models
 
@@ -29,6 +30,11 @@ ON_DEFAULT_BRANCH = frozenset({Product.DEPENDABOT, Product.SECRETS, Product.ADVI
 _SCOPES = {Product.ADVISORIES: "repo or repository_advisories:read"}
 _OFF = re.compile(r"\bdisabled\b|\bnot (?:enabled|available)\b|\bno analysis found\b|\bno default branch\b", re.IGNORECASE)
 _NOT_BOUGHT = re.compile(r"advanced security|(?:code|secret) (?:security|protection|scanning) must be enabled", re.IGNORECASE)
+
+
+def products_of(config: Mapping[str, Any]) -> frozenset[Product]:
+    """Return what an integration reads."""
+    return frozenset(Product(word) for word in config.get("products", BY_DEFAULT))
 
 
 def refusal(product: Product, full_name: str, error: BadAnswer | SignInFailed, *, told: bool) -> Problem | None:

@@ -27,12 +27,16 @@ class Osv(Checker, ScanSource):
     description = "Looks the packages of lock files and SBOMs up in the open vulnerability database OSV.dev, or in a mirror of it."
     categories = (Category.SECURITY,)
     docs = "https://google.github.io/osv.dev/api/"
-    needs_packages = True
     fields = (
         Field("base_url", "Address", FieldKind.URL, default="https://api.osv.dev/", help="Of OSV, or of a mirror of its API."),
         Field("token", "Token", secret=True, max_length=8000, pattern=r"[\x21-\x7e]+",
               help="Sent as Authorization: Bearer …, where a mirror asks for one. OSV itself needs none."),
     )  # fmt: skip
+
+    @classmethod
+    def needs_packages(cls, config: Mapping[str, Any]) -> bool:
+        """It knows nothing of repositories."""
+        return True
 
     @classmethod
     def auth(cls, config: Mapping[str, Any], credentials: Mapping[str, Any]) -> Auth:

@@ -378,4 +378,4 @@ def test_packages_are_asked_about_and_each_advisory_is_given_to_the_one_it_is_ab
         again = [*pages[: place + 1], *connector.scan_pages(query(packages=packages), pages[place].cursor)]
         assert reported(again) == reported(pages)
     assert reported(connector.scan_pages(query())) == {}
-    assert (connector.needs_packages, github(stub).needs_packages) == (True, False)
+    assert [one.needs_packages(one.config) for one in (connector, github(stub))] == [True, False]
