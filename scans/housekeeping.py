@@ -27,6 +27,7 @@ from scans.triggers.schedule import queue_due
 
 KEPT_FACTS = 200
 _REPOSITORIES_AT_ONCE = 50
+_FEED_RUNS_KEPT = timedelta(days=90)
 
 
 def end_decisions(batch: Batch) -> Step:
@@ -116,8 +117,6 @@ def prune_feed_runs(batch: Batch) -> Step:
     """Remove old refreshes; the state of the lists is kept elsewhere."""
     return prune_by_age(FeedRun.objects.exclude(UNFINISHED), timezone.now() - _FEED_RUNS_KEPT, batch)
 
-
-_FEED_RUNS_KEPT = timedelta(days=90)
 
 JOBS = [
     Job("scans.decisions", timedelta(minutes=5), "Has findings count again whose accepted risk ran out.", end_decisions),

@@ -14,12 +14,10 @@ from django.db.models import Q
 from scans.choices import Kind
 from scans.identity import Package, package_keys
 from scans.ingest.rows import Rows
-from scans.ingest.spool import RANGE, VALUES, Record
+from scans.ingest.spool import RANGE, Record
 from scans.ingest.tables import Known, known_findings
 from scans.models import Finding, FindingIdentifier, Presence
 from scans.normal.ranges import contains
-
-_IDENTIFIERS = VALUES.index("identifiers")
 
 
 class RangeBook:
