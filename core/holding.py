@@ -8,41 +8,22 @@ from __future__ import annotations
 
 import random
 import socket
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TypeVar
 
-from django.conf import settings
 from django.db import connections
 from django.http import HttpRequest
 
 from core.errors import Unavailable
+from core.places import Places
 
 T = TypeVar("T")
 _FIRST_SECONDS, _LONGEST_SECONDS = 0.5, 2.0
 _TICK_SECONDS = 0.25
 
 
-class Room:
-    """So many requests may be held at once in this process."""
-
-    def __init__(self, places: int) -> None:
-        self._free = threading.Semaphore(places)
-
-    @contextmanager
-    def place(self) -> Iterator[bool]:
-        """Take a place for the block, if one is free; yields whether."""
-        taken = self._free.acquire(blocking=False)
-        try:
-            yield taken
-        finally:
-            if taken:
-                self._free.release()
-
-
-room = Room(settings.WEB_THREADS // 4)
+places = Places(one_in=4, at_least=0)
 
 
 class _Process:
@@ -63,10 +44,12 @@ def until(request: HttpRequest, seconds: float, ask: Callable[[], T]) -> T:
     except Unavailable:
         if seconds <= 0:
             raise
-        with room.place() as held:
-            if not held:
-                raise
+        if not places.take():
+            raise
+        try:
             return _hold(request, time.monotonic() + seconds, ask)
+        finally:
+            places.give_back()
 
 
 def _hold(request: HttpRequest, deadline: float, ask: Callable[[], T]) -> T:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 import weakref
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from django.conf import settings
 from django.db.models import TextChoices
 from django.http import StreamingHttpResponse
 
 from core.errors import InvalidInput, Unavailable
+from core.places import Places
 from scans.choices import Kind
 from scans.reports import csv_lines, html, json_parts, pdf, sarif, vex
 from scans.reports.overview import Overview, overview
@@ -52,7 +51,7 @@ _KINDS = {
     ReportFormat.SARIF: _Kind(sarif.parts, "sarif", "application/sarif+json", only_open=True),
     ReportFormat.VEX: _Kind(vex.parts, "cdx.json", "application/vnd.cyclonedx+json; version=1.6", only_kind=Kind.DEPENDENCY.value),
 }
-_places = threading.BoundedSemaphore(max(1, settings.WEB_THREADS // 2))
+_places = Places(one_in=2)
 
 
 def report(scope: Scope, format: str) -> StreamingHttpResponse:
@@ -65,13 +64,13 @@ def report(scope: Scope, format: str) -> StreamingHttpResponse:
         raise InvalidInput.of("state", f"must be {Shown.OPEN} for {format}, which says what is there now; the other formats take the rest.")
     if kind.only_kind and scope.kind not in ("", kind.only_kind):
         raise InvalidInput.of("kind", f"must be {kind.only_kind}, or left out, for {format}, which is about nothing else.")
-    if not _places.acquire(blocking=False):
+    if not _places.take():
         raise Unavailable("Other reports are being made; ask again shortly.", code="reports_busy", retry_after=_RETRY_SECONDS)
     try:
         over = overview(scope)
         content = _Content(kind.make(over))
     except BaseException:
-        _places.release()
+        _places.give_back()
         raise
     answer = StreamingHttpResponse(content, content_type=kind.content_type)
     answer["Content-Disposition"] = f'attachment; filename="{file_name(over, kind.ending)}"'
@@ -83,7 +82,7 @@ class _Content:
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces = pieces
-        self._release = weakref.finalize(self, _places.release)
+        self._release = weakref.finalize(self, _places.give_back)
 
     def __iter__(self) -> Iterator[bytes]:
         held: list[bytes] = []

@@ -25,5 +25,5 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
 
 def _answer(wanted: str) -> str:
     if wanted == "places":
-        return str(holding.room._free._value)
+        return str(holding.places.free)
     raise Unavailable("never")

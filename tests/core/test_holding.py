@@ -21,6 +21,7 @@ from django.test import RequestFactory
 from core import holding
 from core.errors import Unavailable
 from core.models import Event
+from core.places import Places
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -28,7 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 @pytest.mark.django_db(transaction=True)
 def test_a_quarter_is_held_and_nobody_has_a_connection_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
     decided, open_connections = threading.Event(), []
-    monkeypatch.setattr(holding, "room", holding.Room(2))
+    monkeypatch.setattr(holding, "places", Places(2))
     monkeypatch.setattr(holding.time, "sleep", lambda seconds: (open_connections.append(connection.connection), decided.wait(0.01)))
     asked, turned_away, answered = Counter[str](), [], []
 
@@ -57,13 +58,13 @@ def test_a_quarter_is_held_and_nobody_has_a_connection_meanwhile(monkeypatch: py
     assert (len(answered), turned_away) == (2, [1, 1, 1])  # these asked once, and did not wait
     assert open_connections
     assert set(open_connections) == {None}
-    assert holding.room._free._value == 2
+    assert holding.places.free == 2
 
 
 @pytest.mark.once
 def test_it_asks_once_more_when_the_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, asked = [0.0], []
-    monkeypatch.setattr(holding, "room", holding.Room(1))
+    monkeypatch.setattr(holding, "places", Places(4))
     monkeypatch.setattr(holding.time, "monotonic", lambda: clock[0])
     monkeypatch.setattr(holding.time, "sleep", lambda seconds: clock.__setitem__(0, clock[0] + seconds))
 
@@ -77,6 +78,17 @@ def test_it_asks_once_more_when_the_time_is_up(monkeypatch: pytest.MonkeyPatch) 
     assert 6 <= len(asked) <= 14
     with pytest.raises(Unavailable):
         holding.until(RequestFactory().get("/"), 0, ask)
+
+
+@pytest.mark.once
+def test_all_kinds_together_leave_a_thread_for_everybody_else() -> None:
+    kinds = [Places(2), Places(2), Places(4, at_least=0)]
+    assert [kind.take() for kind in kinds for _ in range(kind.most + 1)] == [True, True, False, True, False, False, False, False]
+    kinds[0].give_back()
+    assert (kinds[2].take(), kinds[0].take(), kinds[1].take()) == (True, False, False)
+    for kind in kinds[1], kinds[2], kinds[0]:
+        kind.give_back()
+    assert [kind.free for kind in kinds] == [2, 2, 1]
 
 
 @pytest.fixture

@@ -101,7 +101,7 @@ def test_many_findings_are_read_by_the_batch_and_sent_in_pieces(alice: User, sho
 
 def test_few_are_made_at_a_time_and_each_gives_its_place_back(alice: User, shop: Repository) -> None:
     client = client_of(alice)
-    held = [ask(client, shop, "csv") for _ in range(answering._places._initial_value)]  # type: ignore[attr-defined]
+    held = [ask(client, shop, "csv") for _ in range(answering._places.most)]
     busy = ask(client, shop, "csv")
     assert (busy.status_code, busy.json()["code"], busy["Retry-After"]) == (503, "reports_busy", "5")
     for answer in held:
