@@ -211,12 +211,12 @@ def test_it_shows_a_stranger_nothing(things: SimpleNamespace, charlie: User, log
 
 
 @pytest.mark.parametrize("name", sorted(set(LISTS) | {"core_runtimesettings"}))
-@pytest.mark.parametrize("key", ["01a20000-0000-7000-8000-000000000000", "no-such-thing", "1e9", "%00", "9" * 40])
-def test_it_answers_unknown_ids_without_a_fault(browser: Client, name: str, key: str) -> None:
-    for page in ("change", "delete", "history"):
-        url = reverse(f"admin:{name}_{page}", args=["KEY"]).replace("KEY", key)
-        assert browser.get(url).status_code in (302, 403, 404), url
-    assert browser.post(reverse(f"admin:{name}_do", args=["KEY", "test"]).replace("KEY", key)).status_code in (302, 403, 404)
+def test_it_answers_unknown_ids_without_a_fault(browser: Client, name: str) -> None:
+    for key in ("01a20000-0000-7000-8000-000000000000", "no-such-thing", "1e9", "%00", "9" * 40):
+        for page in ("change", "delete", "history"):
+            url = reverse(f"admin:{name}_{page}", args=["KEY"]).replace("KEY", key)
+            assert browser.get(url).status_code in (302, 403, 404), url
+        assert browser.post(reverse(f"admin:{name}_do", args=["KEY", "test"]).replace("KEY", key)).status_code in (302, 403, 404)
 
 
 @pytest.mark.parametrize(
@@ -233,11 +233,11 @@ def test_it_leaves_out_what_no_database_can_look_for(things: SimpleNamespace, br
     url = reverse(f"admin:{name}_changelist")
     everything = browser.get(url).context["cl"]
     filters = [parameter for spec in everything.bar_filters for parameter in spec.expected_parameters()]
-    for parameter in (*filters, "q", "o", "p", "after", "before", "id__exact", "a%00b"):
-        response = browser.get(f"{url}?{parameter}=a%00b")
-        assert response.status_code == 200, parameter
-        assert "left out" in response.content.decode(), parameter
-        assert response.context["cl"].result_count == everything.result_count, parameter
+    parameters = [*filters, "q", "o", "p", "after", "before", "id__exact", "a%00b"]
+    response = browser.get(f"{url}?{'&'.join(f'{parameter}=a%00b' for parameter in parameters)}")
+    assert response.status_code == 200
+    assert "left out" in response.content.decode()
+    assert response.context["cl"].result_count == everything.result_count
 
 
 @pytest.mark.parametrize("name", LOGS)
