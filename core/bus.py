@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol
 
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
@@ -103,8 +103,8 @@ def publish_prepared(prepared: Sequence[Prepared]) -> list[Event]:
         for one in prepared:
             one.event.payload = one.data
         fresh = [event for event in events if known.get(event.idempotency_key or "", event) is event]
-        for sink, required in _sinks():
-            _feed(sink, required, fresh)
+        for taker in _sinks():
+            _feed(taker, fresh)
         transaction.on_commit(wake)
     return [known.get(event.idempotency_key or "", event) for event in events]
 
@@ -157,10 +157,13 @@ def _insert(events: Sequence[Event]) -> dict[str, Event]:
     return {key: before.get(id, mine[key]) for key, id in ids.items() if key}
 
 
-def _feed(sink: Sink, required: bool, events: Sequence[Event]) -> None:
+def _feed(taker: Taker, events: Sequence[Event]) -> None:
+    sink = taker.sink
+    if taker.types is not None:
+        events = [event for event in events if event.type in taker.types]
     if not events:
         return
-    if required:
+    if taker.required:
         sink(events)
         return
     try:
@@ -175,9 +178,22 @@ def _listeners() -> list[Listener]:
     return [import_string(str(entry["wants"])) for entry in settings.EVENT_SINKS if "wants" in entry]
 
 
+class Taker(NamedTuple):
+    """A sink, as the settings name it."""
+
+    sink: Sink
+    required: bool
+    types: frozenset[str] | None = None
+    """The types that it takes; None is all of them. An optional one costs a savepoint, which others are spared."""
+
+
 @cache
-def _sinks() -> list[tuple[Sink, bool]]:
-    return [(import_string(str(entry["sink"])), bool(entry["required"])) for entry in settings.EVENT_SINKS]
+def _sinks() -> list[Taker]:
+    return [Taker(import_string(entry["sink"]), entry["required"], _types(entry)) for entry in settings.EVENT_SINKS]
+
+
+def _types(entry: Mapping[str, Any]) -> frozenset[str] | None:
+    return frozenset(entry["types"]) if "types" in entry else None
 
 
 def wake() -> None:

@@ -9,7 +9,7 @@ from django.db import DatabaseError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from core import bus, context
-from core.bus import Announcement, publish, publish_all, record
+from core.bus import Announcement, publish, publish_all
 from core.errors import InvalidInput, TooLarge
 from core.models import Event
 
@@ -33,14 +33,14 @@ class Listener:
 @pytest.fixture
 def listener(monkeypatch: pytest.MonkeyPatch) -> Listener:
     heard = Listener()
-    monkeypatch.setattr(bus, "_sinks", lambda: [(heard, True)])
+    monkeypatch.setattr(bus, "_sinks", lambda: [bus.Taker(heard, required=True)])
     return heard
 
 
 @pytest.fixture
 def optional(monkeypatch: pytest.MonkeyPatch) -> Listener:
     heard = Listener()
-    monkeypatch.setattr(bus, "_sinks", lambda: [(heard, False)])
+    monkeypatch.setattr(bus, "_sinks", lambda: [bus.Taker(heard, required=False)])
     return heard
 
 
@@ -53,6 +53,15 @@ def test_it_stores_the_event_and_feeds_the_sinks(listener: Listener) -> None:
     stored = Event.objects.get()
     assert (stored.type, stored.payload, stored.size) == ("custom.deploy", {"n": 1}, 7)
     assert (stored.actor, stored.request_id) == ("alice", "request-1")
+
+
+@pytest.mark.django_db
+def test_a_sink_that_names_types_hears_of_these_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard = Listener()
+    monkeypatch.setattr(bus, "_sinks", lambda: [bus.Taker(heard, required=False, types=frozenset({"custom.deploy"}))])
+    wanted = publish_all([Announcement("custom.other", {}), Announcement("custom.deploy", {})])[1]
+    publish("custom.other", {})
+    assert heard.heard == [wanted]
 
 
 @pytest.mark.django_db
