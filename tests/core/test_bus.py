@@ -9,7 +9,7 @@ from django.db import DatabaseError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from core import bus, context
-from core.bus import Announcement, publish, publish_all
+from core.bus import Announcement, publish, publish_all, record
 from core.errors import InvalidInput, TooLarge
 from core.models import Event
 
