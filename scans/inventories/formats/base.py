@@ -16,8 +16,9 @@ from integrations.contract.scans import PackageUsed
 from scans.formats.depth import check_depth
 
 MOST_TOML = 6 * 1024 * 1024
-_MOST_DOTS = 20
-_QUOTED = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'[^']*'")
+_MOST_DOTS, _MOST_DOTS_QUOTED = 20, 500
+# one that does not end takes the rest: to try again behind each of its quotes would take the square of the line
+_QUOTED = re.compile(r"\"(?:[^\"\\]|\\.)*+\"?|'[^']*+'?")
 MOST_NAME = 300
 MOST_VERSION = 200
 
@@ -62,7 +63,7 @@ class Document:
     def toml(self) -> dict[str, Any]:
         """Return what a TOML file holds, nothing for anything else; raises TooLarge for more than its slow parser may be given."""
         # names in many parts take the parser the square of their number
-        if any(_QUOTED.sub("", line).count(".") > _MOST_DOTS for line in self.lines):
+        if any(_has_long_name(line) for line in self.lines):
             return {}
         first = next(filter(None, map(str.strip, self.lines)), "")
         if not first.startswith(("#", "[")) and "=" not in first:
@@ -91,6 +92,12 @@ class Format(ABC):
     @abstractmethod
     def packages(self, document: Document) -> Iterator[PackageUsed]:
         """Yield the packages with a version; what is no package of a registry, such as a folder of the repository, is left out."""
+
+
+def _has_long_name(line: str) -> bool:
+    """Say whether a line may name something in many parts. What only seems quoted, behind the end of a longer text, is given more room."""
+    dots = line.count(".")
+    return dots > _MOST_DOTS_QUOTED or (dots > _MOST_DOTS and _QUOTED.sub("", line).count(".") > _MOST_DOTS)
 
 
 def used(ecosystem: str, name: Any, version: Any) -> Iterator[PackageUsed]:

@@ -69,6 +69,8 @@ def test_hostile_files_take_no_time_that_their_senders_choose() -> None:
     hostile = [
         ("", b"a" + b".a" * half + b" = 1"),
         ("", b"x = {a" + b".a" * half + b" = 1}"),
+        ("", b'x = [{a = """\n""", b' + b".b" * half + b' = 1, c = "d"}]'),
+        ("", b"a = " + b"." * 30 + b'"' + b'\\"' * half),
         ("", b"x = " + b"[" * half),
         ("requirements.txt", b"a" + b" " * half + b"!"),
         ("requirements.txt", b"a" * half),
