@@ -75,7 +75,7 @@ class RepositoryAdmin(PortalAdmin):
         values = dict(form.cleaned_data)
         values["owner_id"] = values.pop("owner")
         if change:
-            services.update_repository(obj, services.RepositoryValues(**values))  # type: ignore[typeddict-item]
+            services.update_repository(obj, services.RepositoryValues(**values), self.who(request))  # type: ignore[typeddict-item]
         else:
             obj.__dict__.update(services.create_repository(services.RepositoryValues(**values)).__dict__)  # type: ignore[typeddict-item]
 

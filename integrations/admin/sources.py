@@ -104,6 +104,17 @@ class SourceAdmin(PortalAdmin):
         """Return the sources with their repositories and integrations."""
         return all_sources()
 
+    def may_act(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Say whether the caller may change it: one of somebody else's integration stays as it is, over REST too."""
+        return super().may_act(request, obj) and self._sees_integration(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Say whether the caller may remove it."""
+        return super().has_delete_permission(request, obj) and self._sees_integration(request, obj)
+
+    def _sees_integration(self, request: HttpRequest, obj: RepositorySource | None) -> bool:
+        return obj is None or visible(Integration.objects.filter(pk=obj.integration_id), self.who(request)).exists()
+
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Return the form, or what is shown to those who only read."""
         if obj is not None and not self.has_change_permission(request, obj):

@@ -41,13 +41,13 @@ class RepositoryViewSet(
 
     def update_row(self, row: Repository, data: dict[str, Any]) -> Repository:
         """Change a repository; a new owner gets its events from now on. Sources that are left out stay, whatever the method."""
-        sources = data.pop("sources", None)
+        who, sources = principal(self.request), data.pop("sources", None)
         if "owner" in data:
-            data["owner_id"] = resolve_owner(data.pop("owner"), principal(self.request))
+            data["owner_id"] = resolve_owner(data.pop("owner"), who)
         if self.action == "update":
             data = _DEFAULTS | data
         with transaction.atomic():
-            changed = services.update_repository(row, services.RepositoryValues(**data))  # type: ignore[typeddict-item]
+            changed = services.update_repository(row, services.RepositoryValues(**data), who)  # type: ignore[typeddict-item]
             return self._with_sources(changed, sources)
 
     def delete_row(self, row: Repository) -> None:

@@ -11,9 +11,11 @@ from django.db.models import ProtectedError
 
 from access import audit
 from access.choices import AuditVerb
-from core.errors import Conflict, InvalidInput
+from access.principals import SYSTEM, Principal
+from access.selectors import visible
+from core.errors import Conflict, InvalidInput, NotAllowed
 from integrations.choices import Provider
-from integrations.models import Repository
+from integrations.models import Integration, Repository, RepositorySource
 
 # owner/name, or group/subgroup/name; providers differ in the rest, so anything printable but a space or a slash is taken
 _FULL_NAME = re.compile(r"[^\s/\\]+(/[^\s/\\]+)+")
@@ -45,8 +47,11 @@ def create_repository(values: RepositoryValues) -> Repository:
     return repository
 
 
-def update_repository(repository: Repository, values: RepositoryValues) -> Repository:
-    """Change what `values` holds. Events that were published keep their owner. Raises InvalidInput and Conflict."""
+def update_repository(repository: Repository, values: RepositoryValues, who: Principal = SYSTEM) -> Repository:
+    """Change what `values` holds. Events that were published keep their owner.
+
+    Raises InvalidInput, Conflict, and NotAllowed where the new name would have somebody else's integration read another repository.
+    """
     _check(values)
     with transaction.atomic():
         row = Repository.objects.select_for_update(no_key=True).filter(id=repository.id).first()
@@ -54,11 +59,23 @@ def update_repository(repository: Repository, values: RepositoryValues) -> Repos
             raise Conflict("This repository was deleted meanwhile.")
         changes = audit.diff({name: getattr(row, name) for name in values}, dict(values))
         if changes:
+            if {"provider", "full_name"} & changes.keys():
+                _refuse_leading_elsewhere(row, who)
             for name in changes:
                 setattr(row, name, values[name])  # type: ignore[literal-required]
             _save(row, fields=[*changes, "updated_at"])
             audit.record(AuditVerb.CHANGED, row, changes=changes)
     return row
+
+
+def _refuse_leading_elsewhere(repository: Repository, who: Principal) -> None:
+    """Raise NotAllowed where an integration that the caller can't see scans it: its credentials may reach what the caller must not."""
+    seen = visible(Integration.objects.all(), who).values("id")
+    if RepositorySource.objects.filter(repository=repository).exclude(integration__in=seen).exists():
+        raise NotAllowed(
+            "full_name: somebody else's integration scans this repository, and would read another one then; ask an admin to rename it,"
+            " or register the other one."
+        )
 
 
 def delete_repository(repository: Repository) -> None:

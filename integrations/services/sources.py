@@ -35,7 +35,7 @@ class SourceValues(TypedDict, total=False):
 def set_sources(repository: Repository, values: Sequence[SourceValues], who: Principal) -> None:
     """Have exactly these integrations scan a repository, in the caller's transaction. Integrations that `who` can't see stay as they are.
 
-    Raises InvalidInput for an integration that is unknown to `who` or has no findings.
+    Raises InvalidInput for an integration that is unknown to `who` or has no findings, and for a change of one that `who` can't see.
     """
     ids = [one["integration_id"] for one in values]
     if len(ids) > MOST_SOURCES or len(set(ids)) < len(ids):
@@ -51,7 +51,10 @@ def set_sources(repository: Repository, values: Sequence[SourceValues], who: Pri
             if id not in ids and (id in known or who.sees_all):
                 unlink_source(row)
         for one in values:
-            if before := present.get(one["integration_id"]):
+            before = present.get(one["integration_id"])
+            if before and one["integration_id"] not in known:
+                _refuse_change(before, one)
+            elif before:
                 change_source(before, one)
             else:
                 _create(repository, known[one["integration_id"]], one)
@@ -105,6 +108,12 @@ def _create(repository: Repository, integration: Integration, values: SourceValu
             raise Conflict(f"integration: {sentence}", code="already_exists", fields={"integration": [sentence]}) from error
         audit.record(AuditVerb.CREATED, row, changes=audit.diff({}, wanted), owner_id=repository.owner_id)
     return row
+
+
+def _refuse_change(row: RepositorySource, values: SourceValues) -> None:
+    """Raise InvalidInput where something else is said of somebody else's integration, whose quota its scans use up."""
+    if any(getattr(row, name) != value for name, value in values.items()):
+        raise InvalidInput.of("sources", f"{row.integration_id} is somebody else's integration: leave it as it is, or ask an admin.")
 
 
 def _unknown(field: str, id: uuid.UUID) -> InvalidInput:

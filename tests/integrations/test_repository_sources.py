@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
 
 from access.models import AuditEntry
 from integrations.models import Repository, RepositorySource
@@ -59,3 +61,32 @@ def test_a_wrong_source_is_a_400_that_names_it_and_nothing_is_stored(alice: User
     twice = client.post("/api/v1/repositories", body | {"sources": [{"integration": by}] * 2}, format="json")
     assert list(twice.json()["fields"]) == ["sources"]
     assert not Repository.objects.exists()
+
+
+def test_nobody_turns_a_source_of_others_to_other_repositories_or_hours(alice: User, charlie: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its credentials may reach what the repository's owner must not see."""
+    install(monkeypatch)
+    shop: Repository = RepositoryFactory(owner=owner_of(alice), full_name="acme/shop")
+    foreign = integration("Foreign", owner=owner_of(charlie))
+    source = RepositorySource.objects.create(repository=shop, integration=foreign)
+    url, client = f"/api/v1/repositories/{shop.id}", client_of(alice)
+    same = {"integration": str(foreign.id), "every_hours": source.every_hours}
+    assert client.patch(url, {"default_branch": "trunk", "full_name": shop.full_name, "sources": [same]}, format="json").status_code == 200
+    for body, status, field in (
+        ({"full_name": "charlie/secret"}, 403, "full_name"), ({"provider": "gitlab"}, 403, "full_name"),
+        ({"sources": [same | {"every_hours": 1}]}, 400, "sources"),
+    ):  # fmt: skip
+        answer = client.patch(url, body, format="json")
+        assert (answer.status_code, answer.json()["message"].partition(":")[0]) == (status, field), answer.content
+    page = reverse("admin:integrations_repositorysource_change", args=[source.pk])
+    browser = Client()
+    browser.force_login(alice, backend="django.contrib.auth.backends.ModelBackend")
+    assert browser.get(page).status_code == 200
+    browser.post(page, {"every_hours": 1})
+    browser.post(reverse("admin:integrations_repositorysource_delete", args=[source.pk]), {"post": "yes"})
+    source.refresh_from_db()
+    shop.refresh_from_db()
+    assert (source.every_hours, shop.full_name, shop.provider) == (24, "acme/shop", "github")
+    foreign.owner = owner_of(alice)
+    foreign.save()
+    assert client.patch(url, {"full_name": "acme/store"}, format="json").status_code == 200

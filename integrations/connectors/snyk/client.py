@@ -32,6 +32,7 @@ _PLAN = (
 )
 _LONGEST_LINK = 8_000
 _SHORT = 50  # pages
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Kept(TypedDict, total=False):
@@ -224,6 +225,7 @@ def _key(url: str) -> tuple[str, tuple[tuple[str, str], ...]]:
 def _date(headers: Mapping[str, str]) -> datetime | None:
     try:
         found = parsedate_to_datetime(headers.get("Date", ""))
-    except ValueError:
+        found = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    return found if found > _EPOCH else None
