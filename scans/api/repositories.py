@@ -111,7 +111,7 @@ class RepositoryScansViewSet(PortalViewSet[Repository]):
 
 
 def _days(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= LONGEST_DAYS):
+    if not (text.isascii() and text.isdigit() and len(text) < 4 and 1 <= int(text) <= LONGEST_DAYS):
         raise InvalidInput.of("days", f"must be a whole number from 1 to {LONGEST_DAYS}.")
     return int(text)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zlib
 from collections.abc import Iterator
 from typing import Any, cast
@@ -12,12 +13,15 @@ from django.db import transaction
 from core.errors import TooLarge
 from core.ids import uuid7
 from core.models.work import WorkState
+from core.texts import storable_json
 from core.work import LeaseLost, Run
 from integrations.contract.reports import ReportedFinding
 from integrations.contract.scans import ScanItem, ScanPage
 from scans import uploads
 from scans.models import Scan, ScanPart
 from scans.pulling.items import items_of, lines_of
+
+MOST_CURSOR = 16 * 1024 * 1024
 
 
 def held(run: Run) -> Scan:
@@ -31,6 +35,8 @@ def held(run: Run) -> Scan:
 def keep_page(run: Run, page: ScanPage) -> None:
     """Store a page: all of it or nothing. Raises LeaseLost, and TooLarge where it all becomes too much."""
     lines = lines_of(page.items)
+    if len(json.dumps(page.cursor)) > MOST_CURSOR:  # each page would write it anew, and a service that has no end make it grow
+        raise TooLarge("What has to be remembered to go on behind this page is too much: look at the service, or the mirror of it.")
     with transaction.atomic():
         row = held(run)
         number = int(row.progress.get("parts", 0))
@@ -40,7 +46,8 @@ def keep_page(run: Run, page: ScanPage) -> None:
         row.size += len(lines)
         if row.size > settings.SCAN_MAX_BYTES:
             raise TooLarge(f"What the source has is over {settings.SCAN_MAX_BYTES} bytes, the limit that SCAN_MAX_BYTES sets.")
-        row.progress = row.progress | _progress(row, page) | {"parts": number}
+        # a cursor holds what the service wrote, such as the token of its next page
+        row.progress = storable_json(row.progress | _progress(row, page) | {"parts": number})
         if page.expected is not None:
             row.expected = page.expected
         # what was reached is kept, so the tries begin anew; a page that kills its process is never kept

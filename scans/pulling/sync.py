@@ -28,7 +28,8 @@ def note_sync(scan: Scan, report: Report) -> None:
     text = scan.progress.get("synced_to")
     if not text or not report.whole:
         return
-    synced_to = datetime.fromisoformat(text)
+    # a clock that is ahead would have changes be passed over; one that is behind has some be read twice
+    synced_to = min(datetime.fromisoformat(text), timezone.now())
     # what changed while everything was read is asked for the next time
     if not scan.complete:
         _states(scan).update(synced_to=synced_to)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -31,7 +32,7 @@ from tests.scans.kit import code, ingest, vulnerable
 from tests.scans.source_kit import Down, FakeScanner, drain, go_on, install, integration, says, take
 
 pytestmark = pytest.mark.django_db
-THEN = datetime(2026, 11, 20, 12, tzinfo=UTC)
+THEN = datetime.now(UTC).replace(microsecond=0) - timedelta(days=8)
 SHA = "59b20b8d5c6ff8d09518454d4dd8b7b30f095ab5"
 
 
@@ -212,6 +213,22 @@ def test_what_changed_is_asked_for_between_full_readings(scanner: type[FakeScann
     assert (pull().complete, scanner.asked[-1][0].since) == (True, None)
     says(scanner, [*places(1), Problem("alert 5", "Odd.")], synced_to=THEN + timedelta(hours=3))
     assert (pull().status, SyncState.objects.get().synced_to) == ("partial", THEN + timedelta(hours=2))  # asked for again the next time
+    says(scanner, places(1), synced_to=datetime.max.replace(tzinfo=UTC))
+    pull()
+    assert THEN < SyncState.objects.get().synced_to <= timezone.now()  # whatever the service's clock says
+
+
+def test_a_cursor_may_hold_any_character_and_has_an_end(
+    scanner: type[FakeScanner], shop: Repository, by: Integration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    says(scanner, places(1))
+    scanner.pages[0] = replace(scanner.pages[0], cursor={"page": 1, "token": "a\0\ud800"})
+    asked(shop, by)
+    assert go_on().status == "completed"
+    monkeypatch.setattr(pages, "MOST_CURSOR", 10)
+    asked(shop, by)
+    scan = go_on()
+    assert (scan.status, scan.problems[0]["sentence"][:31]) == ("failed", "What has to be remembered to go")
 
 
 @pytest.mark.parametrize(
