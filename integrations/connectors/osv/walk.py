@@ -21,6 +21,8 @@ BATCH = 500
 """Packages of a batch: what is found of them is in the cursor."""
 _PAGE = 50
 _MOST_REMEMBERED = 2000
+_MOST_TOGETHER = 400
+"""Records of one package that are put together: fetched anew after each interruption, they must fit into what a worker does at once."""
 _MOST_PAGES = 2000
 _MOST_RESTARTS = 3
 _MOST_REFUSED = 20
@@ -136,13 +138,18 @@ class Walk:
             fetched = 0
             if len(self._records) > _MOST_REMEMBERED:
                 self._records.clear()
-            for one in sorted(ids):
+            # a kernel has thousands; those whose names meet in another part become one finding when they are stored
+            some = sorted(ids)[:_MOST_TOGETHER]
+            for one in some:
                 fetched += self._fetch(one, ids[one], names)
                 if fetched and fetched % _PAGE == 0:
                     yield self._page(items)
                     items = []
-            items += self._findings(here[number], sorted(ids))
-            del self._batch.found[str(number)]
+            items += self._findings(here[number], some)
+            for one in some:
+                del ids[one]
+            if not ids:
+                del self._batch.found[str(number)]
             if len(items) >= _PAGE:
                 yield self._page(items)
                 items = []

@@ -15,6 +15,7 @@ from core.http import pauses
 from core.http.client import Door
 from core.http.door import BadAnswer, Terms, Throttled
 from integrations.connectors.osv import walk
+from integrations.connectors.osv.client import Client
 from integrations.connectors.osv.connector import Osv
 from integrations.contract.connector import Context
 from integrations.contract.reports import ReportedFinding, RepositoryRef
@@ -88,6 +89,26 @@ def test_it_goes_on_behind_every_page(stub: Stub, monkeypatch: pytest.MonkeyPatc
         cursor = page.cursor
     assert names(read) == expected
     assert Counter(stub.fetched()).most_common(1)[0][1] == 1  # the door has what was fetched before
+
+
+def test_a_package_with_more_flaws_than_a_worker_reads_at_once_is_read_in_parts(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(walk, "_MOST_TOGETHER", 3)
+    monkeypatch.setattr(walk, "_PAGE", 2)
+    stub.has("linux", "1.0.0", *(record(f"OSV-2031-{number}", "linux") for number in range(10)))
+    fetched: list[str] = []
+    monkeypatch.setattr(Client, "record", lambda client, number, modified: fetched.append(number) or stub.records[number])
+    cursor, read = None, []
+    for _ in range(50):  # workers that have time for four calls each
+        for page in pages(stub, [used("linux")], cursor):
+            read.append(page)
+            cursor = page.cursor
+            if len(fetched) >= 4:
+                break
+        else:
+            break
+        fetched.clear()
+    assert set(names(read).values()) == {1}
+    assert len(names(read)) == 10
 
 
 @pytest.mark.parametrize("trouble", [(429, {}, {"Retry-After": "77"}), (500, {}, {}), (200, {"results": [], "id": "OTHER-1"}, {})])

@@ -11,6 +11,7 @@ import pytest
 
 from core.http.client import Door
 from core.http.door import Terms
+from integrations.connectors.osv import walk
 from integrations.connectors.osv.connector import Osv
 from integrations.contract.connector import Context
 from integrations.contract.reports import RepositoryRef
@@ -59,11 +60,17 @@ def shown() -> list[tuple[str, str, str, list[str]]]:
     return [(one.version, one.state, one.severity, one.sources) for one in Finding.objects.order_by("version")]
 
 
-def test_one_flaw_is_one_finding_of_two_sources_which_close_what_is_theirs(stub: Stub) -> None:
+def test_one_flaw_is_one_finding_of_two_sources_which_close_what_is_theirs(
+    stub: Stub, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shop = Repository.objects.create(provider="github", full_name="acme/shop")
     stub.has("left", "1.0.0", PYSEC, GHSA)
     upload(shop, "1.0.0")
     write(shop, pulled(stub, shop))
+    assert shown() == [("1.0.0", "open", "high", ["osv"])]
+    with monkeypatch.context() as patched:  # read in parts its names meet all the same
+        patched.setattr(walk, "_MOST_TOGETHER", 1)
+        write(shop, pulled(stub, shop))
     assert shown() == [("1.0.0", "open", "high", ["osv"])]
     write(shop, scanned(PYSEC, GHSA))
     assert shown() == [("1.0.0", "open", "high", ["osv", "osv-scanner"])]
