@@ -100,6 +100,11 @@ def test_force_takes_an_older_and_shorter_list() -> None:
     assert (VulnerabilityScore.objects.count(), FeedState.objects.get().dated) == (1, date(2026, 11, 1))
 
 
+def test_a_list_may_call_itself_anything() -> None:
+    load("epss", gzip.decompress(epss()).replace(b"v2025.03.14", b"v\x00\xff"))
+    assert (FeedState.objects.get().version, FeedState.objects.get().failed_at) == ("v\u2400\ufffd", None)
+
+
 @pytest.mark.parametrize("where", ["stored half", "stored all", "applied half"])
 def test_a_worker_that_is_killed_leaves_a_whole_list_behind_and_is_followed_up(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
     shop = repository()

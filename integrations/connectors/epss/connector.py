@@ -9,6 +9,7 @@ from typing import IO
 
 from core.errors import InvalidInput
 from core.http.door import MEGABYTE, BadAnswer, Reply
+from core.texts import storable
 from integrations.choices import Category
 from integrations.contract.connector import Checker, CheckResult
 from integrations.contract.feeds import (
@@ -78,7 +79,7 @@ class Epss(Checker, VulnerabilityFeed):
             raise InvalidInput(f"{_FOREIGN}: its first line does not name model version and score date.", code="foreign_file")
         if next(found, "").strip() != _COLUMNS:
             raise InvalidInput(f"{_FOREIGN}: its columns are not {_COLUMNS}.", code="foreign_file")
-        return FeedHead(head["version"], _day(head["date"])), _rows(found)
+        return FeedHead(storable(head["version"]), _day(head["date"])), _rows(found)
 
     def _newest(self, method: str, last: FeedMark) -> tuple[str, Reply]:
         urls = self._urls()
