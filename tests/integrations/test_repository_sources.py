@@ -63,7 +63,9 @@ def test_a_wrong_source_is_a_400_that_names_it_and_nothing_is_stored(alice: User
     assert not Repository.objects.exists()
 
 
-def test_nobody_turns_a_source_of_others_to_other_repositories_or_hours(alice: User, charlie: User, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_turns_a_source_of_others_to_other_repositories_or_hours(
+    alice: User, charlie: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its credentials may reach what the repository's owner must not see."""
     install(monkeypatch)
     shop: Repository = RepositoryFactory(owner=owner_of(alice), full_name="acme/shop")

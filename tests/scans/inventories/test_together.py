@@ -60,9 +60,7 @@ def shown() -> list[tuple[str, str, str, list[str]]]:
     return [(one.version, one.state, one.severity, one.sources) for one in Finding.objects.order_by("version")]
 
 
-def test_one_flaw_is_one_finding_of_two_sources_which_close_what_is_theirs(
-    stub: Stub, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_flaw_is_one_finding_of_two_sources_which_close_what_is_theirs(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
     shop = Repository.objects.create(provider="github", full_name="acme/shop")
     stub.has("left", "1.0.0", PYSEC, GHSA)
     upload(shop, "1.0.0")
