@@ -31,13 +31,13 @@ def gate_events(repository: Repository, gate: GateResult, previous: str | None, 
         "reasons": [one["sentence"] for one in gate.conditions if not one["passed"]],
         "broken_count": gate.broken_count,
         "counts": gate.counts,
-        "findings": _breaking(gate),
+        "findings": breaking(gate),
     }
     types = [f"gate.{gate.decision}", *(["gate.changed"] if previous not in (None, gate.decision) else [])]
     return [Announcement(type, data, repository.owner_id, repository.id, idempotency_key=f"{type}:{key}") for type in types]
 
 
-def _breaking(gate: GateResult) -> list[dict[str, Any]]:
+def breaking(gate: GateResult) -> list[dict[str, Any]]:
     """Return the worst findings of all conditions that are broken; a result names the worst of each first."""
     named: dict[str, int] = {}
     taken: Counter[int] = Counter()

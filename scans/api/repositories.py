@@ -16,10 +16,12 @@ from integrations.models import Repository
 from integrations.selectors.repositories import all_repositories
 from scans.api.serializers import GateSerializer, SummarySerializer, TrendSerializer
 from scans.choices import GateDecision
+from scans.gate_events import breaking
 from scans.gates import answers
 from scans.gates.answers import Answer
 from scans.models import GateResult
 from scans.refs import checked_commit, plain_ref
+from scans.reports.texts import link_of
 from scans.selectors import summary
 from scans.trend import LONGEST_DAYS, trend
 
@@ -125,5 +127,6 @@ def _seconds(text: str) -> int:
 def _gate(repository: Repository, answer: Answer, result: GateResult) -> dict[str, Any]:
     names = ("decision", "ref", "commit", "cause", "policy_version", "conditions", "counts", "broken_count", "broken_by", "created_at")
     values = {name: getattr(result, name) for name in names}
-    more = {"scan": result.scan_id, "policy": result.policy_name, "incomplete": answer.incomplete}
+    worst = [one | {"link": link_of(one["finding_id"])} for one in breaking(result)]
+    more = {"scan": result.scan_id, "policy": result.policy_name, "incomplete": answer.incomplete, "worst": worst}
     return {**values, **more, "repository": repository.full_name}

@@ -87,6 +87,7 @@ GATE = {
     "counts": {"new": {}, "all": {"medium": 12}},
     "broken_count": 0,
     "broken_by": [],
+    "worst": [],
     "created_at": "2026-11-20T12:05:02Z",
 }  # fmt: skip
 
@@ -202,6 +203,7 @@ class GateSerializer(StrictSerializer):
     counts = serializers.DictField(child=serializers.DictField(), help_text="Of the ref's findings that count by severity, new and all.")
     broken_count = serializers.IntegerField()
     broken_by = serializers.ListField(child=serializers.DictField(), help_text="The findings that broke it, each with its condition.")
+    worst = serializers.ListField(child=serializers.DictField(), help_text="The worst five of these, in words and with a link.")
     created_at = serializers.DateTimeField()
 
 

@@ -84,7 +84,12 @@ def triage(row: Row, most: int | None = None) -> str:
 
 def link(finding: Finding) -> str:
     """Return the address of its page in the portal."""
-    return f"{settings.PUBLIC_URL.rstrip('/')}/admin/scans/finding/{finding.pk}/change/"
+    return link_of(finding.pk)
+
+
+def link_of(finding_id: object) -> str:
+    """Return the address of the page of the finding with this id."""
+    return f"{settings.PUBLIC_URL.rstrip('/')}/admin/scans/finding/{finding_id}/change/"
 
 
 def heading(over: Overview) -> str:

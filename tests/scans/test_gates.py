@@ -45,6 +45,9 @@ def test_unknown_running_passed_and_failed_have_statuses_of_their_own(alice: Use
     assert (failed.status_code, failed.json()["code"], failed.json()["decision"]) == (409, "gate_failed", "failed")
     assert failed.json()["message"] == "The gate failed: the policy allows no new findings of severity high or worse."
     assert failed.json()["broken_by"] == [{"finding_id": str(Finding.objects.get().id), "condition": 0}]
+    (worst,) = failed.json()["worst"]  # what CI prints has to say what to mend
+    assert (worst["rule"], worst["severity"], worst["location"]["path"]) == ("xss", "high", Finding.objects.get().path)
+    assert worst["link"].endswith(f"/admin/scans/finding/{Finding.objects.get().id}/change/")
     assert gate(client, shop, ONE).status_code == 200
     assert client.get(f"/api/v1/repositories/{shop.id}/gate").json()["commit"] == TWO
     other = Repository.objects.create(provider="github", full_name="acme/other", owner=shop.owner)
