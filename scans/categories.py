@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from integrations.models import Integration
 from scans.models import Presence
@@ -35,10 +35,15 @@ def name_integrations(presences: Sequence[Presence]) -> None:
 
     One statement at most.
     """
-    ids = {presence.pk: integration_of(presence.stream.category) for presence in presences}
+    names = integration_names([presence.stream.category for presence in presences])
+    for presence in presences:
+        presence.integration_name = names[presence.stream.category]  # type: ignore[attr-defined]
+        presence.shown_category = shown_category(presence.stream.category)  # type: ignore[attr-defined]
+
+
+def integration_names(categories: Iterable[str]) -> dict[str, str | None]:
+    """Return by category the name of the integration that it is of, None for that of an upload. One statement at most."""
+    ids = {category: integration_of(category) for category in categories}
     wanted = {id for id in ids.values() if id}
     names = dict(Integration.stored.filter(id__in=wanted).values_list("id", "name")) if wanted else {}
-    for presence in presences:
-        id = ids[presence.pk]
-        presence.integration_name = names.get(id, "an integration that was deleted") if id else None  # type: ignore[attr-defined]
-        presence.shown_category = shown_category(presence.stream.category)  # type: ignore[attr-defined]
+    return {category: names.get(id, "an integration that was deleted") if id else None for category, id in ids.items()}

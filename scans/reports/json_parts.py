@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from scans.categories import shown_category
 from scans.models import Finding
 from scans.reports.overview import Overview, new_means
 from scans.reports.rows import Row, rows
@@ -47,7 +48,14 @@ def head(over: Overview) -> dict[str, Any]:
         "since": scope.since,
         "new_means": new_means(scope),
         "scans": [
-            {"tool": one.tool, "category": one.category, "scan_id": one.last_scan_id, "commit": one.last_commit, "at": one.last_at}
+            {
+                "tool": one.tool,
+                "category": shown_category(one.category),
+                "integration": over.integrations[one.category],
+                "scan_id": one.last_scan_id,
+                "commit": one.last_commit,
+                "at": one.last_at,
+            }
             for one in over.streams
         ],
         "gate": {name: getattr(over.gate, name) for name in _GATE} if over.gate else None,

@@ -9,6 +9,7 @@ from datetime import datetime
 from django.db.models import Count, Q
 from django.utils import timezone
 
+from scans.categories import integration_names
 from scans.choices import FindingState, Severity, Triage
 from scans.gates.policy import in_force
 from scans.models import GateResult, Stream
@@ -28,6 +29,8 @@ class Overview:
     clock: Clock
     streams: tuple[Stream, ...]
     """What each tool reports of the ref, with its last scan and commit."""
+    integrations: Mapping[str, str | None]
+    """By category of these: the name of the integration that it was read from."""
     gate: GateResult | None
     counts: Mapping[str, Mapping[str, int]]
     """Of all findings of the ref, by severity and then by COUNTED, whatever the list is narrowed to."""
@@ -50,15 +53,17 @@ class Overview:
 
 
 def overview(scope: Scope) -> Overview:
-    """Read it: five statements."""
+    """Read it: six statements."""
     repository = scope.repository
     streams = Stream.objects.filter(repository=repository, ref=scope.ref, last_scan_id__isnull=False).order_by("tool", "category")
+    reporting = tuple(streams[:MOST_STREAMS])
     results = GateResult.objects.filter(repository=repository, ref=scope.ref).defer("broken_by").order_by("-id")
     by_rank = listed(scope).order_by().values_list("severity_rank").annotate(number=Count("id"))
     return Overview(
         scope=scope,
         clock=Clock(timezone.now(), in_force(repository.id).sla_days),
-        streams=tuple(streams[:MOST_STREAMS]),
+        streams=reporting,
+        integrations=integration_names(one.category for one in reporting),
         gate=results.first(),
         counts=_counts(scope),
         listed=dict(by_rank),

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 from django.conf import settings
 
+from scans.categories import shown_category
 from scans.models import GateResult
 from scans.reports.overview import Overview, new_means
 from scans.reports.scope import PARAMETERS, Shown
@@ -22,7 +23,8 @@ def facts(over: Overview) -> Iterator[tuple[str, str]]:
     yield "Ref", f"{plain(scope.ref)}{', the default branch' if scope.is_default else ''}"
     yield "Made", f"{over.made_at:%Y-%m-%d %H:%M} UTC"
     for one in over.streams[:_MOST_SCANS]:
-        name = plain(f"{one.tool} {one.category}".strip())
+        by = over.integrations[one.category]
+        name = plain(" ".join(part for part in (one.tool, shown_category(one.category), f"by {by}" if by else "") if part))
         at = f", {one.last_at:%Y-%m-%d %H:%M} UTC" if one.last_at else ""
         yield "Last scan", f"{name}: {f'commit {one.last_commit}' if one.last_commit else 'no commit given'}{at}"
     if len(over.streams) > _MOST_SCANS:

@@ -18,8 +18,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from reportlab.pdfgen.canvas import Canvas
 
-from integrations.models import Repository
-from scans.models import Finding, Policy
+from integrations.models import Integration, Repository
+from scans.categories import prefix_of
+from scans.models import Finding, Policy, Stream
 from scans.reports import answering, html, pdf
 from scans.services.triage import Decision, decide
 from tests.access.keys import client_of
@@ -66,6 +67,19 @@ def test_it_holds_what_is_there_with_what_was_decided_and_counts_the_rest(alice:
     ingest(shop, "semgrep", [], ref="topic")
     fixed = json.loads(ask(client, shop, "json", ref="topic", state="fixed").getvalue())
     assert [(one["rule"], one["state"]) for one in fixed["findings"]] == [("later", "fixed")]
+
+
+def test_what_an_integration_read_goes_by_its_name(alice: User, shop: Repository) -> None:
+    by = Integration.objects.create(name="Our Snyk", type="snyk")
+    ingest(shop, "snyk", [code("xss")], category="org")
+    Stream.objects.update(category=f"{prefix_of(by.id)}org")  # as a pulled scan writes it
+    ingest(shop, "semgrep", [code("sqli")], category="nightly")
+    client = client_of(alice)
+    scans = json.loads(ask(client, shop, "json").getvalue())["report"]["scans"]
+    assert [(one["category"], one["integration"]) for one in scans] == [("nightly", None), ("org", "Our Snyk")]
+    page = ask(client, shop, "html").getvalue().decode()
+    assert "snyk org by Our Snyk:" in page
+    assert by.id.hex not in page
 
 
 def test_only_who_sees_the_repository_gets_it_and_wrong_words_are_named(alice: User, charlie: User, shop: Repository) -> None:
