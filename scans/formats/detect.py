@@ -47,7 +47,8 @@ def detect(source: Source) -> type[Format]:
         if one.recognises(head):
             return one
     known = ", ".join(one.title for one in FORMATS)
-    raise InvalidInput(f"The report is of no format that is read here: {_seen(head)}. Read are: {known}.", code="unknown_format")
+    sentence = f"The report is of no format that is read here: {_seen(head)}. Read are: {known}."
+    raise InvalidInput(f"{sentence} Lock files and SBOMs are taken by POST /api/v1/inventories/upload.", code="unknown_format")
 
 
 def find(key: str) -> type[Format]:

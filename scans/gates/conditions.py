@@ -103,7 +103,9 @@ def parse_sla(values: Any, conditions: Sequence[Condition]) -> dict[str, int]:
             raise InvalidInput.of(f"sla_days.{name}", f"must be a whole number of days from 1 to {MOST_DAYS}, or null for none.")
     found = {one.value: values[one] for one in SLA_SEVERITIES if values.get(one) is not None}
     if not found and any(one.over_sla for one in conditions):
-        raise InvalidInput.of("sla_days", "must have days where a condition looks at what is past them (over_sla): else nothing ever is.")
+        raise InvalidInput.of(
+            "sla_days", 'must have days, such as {"critical": 7, "high": 30}: a condition with over_sla counts what is older.'
+        )
     return found
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from core.http.door import BadAnswer, Reply
-from integrations.connectors.github.client import Client, allowance
+from integrations.connectors.github.client import Client, NotThere, allowance
 from integrations.connectors.github.fields import SignIn
 from integrations.contract.connector import CheckResult
 
@@ -21,7 +21,11 @@ def checked(client: Client, config: Mapping[str, Any], token: str, shown: Callab
         return _without_credentials(client)
     if config["auth"] == SignIn.APP or token.startswith(_INSTALLATION_TOKEN):
         return _as_installation(client)
-    reply = client.get("/user", what="the token's account")
+    try:
+        reply = client.get("/user", what="the token's account")
+    except NotThere as error:  # every token has an account
+        sentence = "This address answers, but not as GitHub's API (404). Of an Enterprise Server the API is at https://<host>/api/v3."
+        raise NotThere(sentence, status_code=error.status_code, permanent=True) from None
     login = _object(reply).get("login")
     if not isinstance(login, str) or not login:
         raise BadAnswer("GitHub answered without an account name. Check that the address is that of its API.")

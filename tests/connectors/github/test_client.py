@@ -189,5 +189,10 @@ def test_the_check_knows_account_limit_scopes_and_the_tokens_end() -> None:
     assert json.dumps(result.details)
 
 
+def test_an_address_that_is_not_the_apis_is_named() -> None:
+    with pytest.raises(NotThere, match=r"^This address answers, but not as GitHub's API \(404\)"):
+        made(answer({"message": "Not Found"}, status=404)).check()
+
+
 def test_an_end_that_cant_be_read_is_none() -> None:
     assert made(answer({"login": "o"}, GitHub_Authentication_Token_Expiration="soon")).check().credentials_expire_at is None

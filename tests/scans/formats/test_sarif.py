@@ -255,6 +255,7 @@ def test_what_is_merely_like_it(document: Any) -> None:
     with pytest.raises(InvalidInput) as raised:
         detect(as_source(document))
     assert raised.value.code == "unknown_format"
+    assert "/api/v1/inventories/upload" in raised.value.message, "a lock file belongs there"
 
 
 def test_a_report_that_breaks_off() -> None:
