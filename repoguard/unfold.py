@@ -129,7 +129,7 @@ def crumbs(parts: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "RepoGuard",
     "SITE_HEADER": "RepoGuard",
-    "SITE_SUBHEADER": "Webhooks, events and keys",
+    "SITE_SUBHEADER": "Findings, builds and webhooks",
     "SITE_SYMBOL": "shield",
     "SITE_URL": None,
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _favicon}],

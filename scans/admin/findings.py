@@ -11,7 +11,6 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
@@ -238,7 +237,7 @@ class FindingAdmin(LogAdmin):
     @admin.display(description="sources")
     def shown_sources(self, finding: Finding) -> SafeString:
         """Return the scanners that report it now."""
-        return format_html('<span class="rg-nowrap">{}</span>', show.codes(finding.sources))
+        return show.codes(finding.sources)
 
     @admin.display(description="state")
     def shown_state(self, finding: Finding) -> SafeString:

@@ -33,7 +33,7 @@ def _possible(request: HttpRequest, row: Any) -> bool:
 def _scan(request: HttpRequest, row: Any) -> HttpResponseBase:
     count = scan_now(_sources(request, row).order_by("id")[:MOST])
     words = "One scan is queued" if count == 1 else f"{count} scans are queued"
-    messages.success(request, f"{words}; this list shows how far they are.")
+    messages.success(request, f"{words}. Load this list anew to see how far they are; the page of a scan follows it by itself.")
     query = f"?q={row.full_name}" if isinstance(row, Repository) else f"?integration={row.pk}"
     return HttpResponseRedirect(show.admin_url(Scan, "changelist") + query)
 

@@ -158,7 +158,7 @@ class ScanAdmin(LogAdmin):
     @admin.display(description="tools")
     def shown_tools(self, scan: Scan) -> SafeString:
         """Return the scanners that the report speaks for."""
-        return format_html('<span class="rg-nowrap">{}</span>', show.codes(scan.tools))
+        return show.codes(scan.tools)
 
     @admin.display(description="ref")
     def shown_ref(self, scan: Scan) -> str:
