@@ -104,7 +104,7 @@ def parse_sla(values: Any, conditions: Sequence[Condition]) -> dict[str, int]:
     found = {one.value: values[one] for one in SLA_SEVERITIES if values.get(one) is not None}
     if not found and any(one.over_sla for one in conditions):
         raise InvalidInput.of(
-            "sla_days", 'must have days, such as {"critical": 7, "high": 30}: a condition with over_sla counts what is older.'
+            "sla_days", 'must have days, such as {"critical": 7, "high": 30}, where a condition looks at what is past them (over_sla).'
         )
     return found
 
