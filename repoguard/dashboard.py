@@ -19,7 +19,7 @@ from core import metrics
 from integrations.admin.health import standing
 from integrations.choices import Condition
 from integrations.health import report as integration_health
-from integrations.models import IntegrationHealth
+from integrations.models import IntegrationHealth, Repository
 from repoguard import health
 from webhooks.admin.deliveries import TONES
 from webhooks.admin.health import health as webhook_health
@@ -75,6 +75,7 @@ def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
             "add_key": show.admin_url(ApiKey, "add"),
             "add_source": show.admin_url(InboundSource, "add"),
             "webhooks": show.admin_url(Webhook, "changelist"),
+            "repositories": show.admin_url(Repository, "changelist"),
         },
     }
 
