@@ -237,7 +237,7 @@ class FindingAdmin(LogAdmin):
     @admin.display(description="sources")
     def shown_sources(self, finding: Finding) -> SafeString:
         """Return the scanners that report it now."""
-        return show.codes(finding.sources)
+        return words.tools(finding.sources)
 
     @admin.display(description="state")
     def shown_state(self, finding: Finding) -> SafeString:

@@ -152,13 +152,13 @@ class ScanAdmin(LogAdmin):
     def shown_total(self, scan: Scan) -> str:
         """Return how many findings it reports, or how many are here so far."""
         if scan.status in ENDED or "read" not in scan.progress:
-            return str(scan.total)
+            return f"{scan.total} changed" if scan.pulled and not scan.complete else str(scan.total)
         return f"{scan.progress['read']} of {'?' if scan.expected is None else scan.expected}"
 
     @admin.display(description="tools")
     def shown_tools(self, scan: Scan) -> SafeString:
         """Return the scanners that the report speaks for."""
-        return show.codes(scan.tools)
+        return words.tools(scan.tools)
 
     @admin.display(description="ref")
     def shown_ref(self, scan: Scan) -> str:
@@ -168,7 +168,7 @@ class ScanAdmin(LogAdmin):
     @admin.display(description="commit")
     def shown_commit(self, scan: Scan) -> SafeString:
         """Return the beginning of the commit."""
-        return show.code(scan.commit[:10])
+        return format_html('<span class="rg-nowrap">{}</span>', show.code(scan.commit[:10]))
 
 
 def _waits(request: HttpRequest, scan: Any) -> bool:

@@ -103,6 +103,11 @@ def place(finding: Finding) -> str:
     return f"{finding.path}:{finding.line}" if finding.line else finding.path
 
 
+def tools(names: Iterable[str]) -> SafeString:
+    """Return scanners, each in a box that stays whole, so that a list of them may wrap."""
+    return format_html_join(" ", '<span class="rg-nowrap">{}</span>', ((show.code(name),) for name in names)) or show.NOTHING
+
+
 def counts(by_severity: Mapping[str, int]) -> SafeString:
     """Return the severities that occur with their numbers, worst first."""
     found = [(SEVERITIES[one], by_severity[one], one.label) for one in WORST_FIRST if by_severity.get(one)]

@@ -84,3 +84,5 @@ def test_buttons_start_a_scan_and_cancel_it_and_the_page_tells_how_far_it_is(
     scan.refresh_from_db()
     assert (scan.status, scan.error) == ("failed", "Cancelled by user alice.")
     assert "do/cancel" not in browser.get(reverse("admin:scans_scan_change", args=[scan.pk])).content.decode()
+    Scan.objects.update(complete=False)  # a source that tells changes found none, and what it reported earlier is still there
+    assert "0 changed" in browser.get(reverse("admin:scans_scan_changelist")).content.decode()
