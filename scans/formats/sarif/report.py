@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from core.errors import InvalidInput
-from scans.formats.base import Format, Head, Item, Problem
+from scans.formats.base import Format, Head, Item, Problem, Section
 from scans.formats.sarif.run import Run
 from scans.formats.slices import Sliced
 from scans.formats.source import Source
@@ -34,15 +34,36 @@ class Sarif(Format):
 
     def read(self, source: Source) -> Iterator[Item]:
         """Yield a section for each run, also for one without results, and its findings."""
+        held: list[Item] = []  # sections: a tool that crashed, and says nothing else, must not pass for one that found nothing
+        usable = False
+        for items in self._by_run(source):
+            failed = False
+            for item in items:
+                if isinstance(item, Section):
+                    held.append(item)
+                    continue
+                if isinstance(item, Problem):
+                    failed = True
+                else:
+                    usable = True
+                    yield from held
+                    held.clear()
+                yield item
+            usable = usable or not failed
+            if usable:
+                yield from held
+                held.clear()
+
+    def _by_run(self, source: Source) -> Iterator[Iterator[Item]]:
         if source.is_small():
             document = source.document()
             for number, run in enumerate(_runs(document)):
                 results = run.get("results") if isinstance(run, dict) else None
-                yield from _items(number, run, results if isinstance(results, list) else [])
+                yield _items(number, run, results if isinstance(results, list) else [])
             return
         sliced = Sliced(source, "runs.item.results")
         for number, run in enumerate(_runs(sliced.document)):
-            yield from _items(number, run, sliced.entries("runs", number, "results"))
+            yield _items(number, run, sliced.entries("runs", number, "results"))
 
 
 def _items(number: int, run: Any, results: Any) -> Iterator[Item]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ from core.errors import InvalidInput
 from scans.formats.base import Section
 from scans.formats.detect import detect
 from scans.formats.sarif.report import Sarif
+from scans.ingest.reading import read_report
 from tests.scans.formats.reports_kit import as_source, findings, large, problems, read, sections
 from tests.scans.formats.sarif_kit import one, place, report, result
 
@@ -214,19 +216,19 @@ def test_runs_of_several_tools() -> None:
 @pytest.mark.parametrize(
     ("run", "where", "words"),
     [
-        ({"results": None}, "runs[0].results", "is null"),
-        ({"results": 42}, "runs[0].results", "is no list"),
-        ({"results": [result(), 7]}, "runs[0].results[1]", "no object"),
-        ({"externalPropertyFileReferences": {"results": [{}]}}, "runs[0].results", "another file"),
+        ({"results": None}, "runs[1].results", "is null"),
+        ({"results": 42}, "runs[1].results", "is no list"),
+        ({"results": [result(), 7]}, "runs[1].results[1]", "no object"),
+        ({"externalPropertyFileReferences": {"results": [{}]}}, "runs[1].results", "another file"),
         (
             {"invocations": [{}, {"executionSuccessful": False, "exitCodeDescription": "Out of memory."}]},
-            "runs[0].invocations[1]",
+            "runs[1].invocations[1]",
             "end: Out of memory.",
         ),
     ],
 )
 def test_what_makes_a_report_partial(run: dict[str, Any], where: str, words: str) -> None:
-    (problem,) = problems(report(**run))
+    (problem,) = problems({"version": "2.1.0", "runs": [report(result("A1"))["runs"][0], report(**run)["runs"][0]]})
     assert problem.where == where
     assert words in problem.sentence
 
@@ -234,7 +236,14 @@ def test_what_makes_a_report_partial(run: dict[str, Any], where: str, words: str
 def test_a_run_that_says_nothing_about_results() -> None:
     document = report()
     del document["runs"][0]["results"]
-    assert problems({"version": "2.1.0", "runs": [None, *document["runs"]]})[1].where == "runs[1].results"
+    sound = report(result())["runs"][0]
+    assert problems({"version": "2.1.0", "runs": [None, *document["runs"], sound]})[1].where == "runs[1].results"
+
+
+@pytest.mark.parametrize("run", [{"results": 42}, {"invocations": [{"executionSuccessful": False}]}])
+def test_a_tool_that_crashed_is_not_one_that_found_nothing(run: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInput, match=r"^Nothing of the report can be used: "):
+        read_report(read(report(**run)), uuid.uuid4())
 
 
 @pytest.mark.parametrize(
