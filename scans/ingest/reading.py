@@ -22,6 +22,7 @@ from scans.normal.finding import NormalFinding
 from scans.normal.identifiers import alias_names
 from scans.normal.kept import unmasked_json
 from scans.normal.normalise import normalise
+from scans.severities import rank
 
 MOST_SECTIONS = 100
 FIXED = "fixed"
@@ -32,9 +33,15 @@ Twin = tuple[int, bytes]
 
 
 class Packaged(NamedTuple):
-    """What is remembered of a finding about a package; its record is at `place` in the spool."""
+    """What is remembered of a finding about a package; its record is at `place` in the spool.
+
+    Where a report says the same of several manifests, or under several names, the least speaks for all of them: what counts goes before
+    what is dismissed in one place, then the worst.
+    """
 
     suppressed: bool
+    better: int
+    """Rises as the severity falls."""
     content: bytes
     place: int
     severity: str
@@ -185,10 +192,10 @@ class _Reader:
             return
         if record.names:
             known = section.packaged.get(record.key)
-            # one of a package's manifests, whichever comes first; but what is dismissed in one of them may count in another
-            if known is None or (finding.suppressed, record.content) < (known.suppressed, known.content):
+            better = -rank(finding.severity.value)
+            if known is None or (finding.suppressed, better, record.content) < known[:3]:
                 place = self._report.spool.add(record)
-                section.packaged[record.key] = Packaged(finding.suppressed, record.content, place, finding.severity.value)
+                section.packaged[record.key] = Packaged(finding.suppressed, better, record.content, place, finding.severity.value)
             return
         section.add(record, finding.severity)
         self._report.spool.append(self._number, record)

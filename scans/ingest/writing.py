@@ -101,7 +101,8 @@ class _SectionWriter:
         for batch in _batches(self._report.spool.records(self._number)):
             with transaction.atomic():
                 places.write(batch)
-        chosen = (self._report.spool.at(one.place) for _, one in sorted(self.section.packaged.items()))
+        packaged = sorted(self.section.packaged.items(), key=lambda item: (item[1][:2], item[0]))
+        chosen = (self._report.spool.at(one.place) for _, one in packaged)
         for batch in _batches(chosen):
             with transaction.atomic():
                 packages.write(batch)

@@ -24,7 +24,7 @@ from scans.normal.packages import Package, package
 from scans.normal.paths import canonical_path
 from scans.normal.severity import Judged, judge
 
-FORM = 1
+FORM = 2
 """Rises when the same report would become something else: then reports that are known are read again."""
 MOST_TOOL = 60
 MOST_RULE = 300

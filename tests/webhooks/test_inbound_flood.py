@@ -38,12 +38,12 @@ def test_the_order_of_deliveries_and_their_duplicates_change_nothing() -> None:
     seed = random.SystemRandom().randrange(1000)
     choose = random.Random(seed)
     sources = inbound_state.sources()
-    for delivery in traffic.in_order(210, "acme"):
+    for delivery in traffic.in_order(140, "acme"):
         post(delivery, sources)
         work_off()
     expected = inbound_state.state("acme")
     sources = inbound_state.sources()
-    deliveries = traffic.in_order(210, "other")
+    deliveries = traffic.in_order(140, "other")
     sent = traffic.flooded(deliveries, 0.3, choose)
     for delivery in sent:
         post(delivery, sources)
@@ -51,5 +51,5 @@ def test_the_order_of_deliveries_and_their_duplicates_change_nothing() -> None:
             interpret_some(choose)
     work_off()
     again = {key: number - 1 for key, number in Counter(delivery.id for delivery in sent).items()}
-    assert sum(again.values()) == 90
+    assert sum(again.values()) == 60
     assert inbound_state.differences(expected, inbound_state.state("other"), again) == [], f"seed {seed}"

@@ -99,3 +99,15 @@ def test_two_cves_of_one_advisory_are_not_made_one() -> None:
     ingest(repo, "snyk", [vulnerable(SNYK, "CVE-2024-0001", "CVE-2024-0002")])
     ingest(repo, "trivy", [vulnerable("CVE-2024-0001"), vulnerable("CVE-2024-0002")])
     assert Finding.objects.count() == 3
+
+
+def test_of_several_names_in_one_report_the_worst_speaks() -> None:
+    for number in range(8):  # names are hashed with the repository's id
+        repo = repository(f"acme/r{number}")
+        said = [
+            vulnerable("PYSEC-2024-1", "CVE-2024-1", severity=""),
+            vulnerable("GHSA-aaaa-bbbb-cccc", "CVE-2024-1", severity="critical"),
+            vulnerable("SNYK-JS-LODASH-1", "CVE-2024-1", severity="low"),
+        ]
+        ingest(repo, "tool", said if number % 2 else said[::-1])
+        assert list(Finding.objects.filter(repository=repo).values_list("severity", flat=True)) == ["critical"]
