@@ -94,6 +94,10 @@ class PortalAdmin(ModelAdmin):
         """Say whether the pages are listed for this caller."""
         return self.has_view_permission(request)
 
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """Return the row of this key, None where there is none; no key holds a NUL, and PostgreSQL refuses to look for one."""
+        return None if "\0" in object_id else super().get_object(request, object_id, from_field)
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the rows this caller sees."""
         rows, who = self.rows(request), self.who(request)

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from access.choices import AuditVerb, KeyEnvironment
 from access.models import ApiKey, ApiUsage, AuditEntry
+from core.api.filters import MomentFilter
 from core.errors import InvalidInput
 from core.ids import first_id_at
 
@@ -52,8 +53,8 @@ class AuditFilter(django_filters.FilterSet):
     verb = django_filters.ChoiceFilter(choices=AuditVerb.choices)
     object_type = django_filters.CharFilter(max_length=60, method="by_type", label="As entries name it, such as apikey or inboundsource.")
     object_id = django_filters.CharFilter(max_length=64, label="Id of the object; give object_type as well.")
-    since = django_filters.IsoDateTimeFilter(method="from_time", label="Not before this time.")
-    until = django_filters.IsoDateTimeFilter(method="to_time", label="Before this time.")
+    since = MomentFilter(method="from_time", label="Not before this time.")
+    until = MomentFilter(method="to_time", label="Before this time.")
 
     class Meta:
         model = AuditEntry

@@ -7,6 +7,7 @@ from django.db.models import QuerySet
 
 from builds.choices import BuildStatus
 from builds.models import Build
+from core.api.filters import MomentFilter
 from core.errors import InvalidInput
 
 _IN_A_PROJECT = ("branch", "workflow")
@@ -22,8 +23,8 @@ class BuildFilter(django_filters.FilterSet):
     branch = django_filters.CharFilter(max_length=255, label="With project or repository.")
     workflow = django_filters.CharFilter(max_length=255, label="With project or repository.")
     commit = django_filters.CharFilter(max_length=64, label="The commit, in full.")
-    since = django_filters.IsoDateTimeFilter(field_name="started_at", lookup_expr="gte", label="Started not before this time.")
-    until = django_filters.IsoDateTimeFilter(field_name="started_at", lookup_expr="lt", label="Started before this time.")
+    since = MomentFilter(field_name="started_at", lookup_expr="gte", label="Started not before this time.")
+    until = MomentFilter(field_name="started_at", lookup_expr="lt", label="Started before this time.")
 
     class Meta:
         model = Build

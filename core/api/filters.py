@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django_filters import BooleanFilter, ChoiceFilter, DateFilter, Filter, FilterSet, IsoDateTimeFilter, UUIDFilter
+from django_filters.fields import IsoDateTimeField
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework.request import Request
 
@@ -23,6 +26,24 @@ _SENTENCES = (
     (IsoDateTimeFilter, "must be a time, such as 2026-11-20T09:30:00Z."),
     (DateFilter, "must be a day, such as 2026-11-20."),
 )
+
+
+class MomentField(IsoDateTimeField):
+    """A moment in UTC: databases refuse offsets of sixteen hours, which ISO 8601 and Python allow."""
+
+    def to_python(self, value: Any) -> datetime | None:
+        """Return it; raises ValidationError, also for one that UTC has no year for."""
+        found: datetime | None = super().to_python(value)
+        try:
+            return found.astimezone(UTC) if found else None
+        except (OverflowError, ValueError) as error:
+            raise ValidationError(self.error_messages["invalid"], code="invalid") from error
+
+
+class MomentFilter(IsoDateTimeFilter):
+    """Compares a time."""
+
+    field_class = MomentField
 
 
 class StrictFilterBackend(DjangoFilterBackend):

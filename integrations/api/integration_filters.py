@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 
 from access.principals import principal
 from access.selectors import visible
+from core.api.filters import MomentFilter
 from core.ids import first_id_at
 from core.models import Owner, RequestLog
 from core.models.outbound import CallOutcome, CallPurpose
@@ -51,8 +52,8 @@ class RequestLogFilter(django_filters.FilterSet):
     purpose = django_filters.ChoiceFilter(choices=CallPurpose.choices)
     endpoint = django_filters.CharFilter(max_length=100, label="Name of the endpoint.")
     status_code = django_filters.NumberFilter(min_value=100, max_value=599, label="Status of the answer.")
-    since = django_filters.IsoDateTimeFilter(method="from_time", label="Not before this time.")
-    until = django_filters.IsoDateTimeFilter(method="to_time", label="Before this time.")
+    since = MomentFilter(method="from_time", label="Not before this time.")
+    until = MomentFilter(method="to_time", label="Before this time.")
 
     class Meta:
         model = RequestLog

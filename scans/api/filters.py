@@ -5,6 +5,7 @@ from __future__ import annotations
 import django_filters
 from django.db.models import QuerySet
 
+from core.api.filters import MomentFilter
 from core.errors import InvalidInput
 from scans.choices import TRIAGES, UNDECIDED, FindingState, Kind, ScanStatus, Severity, Triage
 from scans.gates.policy import in_force
@@ -73,8 +74,8 @@ class FindingFilter(django_filters.FilterSet):
     )
     cwe = django_filters.CharFilter(max_length=20, method="by_cwe", label="Of this weakness, such as 79 or CWE-79; with repository.")
     source = django_filters.CharFilter(max_length=60, method="by_source", label="Reported now by this scanner, such as semgrep.")
-    opened_after = django_filters.IsoDateTimeFilter(field_name="opened_at", lookup_expr="gte", label="Open since this time, or later.")
-    opened_before = django_filters.IsoDateTimeFilter(field_name="opened_at", lookup_expr="lt", label="Open since before this time.")
+    opened_after = MomentFilter(field_name="opened_at", lookup_expr="gte", label="Open since this time, or later.")
+    opened_before = MomentFilter(field_name="opened_at", lookup_expr="lt", label="Open since before this time.")
     overdue = django_filters.BooleanFilter(method="by_sla", label="Past the SLA of the policy in force; with repository.")
     ref = django_filters.CharFilter(max_length=255, method="by_ref", label="There on this branch or ref.")
 

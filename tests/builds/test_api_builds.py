@@ -117,7 +117,8 @@ def test_it_lists_what_is_asked_for(client: APIClient, alice: User) -> None:
     assert (ids(project="acme/other"), ids(status="failure"), ids(source="jenkins"), ids(commit="abc")) == ("", "1", "4", "1")
     assert (ids(project="acme/shop", branch="dev"), ids(repository=str(shop.id), workflow="deploy")) == ("2", "3")
     assert ids(since=at(5).isoformat(), until=at(20).isoformat()) == "32"
-    for wrong in ({"branch": "main"}, {"workflow": "test"}, {"status": "boom"}, {"colour": "red"}):
+    assert ids(since="2003-08-06T07:59:03+16:43") == "4321"  # an offset that PostgreSQL refuses
+    for wrong in ({"branch": "main"}, {"workflow": "test"}, {"status": "boom"}, {"colour": "red"}, {"since": "0001-01-01T00:00:00+16:43"}):
         assert client.get("/api/v1/builds", wrong).status_code == 400
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import django_filters
 from django.db.models import QuerySet
 
+from core.api.filters import MomentFilter
 from core.event_types import MAX_NAME
 from core.ids import first_id_at
 from core.models import Event
@@ -21,8 +22,8 @@ _ERROR_CLASSES = [choice for choice in ErrorClass.choices if choice[0]]
 class TimeFilter(django_filters.FilterSet):
     """`since` and `until`, as ranges of the id."""
 
-    since = django_filters.IsoDateTimeFilter(method="from_time", label="Not before this time.")
-    until = django_filters.IsoDateTimeFilter(method="to_time", label="Before this time.")
+    since = MomentFilter(method="from_time", label="Not before this time.")
+    until = MomentFilter(method="to_time", label="Before this time.")
 
     def from_time(self, queryset: QuerySet[Any], name: str, value: dt.datetime) -> QuerySet[Any]:
         """Apply `since`."""
