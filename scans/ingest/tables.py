@@ -136,7 +136,10 @@ def count_anew(rows: int) -> None:
         return
     try:
         with connection.cursor() as cursor:
-            cursor.execute("ANALYZE scans_finding, scans_presence, scans_findingidentifier")
+            cursor.execute("SELECT reltuples FROM pg_class WHERE oid = 'scans_presence'::regclass")
+            (counted,) = cursor.fetchone() or (0,)
+            if rows * 10 < counted:
+                cursor.execute("ANALYZE scans_finding, scans_presence, scans_findingidentifier")
     except DatabaseError:  # the findings are stored: lists are slower for a while
         logger.warning("tables_not_counted", exc_info=True)
 

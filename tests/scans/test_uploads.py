@@ -211,8 +211,12 @@ def test_events_tell_of_the_scan_in_one_digest(alice: User, shop: Repository) ->
 
 def test_many_new_findings_are_counted_for_the_planner(alice: User, shop: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("scans.ingest.tables.MANY_ROWS", 2)
-    for rules, counted in ((["a"], 0), (["a", "b", "c"], 1 if connection.vendor == "postgresql" else 0), (["a", "b", "c"], 0)):
+    once = 1 if connection.vendor == "postgresql" else 0
+    for rules, before, counted in ((["a"], 1000, 0), (["a", "b", "c"], 5, 0), (["d", "e", "f"], 1000, once), (["f", "e", "d"], 1000, 0)):
         upload(client_of(alice), sarif(*rules))
+        if once:  # of a table that is hardly changed by these rows nobody would count it soon
+            with connection.cursor() as cursor:
+                cursor.execute("UPDATE pg_class SET reltuples = %s WHERE relname = 'scans_presence'", [before])
         with CaptureQueriesContext(connection) as queries:
             run()
         assert sum("ANALYZE" in query["sql"] for query in queries) == counted
