@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
@@ -29,6 +29,7 @@ from core.models import Event
 logger = logging.getLogger(__name__)
 WAKE_CHANNEL = "repoguard_deliveries"
 _INSERT_ROWS = 500
+_types: dict[Sink, frozenset[str]] = {}
 
 
 class Listener(Protocol):
@@ -178,6 +179,16 @@ def _listeners() -> list[Listener]:
     return [import_string(str(entry["wants"])) for entry in settings.EVENT_SINKS if "wants" in entry]
 
 
+def takes(types: Collection[str]) -> Callable[[Sink], Sink]:
+    """Have the decorated sink hear of events of these types only."""
+
+    def mark(sink: Sink) -> Sink:
+        _types[sink] = frozenset(types)
+        return sink
+
+    return mark
+
+
 class Taker(NamedTuple):
     """A sink, as the settings name it."""
 
@@ -189,11 +200,8 @@ class Taker(NamedTuple):
 
 @cache
 def _sinks() -> list[Taker]:
-    return [Taker(import_string(entry["sink"]), entry["required"], _types(entry)) for entry in settings.EVENT_SINKS]
-
-
-def _types(entry: Mapping[str, Any]) -> frozenset[str] | None:
-    return frozenset(entry["types"]) if "types" in entry else None
+    sinks = ((import_string(str(entry["sink"])), bool(entry["required"])) for entry in settings.EVENT_SINKS)
+    return [Taker(sink, required, _types.get(sink)) for sink, required in sinks]
 
 
 def wake() -> None:

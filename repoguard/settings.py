@@ -181,11 +181,10 @@ if QUEUE_URL:
     Q_CLUSTER |= {"redis": QUEUE_URL, "broker_class": "core.broker.RedisBroker"}
 
 # --- Deliveries and events -------------------------------------------------------------------------------------------
-_OF_CODE = ["repository.pushed", "pull_request.updated"]
-EVENT_SINKS: list[dict[str, Any]] = [
+EVENT_SINKS = [
     {"sink": "webhooks.fanout.on_events", "required": True, "wants": "webhooks.fanout.wants"},
-    {"sink": "scans.commits.on_events", "required": True, "types": _OF_CODE},
-    {"sink": "scans.triggers.sink.on_events", "required": False, "types": [*_OF_CODE, "inbound.alert_changed"]},
+    {"sink": "scans.commits.on_events", "required": True},
+    {"sink": "scans.triggers.sink.on_events", "required": False},
 ]
 EVENT_MAX_BYTES = ENV.integer("EVENT_MAX_BYTES", 5 * 1024 * 1024, "Largest `data` of one event, in bytes of JSON.", low=1024)
 BUILDS_CSV_MAX_BYTES = ENV.integer(

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from core import bus
 from core.models import Event
 from integrations.contract.payloads import at
 from scans.models import KnownCommit
@@ -14,6 +15,24 @@ from scans.refs import commit_in
 _MOST_OF_A_PUSH = 50
 
 
+def _pushed(data: Any) -> Iterator[Any]:
+    """Yield the commit that the ref is at, and the latest of those that came with it."""
+    commits = at(data, "commits")
+    listed = commits[-_MOST_OF_A_PUSH:] if isinstance(commits, list) else []
+    yield at(data, "after")
+    yield from (at(one, "id") for one in listed)
+
+
+def _headed(data: Any) -> Iterator[Any]:
+    """Yield the head of a pull request, and the commit that GitHub merged it into to be tried, which its Actions see."""
+    yield at(data, "pull_request", "head", "sha")
+    yield at(data, "pull_request", "merge_commit_sha")
+
+
+_NAMED = {"repository.pushed": _pushed, "pull_request.updated": _headed}
+
+
+@bus.takes(_NAMED)
 def on_events(events: Sequence[Event]) -> None:
     """Remember the commits that these events name. One statement where there are any, and it never fails for what an event says."""
     named = {
@@ -32,20 +51,3 @@ def on_events(events: Sequence[Event]) -> None:
 def is_known(repository_id: uuid.UUID, commit: str) -> bool:
     """Say whether a commit was announced; Bitbucket names those of pull requests by their first twelve digits."""
     return KnownCommit.objects.filter(repository_id=repository_id, commit__in={commit, commit[:12]}).exists()
-
-
-def _pushed(data: Any) -> Iterator[Any]:
-    """Yield the commit that the ref is at, and the latest of those that came with it."""
-    commits = at(data, "commits")
-    listed = commits[-_MOST_OF_A_PUSH:] if isinstance(commits, list) else []
-    yield at(data, "after")
-    yield from (at(one, "id") for one in listed)
-
-
-def _headed(data: Any) -> Iterator[Any]:
-    """Yield the head of a pull request, and the commit that GitHub merged it into to be tried, which its Actions see."""
-    yield at(data, "pull_request", "head", "sha")
-    yield at(data, "pull_request", "merge_commit_sha")
-
-
-_NAMED = {"repository.pushed": _pushed, "pull_request.updated": _headed}

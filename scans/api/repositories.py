@@ -69,7 +69,7 @@ class RepositoryScansViewSet(PortalViewSet[Repository]):
     def findings_trend(self, request: Request, id: str) -> Response:
         """Count the findings that were open on each day (UTC) on the default branch, as written down then; today's as it is now."""
         repository = self.get_object()
-        points = trend(Repository.objects.filter(id=repository.id), _days(request.query_params.get("days", "90")))
+        points = trend(Repository.objects.filter(id=repository.id), _whole("days", request.query_params.get("days", "90"), 1, LONGEST_DAYS))
         rows = [{"day": point.day, "total": point.total, "by_severity": point.by_severity} for point in points]
         return self.answer({"points": rows}, serializer_class=TrendSerializer)
 
@@ -84,7 +84,8 @@ class RepositoryScansViewSet(PortalViewSet[Repository]):
         """
         repository = self.get_object()
         given = request.query_params
-        seconds, commit = _seconds(given.get("wait", "0")), checked_commit(given.get("commit", ""))
+        seconds = _whole("wait", given.get("wait", "0"), 0, LONGEST_WAIT, "of seconds ")
+        commit = checked_commit(given.get("commit", ""))
         if commit:
             answer = holding.until(
                 request._request, seconds, lambda: answers.of_commit(repository, commit, plain_ref(given.get("ref", "")))
@@ -112,15 +113,9 @@ class RepositoryScansViewSet(PortalViewSet[Repository]):
         return Response({**said, **error}, status=status.HTTP_409_CONFLICT)
 
 
-def _days(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 4 and 1 <= int(text) <= LONGEST_DAYS):
-        raise InvalidInput.of("days", f"must be a whole number from 1 to {LONGEST_DAYS}.")
-    return int(text)
-
-
-def _seconds(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 3 and int(text) <= LONGEST_WAIT):
-        raise InvalidInput.of("wait", f"must be a whole number of seconds from 0 to {LONGEST_WAIT}.")
+def _whole(name: str, text: str, least: int, most: int, unit: str = "") -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(most)) and least <= int(text) <= most):
+        raise InvalidInput.of(name, f"must be a whole number {unit}from {least} to {most}.")
     return int(text)
 
 

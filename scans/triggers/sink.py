@@ -7,16 +7,18 @@ from datetime import timedelta
 
 from django.db.models import Q
 
+from core import bus
 from core.models import Event
 from integrations.models import RepositorySource
 from integrations.selectors.sources import working_sources
 from scans.services.queueing import Wanted, queue_scans
-from scans.triggers.wishes import Cause, Wish, wish_of
+from scans.triggers.wishes import READ, Cause, Wish, wish_of
 
 ALERTS_SETTLE = timedelta(minutes=1)
 """Alerts come in crowds, such as when a product is switched on: one scan answers all of a minute."""
 
 
+@bus.takes(READ)
 def on_events(events: Sequence[Event]) -> None:
     """Queue the scans that events ask for: no statement where they ask for none, else a constant number."""
     wishes = [wish for event in events if (wish := wish_of(event))]

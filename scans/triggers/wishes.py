@@ -86,3 +86,5 @@ def _text(data: dict[str, Any], *path: str) -> str:
 
 
 _READERS = {PUSHED: _pushed, PULL_REQUEST: _pull_request, ALERT: _alert}
+READ = frozenset(_READERS)
+"""The types of events that may ask for scans."""
