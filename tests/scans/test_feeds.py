@@ -5,9 +5,7 @@ from __future__ import annotations
 import gzip
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 from unittest import mock
 
@@ -25,6 +23,7 @@ from scans.feeds.starting import refresh_due, start_refresh
 from scans.models import FeedRun, FeedState, Finding, KnownExploited, VulnerabilityScore
 from tests.scans.feeds_kit import LODASH, LOG4SHELL, OTHER, SCORES, epss, kev, load, take_up_again, work_it_off
 from tests.scans.kit import code, ingest, repository, vulnerable
+from tests.serving import QuietHandler, serving
 
 pytestmark = pytest.mark.django_db
 
@@ -184,7 +183,7 @@ def published(settings: Any) -> Iterator[dict[str, bytes]]:
     """Serve files by their paths, with ETags; `asked` are the requests with their conditions."""
     files: dict[str, bytes] = {}
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def do_GET(self) -> None:
             body = files.get(self.path)
             etag = f'"{len(body or b"")}"'
@@ -196,20 +195,13 @@ def published(settings: Any) -> Iterator[dict[str, bytes]]:
             self.end_headers()
             self.wfile.write(sent)
 
-        def log_message(self, *args: Any) -> None:
-            pass
-
     settings.EGRESS_ALLOW_CIDRS = ["127.0.0.1/32"]
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    Thread(target=server.serve_forever, daemon=True).start()
-    base = f"http://127.0.0.1:{server.server_port}"
-    Integration.objects.create(
-        name="Scores", type="epss", category="security", config={"url": f"{base}/e/", "file": "epss_scores-{date}.csv.gz"}
-    )
-    Integration.objects.create(name="KEV", type="kev", category="security", config={"url": f"{base}/kev.json"})
-    yield files
-    server.shutdown()
-    server.server_close()
+    with serving(Handler) as base:
+        Integration.objects.create(
+            name="Scores", type="epss", category="security", config={"url": f"{base}/e/", "file": "epss_scores-{date}.csv.gz"}
+        )
+        Integration.objects.create(name="KEV", type="kev", category="security", config={"url": f"{base}/kev.json"})
+        yield files
 
 
 @pytest.mark.django_db(transaction=True)

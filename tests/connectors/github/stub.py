@@ -15,13 +15,13 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
 from tests.connectors.github.alerts_stub import Security
+from tests.serving import QuietHandler, serving
 
 FULL_NAME, NUMBER = "acme/shop", 4711
 BEGAN = datetime(2025, 3, 1, tzinfo=UTC)
@@ -164,7 +164,7 @@ def stubbed(**values: Any) -> Iterator[Stub]:
     """Serve for as long as the block runs."""
     stub = Stub(**values)
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
@@ -185,20 +185,8 @@ def stubbed(**values: Any) -> Iterator[Stub]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *args: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    stub.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
+    with serving(Handler) as stub.url:
         yield stub
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def _text(moment: datetime) -> str:

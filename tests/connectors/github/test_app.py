@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -33,6 +31,7 @@ from integrations.connectors.github.connector import GitHub
 from integrations.contract.schema import validate_values
 from integrations.models import Integration, OAuthGrant
 from tests.connectors.github.test_contract import private_key
+from tests.serving import QuietHandler, serving
 
 
 def decoded(part: str) -> Any:
@@ -84,7 +83,7 @@ def test_the_answer_is_read_as_oauth2_would_write_it() -> None:
     assert "PRIVATE" not in repr(exchange)
 
 
-class Stub(BaseHTTPRequestHandler):
+class Stub(QuietHandler):
     """GitHub as far as an app needs it."""
 
     tokens: list[str]
@@ -109,22 +108,12 @@ class Stub(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, *args: Any) -> None:
-        pass
-
 
 @contextmanager
-def serving() -> Iterator[tuple[str, type[Stub]]]:
+def stubbed() -> Iterator[tuple[str, type[Stub]]]:
     handler = type("Own", (Stub,), {"tokens": [], "proofs": [], "refuse": 0})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}", handler
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serving(handler) as url:
+        yield url, handler
 
 
 def integration(url: str) -> Integration:
@@ -141,7 +130,7 @@ def _open(settings: Any) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_token_is_fetched_once_kept_encrypted_and_used_by_all() -> None:
-    with serving() as (url, stub):
+    with stubbed() as (url, stub):
         row = integration(url)
         for _ in range(3):
             result = build_connector(row, CallPurpose.CHECK).check()  # type: ignore[attr-defined]
@@ -162,7 +151,7 @@ def test_a_token_is_fetched_once_kept_encrypted_and_used_by_all() -> None:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("status", [401, 403, 404])
 def test_a_refused_app_is_told_what_to_look_at(status: int) -> None:
-    with serving() as (url, stub):
+    with stubbed() as (url, stub):
         stub.refuse = status
         with pytest.raises(SignInFailed, match="Check the app id, the installation id and the private key") as caught:
             build_connector(integration(url), CallPurpose.CHECK).check()  # type: ignore[attr-defined]

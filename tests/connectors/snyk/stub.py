@@ -16,11 +16,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
+
+from tests.serving import QuietHandler, serving
 
 TOKEN = "b0a1c2d3-planted-Ju5tAs3cret"
 ORG, SLUG = "689ce7f9-7943-4a71-b704-2ba575f01089", "acme"
@@ -154,7 +155,7 @@ def stubbed(**values: Any) -> Iterator[Stub]:
     """Serve for as long as the block runs."""
     stub = Stub(**values)
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
@@ -169,20 +170,8 @@ def stubbed(**values: Any) -> Iterator[Stub]:
         def date_time_string(self, timestamp: float | None = None) -> str:
             return format_datetime(stub.now, usegmt=True)
 
-        def log_message(self, *args: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    stub.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
+    with serving(Handler) as stub.url:
         yield stub
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 @pytest.fixture(name="stub")
