@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from django.conf import settings
-
 from core import bus
 from core.bus import Announcement
 from integrations.models import Integration
-from scans.digests import TOP, short
+from scans.digests import TOP, page, short
 from scans.events import MOST_SINGLE, SINGLE
 from scans.gate_events import gate_events
 from scans.ingest.settling import Written
@@ -61,12 +59,13 @@ def _about(scan: Scan) -> dict[str, Any]:
     return {
         "scan_id": str(scan.id),
         "repository": scan.repository.full_name,
+        "provider": scan.repository.provider,
         "tool": ", ".join(scan.tools),
         "ref": scan.ref,
         "commit": scan.commit,
         "trigger": str(scan.trigger),
         "integration": _integration(scan),
-        "url": f"{settings.PUBLIC_URL.rstrip('/')}/admin/scans/scan/{scan.id}/change/",
+        "url": page("scan", scan.id),
     }
 
 
@@ -103,6 +102,7 @@ def announce_decision(type: str, findings: Sequence[Finding], **more: Any) -> No
     repository = findings[0].repository
     data = {
         "repository": repository.full_name,
+        "provider": repository.provider,
         "ref": repository.default_branch,
         **short(findings[0]),
         "count": len(findings),

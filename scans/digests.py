@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
+
+from django.conf import settings
 
 from scans.models import Finding
 
@@ -23,7 +26,13 @@ def short(finding: Finding) -> dict[str, Any]:
         "known_exploited": finding.known_exploited,
         "epss": finding.epss,
         "location": {"path": finding.path, "line": finding.line} if finding.path else None,
+        "url": page("finding", finding.id),
     }
+
+
+def page(name: str, id: UUID) -> str:
+    """Return the address of the portal's page about a scan or a finding."""
+    return f"{settings.PUBLIC_URL.rstrip('/')}/admin/scans/{name}/{id}/change/"
 
 
 def _package(finding: Finding) -> dict[str, Any] | None:

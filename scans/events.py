@@ -19,6 +19,7 @@ _SCAN_SCHEMA: dict[str, Any] = {
     "properties": {
         "scan_id": _UUID,
         "repository": _TEXT,
+        "provider": _TEXT,
         "tool": _TEXT,
         "ref": _TEXT,
         "commit": _TEXT,
@@ -39,11 +40,13 @@ _SCAN_SCHEMA: dict[str, Any] = {
 _SCAN = {
     "scan_id": _ID,
     "repository": "acme/shop",
+    "provider": "github",
     "tool": "snyk",
     "ref": "main",
     "commit": _COMMIT,
     "trigger": "event",
     "integration": "Snyk production",
+    "url": f"https://repoguard.example.com/admin/scans/scan/{_ID}/change/",
 }
 
 _ONE_SCHEMA: dict[str, Any] = {
@@ -57,12 +60,14 @@ _ONE_SCHEMA: dict[str, Any] = {
     "known_exploited": {"type": "boolean", "description": "In CISA's catalogue of known exploited vulnerabilities."},
     "epss": {"type": ["number", "null"], "minimum": 0, "maximum": 1},
     "location": {"type": ["object", "null"]},
+    "url": {"type": "string", "description": "Page of the portal about it."},
 }
 _FINDING_SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {
         **_ONE_SCHEMA,
         "repository": _TEXT,
+        "provider": _TEXT,
         "ref": _TEXT,
         "commit": _TEXT,
         "scan_id": {"type": ["string", "null"]},
@@ -87,9 +92,11 @@ _ONE: dict[str, Any] = {
     "known_exploited": False,
     "epss": 0.0313,
     "location": None,
+    "url": f"https://repoguard.example.com/admin/scans/finding/{_ID}/change/",
 }
 _FINDING: dict[str, Any] = {
     "repository": "acme/shop",
+    "provider": "github",
     "ref": "main",
     "commit": _COMMIT,
     "scan_id": _ID,
@@ -103,6 +110,8 @@ _GATE_SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {
         "repository": _TEXT,
+        "provider": _TEXT,
+        "scan_id": {"type": "string", "description": "The last scan of the ref when it was decided."},
         "commit": _TEXT,
         "ref": _TEXT,
         "result": {"enum": ["passed", "failed"]},
@@ -118,11 +127,14 @@ _GATE_SCHEMA: dict[str, Any] = {
             "description": "How many findings of the ref count, new ones and all, by severity.",
         },
         "findings": {"type": "array", "items": {"type": "object"}, "description": "The worst five that broke it."},
+        "url": {"type": "string", "description": "Page of the portal about the scan."},
     },
     "required": ["repository", "result"],
 }
 _GATE = {
     "repository": "acme/shop",
+    "provider": "github",
+    "scan_id": _ID,
     "commit": _COMMIT,
     "ref": "main",
     "result": "passed",
@@ -134,6 +146,7 @@ _GATE = {
     "broken_count": 0,
     "counts": {"new": {}, "all": {"medium": 12}},
     "findings": [],
+    "url": f"https://repoguard.example.com/admin/scans/scan/{_ID}/change/",
 }
 _REASON = "no new findings of severity high or worse"
 _BROKE_IT: dict[str, Any] = {

@@ -8,7 +8,7 @@ from typing import Any
 from core import bus
 from core.bus import Announcement
 from integrations.models import Repository
-from scans.digests import TOP, short
+from scans.digests import TOP, page, short
 from scans.models import Finding, GateResult
 
 
@@ -21,6 +21,8 @@ def gate_events(repository: Repository, gate: GateResult, previous: str | None, 
     """Return what is said of a decision; `key` names what led to it, so that it is said once."""
     data = {
         "repository": repository.full_name,
+        "provider": repository.provider,
+        "scan_id": str(gate.scan_id),
         "commit": gate.commit,
         "ref": gate.ref,
         "result": str(gate.decision),
@@ -32,6 +34,7 @@ def gate_events(repository: Repository, gate: GateResult, previous: str | None, 
         "broken_count": gate.broken_count,
         "counts": gate.counts,
         "findings": breaking(gate),
+        "url": page("scan", gate.scan_id),
     }
     types = [f"gate.{gate.decision}", *(["gate.changed"] if previous not in (None, gate.decision) else [])]
     return [Announcement(type, data, repository.owner_id, repository.id, idempotency_key=f"{type}:{key}") for type in types]

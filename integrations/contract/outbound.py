@@ -27,6 +27,13 @@ class OutgoingEvent:
     attempt: int = 1
     link: str = ""
     """Page of the portal about it."""
+    delivery_id: uuid.UUID | None = None
+    """Who tells it, the same on each try; no two tries of a delivery run at once."""
+
+    @property
+    def holder(self) -> str:
+        """Return by which name it reserves keys of the memory."""
+        return str(self.delivery_id or self.id)
 
 
 @dataclass(frozen=True)
@@ -97,14 +104,57 @@ class Progress:
     memory: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Remembered:
+    """What is remembered under a key. `external_id` is "" where it is only reserved."""
+
+    external_id: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Reserved(StrEnum):
+    """What reserving a key tells who is about to make something under it."""
+
+    FIRST = "first"
+    """Nobody tried before: make it."""
+    AGAIN = "again"
+    """Somebody tried and did not say how it ended, maybe this very delivery before it was killed: look there before you make it."""
+    BUSY = "busy"
+    """Somebody else is at it now: come back in a minute."""
+    MADE = "made"
+    """It is made: `recall` tells what."""
+
+
 class Memory(Protocol):
-    """What a destination made elsewhere, by key, kept for its webhook."""
+    """What a destination made elsewhere, by key, kept for its webhook.
+
+    For what must not be made twice: `reserve` the key, make it, `put` what was made. Each is stored at once, before it returns.
+    """
 
     def get(self, key: str) -> str | None:
         """Return the external id remembered for a key."""
 
     def put(self, key: str, external_id: str, data: Mapping[str, Any] | None = None) -> None:
-        """Remember an external id; a key that is set already keeps the first."""
+        """Remember an external id; a key that is set already keeps the first, a reserved one takes it."""
+
+    def recall(self, key: str) -> Remembered | None:
+        """Return what is remembered or reserved under a key."""
+
+    def reserve(self, key: str, holder: str) -> Reserved:
+        """Claim a key before something is made under it; `holder` is `event.holder`."""
+
+    def replace(self, key: str, external_id: str, data: Mapping[str, Any] | None = None) -> None:
+        """Remember this from now on, whatever was remembered before."""
+
+    def latest(self, key: str, order: str, data: Mapping[str, Any] | None = None) -> Remembered:
+        """Remember this unless something of a later `order` (compared as text) is remembered, and return what is then remembered.
+
+        For states of which the last one counts: an older event that is told later must not put a newer one aside.
+        `external_id` of what is returned is the order.
+        """
+
+    def forget(self, key: str) -> None:
+        """Remember nothing under this key any more."""
 
 
 class DestinationKind(StrEnum):

@@ -41,6 +41,8 @@ from integrations.contract.outbound import (
     HttpDestination,
     Outcome,
     OutgoingEvent,
+    Remembered,
+    Reserved,
 )
 from integrations.contract.schema import (
     config_schema,
@@ -69,16 +71,41 @@ class DictMemory:
     """A destination's memory, in memory."""
 
     def __init__(self) -> None:
-        self.kept: dict[str, str] = {}
+        self.kept: dict[str, Remembered] = {}
 
     def get(self, key: str) -> str | None:
-        return self.kept.get(key)
+        return self.kept.get(key, Remembered("")).external_id or None
 
     def put(self, key: str, external_id: str, data: Mapping[str, Any] | None = None) -> None:
+        if self.get(key) is None:
+            self.replace(key, external_id, data)
+
+    def recall(self, key: str) -> Remembered | None:
+        return self.kept.get(key)
+
+    def reserve(self, key: str, holder: str) -> Reserved:
+        found = self.kept.setdefault(key, Remembered("", {"holder": holder, "new": True}))
+        if found.external_id:
+            return Reserved.MADE
+        if found.data["holder"] != holder:
+            return Reserved.BUSY
+        if found.data.get("new"):
+            self.kept[key] = Remembered("", {"holder": holder})
+            return Reserved.FIRST
+        return Reserved.AGAIN
+
+    def replace(self, key: str, external_id: str, data: Mapping[str, Any] | None = None) -> None:
         assert len(key) <= 200
-        assert len(external_id) <= 500
-        json.dumps(data)
-        self.kept.setdefault(key, external_id)
+        assert 0 < len(external_id) <= 500
+        self.kept[key] = Remembered(external_id, json.loads(json.dumps(data or {})))
+
+    def latest(self, key: str, order: str, data: Mapping[str, Any] | None = None) -> Remembered:
+        if self.kept.get(key, Remembered("")).external_id <= order:
+            self.replace(key, order, data)
+        return self.kept[key]
+
+    def forget(self, key: str) -> None:
+        self.kept.pop(key, None)
 
 
 def event(**more: Any) -> OutgoingEvent:

@@ -26,7 +26,7 @@ from core.models import RequestLog
 from core.models.outbound import CallOutcome
 from core.models.work import WorkState
 from integrations.calls import build_connector
-from integrations.contract.outbound import FollowUpStart, Progress
+from integrations.contract.outbound import FollowUpStart, Progress, Remembered, Reserved
 from integrations.contract.outbound import Outcome as Told_
 from integrations.services import integrations as services
 from integrations.services.integrations import IntegrationValues
@@ -38,7 +38,7 @@ from webhooks.choices import ErrorClass, HoldReason, Outcome
 from webhooks.destinations import deadline, follow
 from webhooks.destinations.binding import Route, bind
 from webhooks.destinations.event import event_link
-from webhooks.destinations.memory import RowMemory, stored_key
+from webhooks.destinations.memory import RESERVED_FOR, RowMemory, stored_key
 from webhooks.engine.calls import Abandoned, CallPool
 from webhooks.engine.outcomes import Retry, of_error, of_outcome
 from webhooks.engine.types import Verdict
@@ -392,6 +392,36 @@ def test_the_first_stays_also_when_threads_set_it_at_once() -> None:
         thread.join()
     assert len(found) == 4
     assert len(set(found)) == DestinationMemory.objects.count() == 1
+
+
+def test_of_two_that_make_the_same_only_one_begins(db: None) -> None:
+    memory = RowMemory(routed(integration()).id)
+    assert memory.reserve("k", "one") is Reserved.FIRST
+    assert memory.get("k") is None
+    assert memory.recall("k") is not None
+    assert memory.reserve("k", "two") is Reserved.BUSY
+    assert memory.reserve("k", "one") is Reserved.AGAIN  # its process was killed before it could say what it made
+    DestinationMemory.objects.update(updated_at=timezone.now() - RESERVED_FOR)
+    assert memory.reserve("k", "two") is Reserved.AGAIN
+    assert memory.reserve("k", "one") is Reserved.BUSY
+    memory.put("k", "T-1", {"n": 1})
+    memory.put("k", "T-2")
+    assert memory.recall("k") == Remembered("T-1", {"n": 1})
+    assert memory.reserve("k", "two") is Reserved.MADE
+    memory.forget("k")
+    assert memory.reserve("k", "two") is Reserved.FIRST
+
+
+def test_an_older_state_does_not_put_a_newer_one_aside(db: None) -> None:
+    memory = RowMemory(routed(integration()).id)
+    assert memory.latest("k", "2026-01-02", {"state": "passed"}) == Remembered("2026-01-02", {"state": "passed"})
+    assert memory.latest("k", "2026-01-01", {"state": "pending"}) == Remembered("2026-01-02", {"state": "passed"})
+    assert memory.latest("k", "2026-01-02", {"state": "passed"}).external_id == "2026-01-02"
+    assert memory.latest("k", "2026-01-03", {"state": "failed"}).data == {"state": "failed"}
+    memory.replace("k", "x")
+    assert memory.recall("k") == Remembered("x")
+    memory.replace("new", "y")
+    assert memory.get("new") == "y"
 
 
 def test_what_no_database_stores_can_be_remembered(db: None) -> None:

@@ -14,7 +14,9 @@ from integrations.contract.outbound import OutgoingEvent
 EVENT_PAGE = "/admin/core/event/{id}/change/"
 
 
-def outgoing(event_id: uuid.UUID, event_type: str, published_at: float, attempt: int, body: bytes) -> OutgoingEvent:
+def outgoing(
+    event_id: uuid.UUID, event_type: str, published_at: float, attempt: int, body: bytes, delivery_id: uuid.UUID | None = None
+) -> OutgoingEvent:
     """Return what a destination is given; `published_at` in seconds since the epoch, `body` the envelope that webhooks get."""
     return OutgoingEvent(
         id=event_id,
@@ -24,6 +26,7 @@ def outgoing(event_id: uuid.UUID, event_type: str, published_at: float, attempt:
         body=body,
         attempt=attempt,
         link=event_link(event_id),
+        delivery_id=delivery_id,
     )
 
 

@@ -204,7 +204,7 @@ def _log_fault(claimed: Claimed, error: Exception) -> None:
 
 def _event(claimed: Claimed) -> OutgoingEvent:
     row = claimed.row
-    return outgoing(row.event_id, row.event_type, row.event_at, row.attempts + 1, claimed.body)
+    return outgoing(row.event_id, row.event_type, row.event_at, row.attempts + 1, claimed.body, claimed.delivery_id)
 
 
 def _where(claimed: Claimed) -> str:
