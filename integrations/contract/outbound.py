@@ -187,7 +187,15 @@ class Destination(Connector):
 
 
 class HttpDestination(Destination):
-    """One request per event, made on the engine's event loop: both methods are pure, and fast."""
+    """One request per event, made on the engine's event loop: all methods are pure, and fast."""
+
+    takes_templates: ClassVar[bool] = False
+    """Whether a payload template's body may take the place of the one that build() makes."""
+
+    @classmethod
+    def body_problems(cls, body: bytes) -> list[str]:
+        """Return sentences about what the platform would refuse in a body that a template made: its limits. None by default."""
+        return []
 
     @classmethod
     def destination_kind(cls, config: Mapping[str, Any]) -> DestinationKind:

@@ -50,6 +50,7 @@ class HttpConnector(Checker, GatewayTarget, HttpDestination, CallDestination):
     )
     fields = HTTP_FIELDS
     destination_fields = DESTINATION_FIELDS
+    takes_templates = True
     example = {
         "config": {"base_url": "https://api.example.com/v1", "health_path": "/health", "health_jsonpath": "$.status", "auth": "bearer"},
         "credentials": {"token": "an-access-token"},
