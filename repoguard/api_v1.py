@@ -14,6 +14,8 @@ from builds.api.analysis import AnalysisViewSet, AnalyzeViewSet
 from builds.api.builds import BuildViewSet
 from builds.api.github_import import GitHubImportViewSet
 from builds.api.imports import BuildImportViewSet
+from integrations.api.badge_views import ROUTES as BADGE_ROUTES
+from integrations.api.badge_views import BadgeViewSet
 from integrations.api.connector_views import ConnectorViewSet
 from integrations.api.endpoint_views import ROUTES as GATEWAY_ROUTES
 from integrations.api.endpoint_views import GatewayViewSet
@@ -69,6 +71,7 @@ EXTRA_ROUTES += [path(f"integrations/<str:id>/{route}", GatewayViewSet.as_view(a
 EXTRA_ROUTES += [
     path(f"repositories/<str:id>/{route}", RepositoryScansViewSet.as_view(actions)) for route, actions in REPOSITORY_ROUTES.items()
 ]
+EXTRA_ROUTES += [path(f"repositories/<str:id>/{route}", BadgeViewSet.as_view(actions)) for route, actions in BADGE_ROUTES.items()]
 EXTRA_ROUTES += [path(f"repositories/<str:id>/{route}", ReportViewSet.as_view(actions)) for route, actions in REPORT_ROUTES.items()]
 EXTRA_ROUTES += [path(f"repositories/<str:id>/{route}", RefDiffViewSet.as_view(actions)) for route, actions in DIFF_ROUTES.items()]
 EXTRA_ROUTES += [path(f"scans/<str:id>/{route}", ScanDiffViewSet.as_view(actions)) for route, actions in DIFF_ROUTES.items()]

@@ -186,6 +186,13 @@ EVENT_SINKS = [
     {"sink": "scans.commits.on_events", "required": True},
     {"sink": "scans.triggers.sink.on_events", "required": False},
 ]
+# name in ?show= of a badge -> who makes it (core/badges.py)
+BADGE_SOURCES = {
+    "gate": "scans.badges.gate",
+    "findings": "scans.badges.findings",
+    "build": "builds.badges.build",
+    "success-rate": "builds.badges.success_rate",
+}
 EVENT_MAX_BYTES = ENV.integer("EVENT_MAX_BYTES", 5 * 1024 * 1024, "Largest `data` of one event, in bytes of JSON.", low=1024)
 BUILDS_CSV_MAX_BYTES = ENV.integer(
     "BUILDS_CSV_MAX_BYTES", 2 * 1024**3, "Largest CSV file of builds that may be uploaded, in bytes as sent.", low=1024

@@ -11,6 +11,7 @@ from drf_spectacular.views import SpectacularSwaggerSplitView
 
 from integrations.oauth.views import callback as oauth_callback
 from repoguard import api_v1
+from repoguard.badges.view import badge_view
 from repoguard.health import livez
 from repoguard.metrics import metrics_view
 from repoguard.schema_view import SchemaView
@@ -29,6 +30,8 @@ urlpatterns = [
     path("api/schema", SchemaView.as_view(), name="schema"),
     # a POST has no form to check here: it is a 405
     path("livez", csrf_exempt(require_safe(livez)), name="livez"),
+    path("badge/<str:token>.svg", csrf_exempt(require_safe(badge_view)), {"form": "svg"}, name="badge"),
+    path("badge/<str:token>.json", csrf_exempt(require_safe(badge_view)), {"form": "json"}),
     path("metrics", csrf_exempt(require_safe(metrics_view)), name="metrics"),
     path("api/v1/", include(api_v1.routes())),
     path("api/", include(api_v1.routes())),

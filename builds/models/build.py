@@ -60,6 +60,11 @@ class Build(Owned):
             models.Index(fields=["commit", "-id"], name="build_commit_idx"),
             models.Index(fields=["project", "workflow", "branch", "started_at"], name="build_streak_idx"),
             models.Index(fields=["started_at"], name="build_started_idx"),
+            models.Index(
+                fields=["repository", "branch", "-started_at", "-attempt"],
+                name="build_badge_idx",
+                condition=models.Q(repository__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -5,20 +5,27 @@ from __future__ import annotations
 from typing import Any, cast
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget, UnfoldBooleanSwitchWidget
 
 from access.admin_base import show
 from access.admin_base.base import PortalAdmin
+from access.admin_base.buttons import Button
 from access.admin_base.filters import choice_filter
 from access.admin_base.owners import OwnedForm, OwnerField
 from integrations.admin.sources import source_links
 from integrations.choices import Provider
 from integrations.models import Repository
+from integrations.selectors.badges import badge_addresses
 from integrations.selectors.repositories import all_repositories
 from integrations.services import repositories as services
+from integrations.services.badges import renew_badge_token, revoke_badge_token
+
+
+def _has_badges(request: HttpRequest, repository: Repository) -> bool:
+    return bool(repository.badge_token)
 
 
 class RepositoryForm(OwnedForm):
@@ -86,8 +93,29 @@ class RepositoryAdmin(PortalAdmin):
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> HttpResponse:
         """Lead to what scans it."""
         if (obj := kwargs.get("obj")) is not None:
-            context |= {"portal_links": source_links(self.may_act(request, obj), repository=obj.pk, q=obj.full_name)}
+            context |= {
+                "badges": badge_addresses(obj),
+                "portal_links": source_links(self.may_act(request, obj), repository=obj.pk, q=obj.full_name),
+            }
         return cast("HttpResponse", super().render_change_form(request, context, *args, **kwargs))
+
+    def buttons(self) -> list[Button]:
+        """Return what can be done with the addresses of its badges."""
+        new = "New badge addresses"
+        return [
+            Button("renew-badge", new, "autorenew", self._renew_badge, confirm="READMEs that show its badges need the new addresses."),
+            Button("revoke-badge", "Hide its badges", "visibility_off", self._revoke_badge, _has_badges, tone="danger"),
+        ]
+
+    def _renew_badge(self, request: HttpRequest, repository: Repository) -> HttpResponseBase:
+        renew_badge_token(repository)
+        messages.success(request, "Its badges have new addresses; those that were known before show “unknown”.")
+        return HttpResponseRedirect(show.admin_url(Repository, "change", repository.pk))
+
+    def _revoke_badge(self, request: HttpRequest, repository: Repository) -> HttpResponseBase:
+        revoke_badge_token(repository)
+        messages.success(request, "Nobody sees its badges any more; “New badge addresses” shows them again.")
+        return HttpResponseRedirect(show.admin_url(Repository, "change", repository.pk))
 
     @admin.display(description="active")
     def shown_active(self, repository: Repository) -> Any:

@@ -25,7 +25,9 @@ class Repository(Owned):
     full_name = models.CharField(max_length=255, help_text="owner/name, as the provider spells it.")
     default_branch = models.CharField(max_length=255, default="main")
     active = models.BooleanField(default=True)
-    badge_token = models.CharField(max_length=64, default=new_badge_token, unique=True, editable=False)
+    badge_token = models.CharField(
+        max_length=64, null=True, default=new_badge_token, unique=True, editable=False, help_text="Empty where nobody may see its badges."
+    )
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(auto_now=True)
 
