@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 from urllib.parse import quote, quote_plus
 
 from core import redact
 from core.texts import storable
 
+_SHORTEST_SECRET = 5
 _ESCAPE = re.compile(r"\\(?:u(?![dD][89a-fA-F])([0-9a-fA-F]{4})|/)")
 
 
@@ -58,6 +60,19 @@ class Mask:
             if secret in text:
                 text = text.replace(secret, redact.MASK)
         return text
+
+
+def secret_texts(value: Any) -> Iterator[str]:
+    """Yield the texts in a JSON value that are long enough to be secrets."""
+    if isinstance(value, str):
+        if len(value) >= _SHORTEST_SECRET:
+            yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from secret_texts(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from secret_texts(item)
 
 
 def _forms(secret: str) -> set[str]:

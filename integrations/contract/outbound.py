@@ -180,6 +180,14 @@ class Destination(Connector):
         """Return errors by field that the declared destination fields can't express; their own rules were checked before."""
         return {}
 
+    def rehearse(self, event: OutgoingEvent, options: Mapping[str, Any]) -> list[DestinationRequest] | None:
+        """Return what would be sent, for people to look at before; None where the engine finds it out by itself.
+
+        Only destinations that use neither build() nor the door (mail, storage) have to say it themselves: as a request whose
+        `method` and `url` name the transport, and whose `body` is the message.
+        """
+        return None
+
     @classmethod
     @abstractmethod
     def destination_kind(cls, config: Mapping[str, Any]) -> DestinationKind:

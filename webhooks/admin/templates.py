@@ -28,6 +28,7 @@ from templates_app.models import IntegrationTemplate
 from templates_app.selectors import all_templates, usable
 from webhooks.admin.template_forms import TemplateForm, UseForm
 from webhooks.models import Webhook
+from webhooks.services.previews import example_type
 from webhooks.services.templates import Made, instantiate, try_out
 
 TEST = "test"
@@ -263,6 +264,8 @@ def _shown(made: Made) -> dict[str, Any]:
                 "row": webhook,
                 "to": redact.url(webhook.url) if webhook.url else f"through {row.name}, {_options(webhook)}",
                 "headers": made.headers_set.get(webhook.id, ()),
+                "message": made.messages.get(webhook.id),
+                "kind": example_type(list(webhook.events)),
             }
             for webhook in made.webhooks
         ],

@@ -25,6 +25,7 @@ from integrations.admin.uses import Use, add, counted_use
 from integrations.models import Integration
 from webhooks import services
 from webhooks.admin.health import health, health_badge
+from webhooks.admin.message import MessagePage
 from webhooks.admin.recover import RecoverPage
 from webhooks.admin.route_fields import RouteFields
 from webhooks.admin.webhook_form import WebhookForm
@@ -49,7 +50,7 @@ def _of_integration(integration: Integration, who: Principal) -> Use:
 
 
 @admin.register(Webhook)
-class WebhookAdmin(RecoverPage):
+class WebhookAdmin(RecoverPage, MessagePage):
     """Where events are sent."""
 
     empty_text = "A webhook says where events are sent, and which. Create one to receive them."
@@ -158,7 +159,7 @@ class WebhookAdmin(RecoverPage):
                 "stats": stats(obj.pk),
                 "health": health(obj, obj.state),
                 "log": log,
-                "portal_links": [(log, "View deliveries", "outbox"), *self.recover_links(request, obj)],
+                "portal_links": [(log, "View deliveries", "outbox"), *self.message_links(request, obj), *self.recover_links(request, obj)],
             }
         return cast("HttpResponse", super().render_change_form(request, context, *args, **kwargs))
 

@@ -20,6 +20,7 @@ from core.errors import InvalidInput, NotAllowed
 from integrations.checking import CheckReport
 from templates_app.api.views import TemplateViewSet
 from templates_app.models import IntegrationTemplate
+from webhooks.api.previews import as_json as as_shown
 from webhooks.headers import MASK
 from webhooks.models import Webhook
 from webhooks.services.templates import Made, instantiate, require_good, try_out
@@ -152,4 +153,6 @@ def _webhook(webhook: Webhook, made: Made, *, dry_run: bool) -> dict[str, Any]:
         "events": webhook.events,
         "headers": dict.fromkeys(made.headers_set.get(webhook.id, ()), MASK),
     }
-    return shown if dry_run else {"id": str(webhook.id), **shown, "secret": made.secrets[webhook.id]}
+    if dry_run:
+        return shown | {"message": as_shown(made.messages[webhook.id])}
+    return {"id": str(webhook.id), **shown, "secret": made.secrets[webhook.id]}

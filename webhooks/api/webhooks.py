@@ -22,6 +22,7 @@ from integrations.selectors.repositories import repositories_by_id
 from webhooks import services
 from webhooks.api.delivery_serializers import DeliverySerializer
 from webhooks.api.filters import WebhookDeliveryFilter, WebhookFilter
+from webhooks.api.previews import PreviewAction
 from webhooks.api.replays import RecoverAction
 from webhooks.api.webhook_serializers import (
     CreatedWebhookSerializer,
@@ -51,7 +52,9 @@ _DEFAULTS: dict[str, Any] = {
 }
 
 
-class WebhookViewSet(ListRows[Webhook], RetrieveRow[Webhook], CreateRow[Webhook], UpdateRow[Webhook], DestroyRow[Webhook], RecoverAction):
+class WebhookViewSet(
+    ListRows[Webhook], RetrieveRow[Webhook], CreateRow[Webhook], UpdateRow[Webhook], DestroyRow[Webhook], RecoverAction, PreviewAction
+):
     """Endpoints that events are sent to. A secret is in the answer that creates or rotates it, and nowhere else."""
 
     scope_resource = "webhooks"

@@ -12,7 +12,7 @@ from django.db import DatabaseError
 
 from core.errors import InvalidInput, RepoGuardError
 from core.fields import DecryptError
-from core.http.masking import Mask
+from core.http.masking import Mask, secret_texts
 from core.models.outbound import CallPurpose
 from integrations.calls import connector_for
 from integrations.choices import Status
@@ -23,7 +23,6 @@ from integrations.registry import find
 from webhooks.choices import ErrorClass
 
 logger = logging.getLogger(__name__)
-_SHORTEST_SECRET = 5
 
 
 class Route(NamedTuple):
@@ -122,22 +121,9 @@ def _usable(integration: Integration) -> Bound:
     calls = makes_calls(type(connector), integration.config)
     # those of a request are known here in the form in which they are sent; those of calls are the door's affair
     sent = [] if calls else connector.door.auth.secrets()
-    mask = Mask({*_texts(integration.credentials), *_texts(sent)})
+    mask = Mask({*secret_texts(integration.credentials), *secret_texts(sent)})
     return Bound(integration.id, integration.name, connector.title, connector, integration, mask=mask, calls=calls)
 
 
 def _gone(integration_id: uuid.UUID) -> Bound:
     return Bound(integration_id, "", problem="The integration of this webhook was deleted: give the webhook another.")
-
-
-def _texts(value: Any) -> Iterator[str]:
-    """Yield the texts in a JSON value that are long enough to be secrets."""
-    if isinstance(value, str):
-        if len(value) >= _SHORTEST_SECRET:
-            yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _texts(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _texts(item)

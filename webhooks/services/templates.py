@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, cast
 
 from django.db import transaction
@@ -13,6 +13,7 @@ from core.errors import Conflict, InvalidInput, RepoGuardError
 from integrations.checking import CheckReport
 from integrations.gateway.endpoints import EndpointValues, create_endpoint
 from integrations.models import Endpoint, Integration
+from integrations.rehearsal import Rehearsal
 from integrations.services.integrations import IntegrationValues, create_integration, test_integration
 from templates_app.asked import properties
 from templates_app.blueprint import Filled, filled
@@ -20,6 +21,7 @@ from templates_app.models import IntegrationTemplate
 from templates_app.placeholders import leaves, whole
 from webhooks.models import Webhook
 from webhooks.services.manage import create_webhook
+from webhooks.services.previews import preview_message
 from webhooks.services.values import WebhookValues
 
 _CONNECTED = "a webhook goes through the integration, which has errors."
@@ -35,6 +37,8 @@ class Made:
     endpoints: list[Endpoint]
     webhooks: list[Webhook]
     secrets: Mapping[uuid.UUID, str] = field(repr=False)
+    messages: Mapping[uuid.UUID, Rehearsal] = field(default_factory=dict, repr=False)
+    """In a dry run, what each webhook would send of an event that it takes."""
     credentials_set: tuple[str, ...] = ()
     headers_set: Mapping[uuid.UUID, tuple[str, ...]] = field(default_factory=dict)
 
@@ -48,6 +52,8 @@ def instantiate(template: IntegrationTemplate, name: str, values: object, owner_
     with transaction.atomic():
         made = _make(template, blueprint, name, owner_id)
         if dry_run:
+            messages = {webhook.id: preview_message(webhook) for webhook in made.webhooks}
+            made = replace(made, messages=messages)
             transaction.set_rollback(True)
     return made
 

@@ -1,0 +1,81 @@
+"""The exact requests that a webhook would send of an event, without sending them."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+
+from core import redact
+from core.errors import Conflict, InvalidInput
+from core.event_types import catalogue
+from core.fields import DecryptError
+from core.ids import uuid7
+from core.models import Event
+from integrations.rehearsal import Rehearsal, Shown, rehearse
+from webhooks.destinations.event import outgoing
+from webhooks.engine.request import USER_AGENT
+from webhooks.envelope import envelope_bytes
+from webhooks.headers import MASK
+from webhooks.models import Webhook
+from webhooks.selectors import shown_headers, shown_webhooks
+
+# what tells most about a destination, where a webhook takes several types
+_TELLING = ("gate.failed", "finding.opened", "finding.opened.single", "scan.completed", "build.failed", "integration.unhealthy")
+
+
+def preview_message(webhook: Webhook, event: Event | None = None, event_type: str = "") -> Rehearsal:
+    """Return what a webhook would send of a recorded event, or of the example of a type.
+
+    Without either it is the example of a type that it takes.
+    Raises InvalidInput for a type that there is not, and Conflict where its credentials can't be decrypted.
+    """
+    id, kind, at, data = _told(webhook, event, event_type)
+    body = envelope_bytes(id, kind, at, data)
+    through = webhook.integration
+    if through is None:
+        return Rehearsal((_plain(webhook, id, kind, at, body),))
+    try:
+        return rehearse(through, webhook.destination, outgoing(id, kind, at.timestamp(), 1, body))
+    except DecryptError as error:
+        raise Conflict(f"The credentials of {through.name} can't be read: {error}", code="unreadable_secret") from error
+
+
+def example_type(patterns: list[str]) -> str:
+    """Return the event type that shows best what a webhook with these subscriptions sends."""
+    for name in (*_TELLING, *(found.example_name for found in catalogue.all())):
+        if any(_matches(pattern, name) for pattern in patterns):
+            return name
+    return "webhook.test"
+
+
+def _told(webhook: Webhook, event: Event | None, event_type: str) -> tuple[uuid.UUID, str, datetime, str]:
+    if event is not None:
+        return event.id, event.type, event.created_at, json.dumps(event.payload)
+    kind = event_type or example_type(list(webhook.events))
+    found = catalogue.find(kind)
+    if found is None:
+        raise InvalidInput.of("event_type", f"{kind[:100]!r} is not a known event type; GET /api/v1/event-types lists them.")
+    return uuid7(), found.example_name if kind == found.name else kind, timezone.now(), json.dumps(found.example)
+
+
+def _plain(webhook: Webhook, id: uuid.UUID, kind: str, at: datetime, body: bytes) -> Shown:
+    headers: dict[str, Any] = dict.fromkeys(shown_headers(shown_webhooks().get(pk=webhook.pk)) or {}, MASK)
+    headers |= {
+        "Content-Type": "application/json",
+        "User-Agent": USER_AGENT,
+        "webhook-id": str(id),
+        "webhook-timestamp": str(int(at.timestamp())),
+        "webhook-signature": "v1,(made with its secret when it is sent)",
+        "X-RepoGuard-Event": kind,
+    }
+    return Shown("POST", redact.url(webhook.url), headers, body.decode(), len(body))
+
+
+def _matches(pattern: str, name: str) -> bool:
+    found = catalogue.find(name)
+    wild = found is not None and found.has_wildcards
+    return pattern == name or (wild and (pattern == "*" or (pattern.endswith(".*") and name.startswith(pattern[:-1]))))
