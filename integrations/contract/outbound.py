@@ -93,6 +93,14 @@ class Outcome:
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
+class NothingToTell(Exception):
+    """Raised by build() and send() for an event that this platform need not hear of: the delivery succeeds, its log shows the reason."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
 @dataclass(frozen=True)
 class Progress:
     """What a poll found: a result such as passed or failed, or None and when to ask again (seconds)."""
@@ -212,7 +220,8 @@ class HttpDestination(Destination):
 
     @abstractmethod
     def build(self, event: OutgoingEvent, options: Mapping[str, Any]) -> DestinationRequest:
-        """Return the request for an event. Raises InvalidInput where the event can't be told to this platform."""
+        """Return the request for an event. Raises InvalidInput where the event can't be told to this platform, NothingToTell where it
+        need not be."""
 
     def judge(self, answer: DestinationAnswer) -> Outcome | None:
         """Say what an answer means where it differs from the status rules (a 200 that says no); None leaves it to them."""
@@ -229,7 +238,10 @@ class CallDestination(Destination):
 
     @abstractmethod
     def send(self, event: OutgoingEvent, options: Mapping[str, Any], memory: Memory) -> Outcome:
-        """Tell the platform. May be called twice for one event: `memory` tells what was made before. Raises OutboundError."""
+        """Tell the platform. May be called twice for one event: `memory` tells what was made before.
+
+        Raises OutboundError; InvalidInput and NothingToTell as build() does.
+        """
 
 
 class Followed(Destination):

@@ -14,11 +14,11 @@ from core import runtime
 from core.bus import Announcement, publish, publish_all
 from core.http.door import CircuitOpen
 from integrations.contract.connector import Connector
-from integrations.contract.outbound import FollowUpStart, Outcome
+from integrations.contract.outbound import FollowUpStart, NothingToTell, Outcome
 from tests.webhooks.destination_kit import TOKEN, Gate, Told, connectors, integration, routed
 from tests.webhooks.engine_kit import assert_truth, hook, state_of
 from tests.webhooks.receivers import Reply, receiving, wait_for
-from webhooks.choices import ErrorClass
+from webhooks.choices import BreakerState, ErrorClass
 from webhooks.destinations import follow
 from webhooks.engine import calls, pump
 from webhooks.engine.pump import Engine
@@ -106,6 +106,24 @@ def test_a_200_that_says_no_is_a_failure(start: Start) -> None:
     assert (delivery.status, delivery.last_error_class, attempt.status_code) == ("failed", ErrorClass.REFUSED, 200)
     assert "channel_not_found" in attempt.error
     assert state_of(made).failed_count == 1
+    assert_truth()
+
+
+@pytest.mark.parametrize("kind", ["poster", "caller"])
+def test_an_event_that_need_not_be_told_succeeds_and_says_why_nothing_was_sent(start: Start, kind: str) -> None:
+    def nothing(*_: Any) -> Any:
+        raise NothingToTell("there is no metric in it.")
+
+    Told.build = Told.send = nothing
+    made = routed(integration(kind))
+    WebhookState.objects.filter(webhook=made).update(breaker=BreakerState.OPEN, breaker_trips=2)
+    start()
+    publish("custom.a", {})
+    wait_for(lambda: not pending())
+    delivery, attempt, state = WebhookDelivery.objects.get(), DeliveryAttempt.objects.get(), state_of(made)
+    assert (delivery.status, attempt.outcome, attempt.error_class, attempt.status_code) == ("success", "success", "", None)
+    assert attempt.error == "Nothing was sent: there is no metric in it."
+    assert state.breaker != BreakerState.CLOSED, "nothing was sent, so that nothing is known of the endpoint"
     assert_truth()
 
 

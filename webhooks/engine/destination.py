@@ -29,6 +29,7 @@ from integrations.contract.outbound import (
     DestinationRequest,
     FollowUpStart,
     HttpDestination,
+    NothingToTell,
     OutgoingEvent,
 )
 from integrations.contract.outbound import Outcome as Told
@@ -38,7 +39,7 @@ from webhooks.destinations.event import outgoing
 from webhooks.destinations.memory import RowMemory
 from webhooks.engine.calls import Abandoned, CallPool
 from webhooks.engine.judge import judge
-from webhooks.engine.outcomes import Retry, of_error, of_fault, of_outcome, unusable
+from webhooks.engine.outcomes import Retry, of_error, of_fault, of_nothing, of_outcome, unusable
 from webhooks.engine.request import build, facts, no_answer
 from webhooks.engine.types import Claimed, Result, Verdict
 
@@ -71,6 +72,8 @@ async def attempt_destination(sender: Sender, pool: CallPool, claimed: Claimed, 
         took = f"It did not come back within {pool.seconds:.0f} s; what it did until then is not known, and it is tried again."
         answer.error_class, answer.error = ErrorClass.TIMEOUT.value, took
         sent = Sent(answer, judge(answer, **retry._asdict()), {}, _where(claimed))
+    except NothingToTell as nothing:
+        sent = Sent(answer, of_nothing(nothing.reason), {}, _where(claimed))
     except Exception as error:  # an error of a connector must end the attempt, be seen in the delivery's log, and be tried again
         sent = Sent(answer, of_error(error, retry), {}, _where(claimed))
         _describe(error, answer, claimed)

@@ -46,6 +46,11 @@ def of_outcome(told: Told, status: int | None, retry: Retry) -> Verdict:
     return _again(error_class, sentence, retry, unhealthy=status is None or status >= 500)
 
 
+def of_nothing(reason: str) -> Verdict:
+    """Return the verdict on an event that its destination need not hear of: a success, whose reason the log shows."""
+    return Verdict(Outcome.SUCCESS, error=f"Nothing was sent: {reason}", told=False)
+
+
 def of_error(error: Exception, retry: Retry) -> Verdict:
     """Return what an error of a connector means; anything but RepoGuardError is a fault of the portal's own."""
     if isinstance(error, DecryptError):

@@ -29,6 +29,8 @@ def settle(state: WebhookState, results: Iterable[Result], runtime: Runtime, now
     standing = Standing()
     for result in results:
         _count(state, result)
+        if not result.verdict.told:
+            continue
         if result.verdict.outcome is Outcome.SUCCESS:
             _succeed(state, result, standing)
         else:

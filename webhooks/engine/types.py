@@ -111,6 +111,8 @@ class Verdict:
     """Counts for the breaker: the endpoint is down or overloaded, rather than refusing this one delivery."""
     confirmed: bool = True
     """False for a success of which only the acceptance is known."""
+    told: bool = True
+    """False where nothing was sent, since there was nothing to tell: it says nothing about the endpoint."""
 
 
 @dataclass(slots=True)

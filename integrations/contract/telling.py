@@ -1,0 +1,77 @@
+"""Telling what must not be told twice, and states of which the last one counts, to platforms that know neither by themselves.
+
+Both are about `CallDestination.send`, which may run twice for an event, be killed at any line, and run beside that of another event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Any
+
+from integrations.contract.outbound import Memory, NothingToTell, OutgoingEvent, Remembered, Reserved
+
+State = Mapping[str, Any]
+_DONE = "told"
+_MOST_CORRECTIONS = 5
+
+
+class Once(StrEnum):
+    """What became of something that is made at most once."""
+
+    NOW = "now"
+    BEFORE = "before"
+    """An earlier try made it."""
+    UNKNOWN = "unknown"
+    """An earlier try was cut off in the middle; it is not made a second time."""
+    BUSY = "busy"
+    """Somebody else is at it: try again later."""
+
+
+def once(memory: Memory, key: str, event: OutgoingEvent, make: Callable[[], object]) -> Once:
+    """Make something under a key at most once.
+
+    A call that fails, or is not answered, may be tried again; only after one that was cut off (its process was killed) nobody knows,
+    and then nothing is made a second time.
+    """
+    found = memory.reserve(key, event.holder)
+    if found is not Reserved.FIRST:
+        return {Reserved.MADE: Once.BEFORE, Reserved.AGAIN: Once.UNKNOWN}.get(found, Once.BUSY)
+    try:
+        make()
+    except Exception:
+        memory.forget(key)
+        raise
+    memory.put(key, _DONE)
+    return Once.NOW
+
+
+def order_of(event: OutgoingEvent) -> str:
+    """Return the place of an event among those of its subject, which sorts as text."""
+    return f"{event.timestamp:%Y-%m-%dT%H:%M:%S.%fZ} {event.id}"
+
+
+def tell_latest(memory: Memory, key: str, event: OutgoingEvent, state: State, tell: Callable[[State], object]) -> None:
+    """Tell the state that an event leaves behind under a key, so that in the end the latest one stands there.
+
+    `tell` is called with a state, plain JSON, and may be called twice with the same. Raises NothingToTell for an event that is older than
+    what was told already, and whatever `tell` raises.
+    """
+    order = order_of(event)
+    kept = memory.latest(key, order, state)
+    if kept.external_id > order:
+        if event.attempt > 1 and kept.data != state:
+            # an earlier try of this one, of which no answer came, may have arrived after the later one
+            _settle(memory, key, kept, tell)
+        raise NothingToTell("something later about the same was told already, and what is older must not put it aside.")
+    _settle(memory, key, Remembered(order, state), tell)
+
+
+def _settle(memory: Memory, key: str, wanted: Remembered, tell: Callable[[State], object]) -> None:
+    """Tell a state, then what came to be the latest meanwhile: two tries at once may arrive in either order."""
+    for _ in range(_MOST_CORRECTIONS):
+        tell(wanted.data)
+        found = memory.recall(key)
+        if found is None or found.external_id <= wanted.external_id or found.data == wanted.data:
+            return
+        wanted = found
