@@ -22,6 +22,7 @@ from integrations.contract.outbound import (
     DestinationKind,
     DestinationRequest,
     HttpDestination,
+    NothingToTell,
     Outcome,
     OutgoingEvent,
     Remembered,
@@ -190,6 +191,8 @@ def _found_out(
         if isinstance(connector, CallDestination):
             return door.sent, _skipped(connector.send(event, options, _Empty()), door)
         return [], "This configuration says how it delivers, but not how."
+    except NothingToTell as nothing:
+        return door.sent, f"Nothing would be sent: {nothing.reason}"
     except RepoGuardError as error:
         return door.sent, "" if door.sent else error.message
     except _Enough:

@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 
 from core.ids import uuid7
-from integrations.contract.outbound import DestinationRequest, Memory, Outcome, OutgoingEvent, Reserved
+from integrations.contract.outbound import DestinationRequest, Memory, NothingToTell, Outcome, OutgoingEvent, Reserved
 from integrations.models import Integration
 from integrations.rehearsal import MOST_CALLS, rehearse
 from tests.connectors.told import example
@@ -69,8 +69,12 @@ def test_of_calls_those_are_shown_that_need_no_answer_of_the_other_system(admin_
 
 def test_what_is_not_sent_says_why_and_what_never_ends_is_ended(admin_client: Client) -> None:
     webhook = routed(integration("caller"))
-    Told.send = lambda event, options, memory, connector: Outcome(ok=True, details={"skipped": "Nothing to tell."})
-    assert shown(admin_client, webhook) == {"requests": [], "note": "Nothing to tell."}
+
+    def quiet(event: OutgoingEvent, options: Any, memory: Memory, connector: Caller) -> Outcome:
+        raise NothingToTell("below its floor.")
+
+    Told.send = quiet
+    assert shown(admin_client, webhook) == {"requests": [], "note": "Nothing would be sent: below its floor."}
 
     def forever(event: OutgoingEvent, options: Any, memory: Memory, connector: Caller) -> Outcome:
         while True:
