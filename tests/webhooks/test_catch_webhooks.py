@@ -23,6 +23,7 @@ from django.core.management import CommandError, call_command
 from core import signing
 from tests.core.http_servers import post, sending
 from webhooks.management.commands.catch_webhooks import Catch, Catcher, Command, manners_of
+from webhooks.management.platforms import PLATFORMS, Asked
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -140,7 +141,8 @@ async def caught(*options: str):
     """Run the receiver inside the test; yields its URL and the catches."""
     parsed = vars(Command().create_parser("manage.py", "catch_webhooks").parse_args(options))
     catches: list[Catch] = []
-    server = web.Server(Catcher(manners_of(parsed), [], catches.append).handle, access_log=None)
+    catcher = Catcher(manners_of(parsed), [], catches.append, PLATFORMS.get(parsed["platform"]))
+    server = web.Server(catcher.handle, access_log=None)
     listener = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
     try:
         yield f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}/", catches
@@ -171,6 +173,36 @@ async def test_it_answers_as_told(options, statuses, wait):
     assert [answer.status for answer in answers] == statuses
     assert answers[1].retry_after == wait
     assert [catch.seen for catch in catches] == [1, 2]
+
+
+@pytest.mark.usefixtures("_loopback")
+async def test_it_answers_as_a_platform():
+    async with caught("--as", "slack", "--fail-first", "1") as (url, catches), sending() as sender:
+        first, second = [await sender.send(post(url + "services/T/B/x", body=b'{"text": "x"}')) for _ in range(2)]
+    assert (first.status, second.status, second.body) == (500, 200, b"ok")
+    assert [catch.type for catch in catches] == ["POST /services/T/B/x"] * 2
+
+
+@pytest.mark.parametrize(
+    ("platform", "method", "path", "status", "found"),
+    [
+        ("teams", "POST", "/workflows/x", 202, ""),
+        ("discord", "POST", "/api/webhooks/1/x", 200, '"id": "7"'),
+        ("jenkins", "POST", "/generic-webhook-trigger/invoke", 200, '"triggered": true'),
+        ("jenkins", "POST", "/job/a/buildWithParameters", 201, ""),
+        ("jenkins", "GET", "/queue/item/7/api/json", 200, "http://here/job/try-it/7/"),
+        ("jenkins", "GET", "/job/try-it/7/api/json", 200, '"result": "SUCCESS"'),
+        ("github", "POST", "/repos/a/b/dispatches", 204, ""),
+        ("github", "POST", "/repos/a/b/actions/workflows/x.yml/dispatches", 200, "http://here/repos/a/b/actions/runs/7"),
+        ("github", "GET", "/repos/a/b/actions/runs/7", 200, '"conclusion": "success"'),
+        ("github", "POST", "/repos/a/b/check-runs", 201, '"id": 7'),
+        ("github", "GET", "/user", 200, '"login"'),
+    ],
+)
+def test_platforms_answer_as_documented(platform, method, path, status, found):
+    said = PLATFORMS[platform](Asked(method, path, b"{}", 7, "http://here"))
+    assert said.status == status
+    assert found in said.body
 
 
 @pytest.mark.usefixtures("_loopback")

@@ -7,7 +7,7 @@ import json
 import signal
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
@@ -17,6 +17,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from core import signing
 from core.errors import InvalidInput
 from core.texts import printable
+from webhooks.management.platforms import PLATFORMS, Asked, Platform
 
 MAX_BODY = 64 * 1024 * 1024
 MAX_SHOWN = 10_000
@@ -56,7 +57,8 @@ class Catch:
 class Catcher:
     """Answers requests as `manners` say, and hands each delivery to `report`."""
 
-    def __init__(self, manners: Manners, secrets: list[str], report: Any) -> None:
+    def __init__(self, manners: Manners, secrets: list[str], report: Any, platform: Platform | None = None) -> None:
+        self.platform = platform
         self.manners = manners
         self.secrets = secrets
         self.report = report
@@ -66,6 +68,8 @@ class Catcher:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
+        if self.platform is not None:
+            return await self._as_platform(self.platform, request)
         if request.method != "POST":
             return web.Response(text="catch_webhooks is listening; POST webhooks to this address.\n")
         body = await request.read()
@@ -79,6 +83,18 @@ class Catcher:
         if self.manners.drip:
             return await self._drip(request)
         return self._answer(number)
+
+    async def _as_platform(self, platform: Platform, request: web.BaseRequest) -> web.Response:
+        """Answer as a platform does; what is only asked of it is not reported."""
+        body = await request.read()
+        reads = request.method in ("GET", "HEAD")
+        if not reads:
+            self.count += 1
+            self.report(replace(self._catch(request, body, self.count), type=f"{request.method} {printable(request.path)}"))
+            if self._status(self.count) >= 300:
+                return self._answer(self.count)
+        said = platform(Asked(request.method, request.path, body, self.count, f"http://{request.host}"))
+        return web.Response(status=said.status, text=said.body, content_type=said.kind, headers=said.headers)
 
     def _catch(self, request: web.BaseRequest, body: bytes, number: int) -> Catch:
         try:
@@ -146,6 +162,7 @@ class Command(BaseCommand):
         parser.add_argument("--retry-after", type=int, default=None, metavar="SECONDS", help="Ask to be left alone for so long.")
         parser.add_argument("--gone", action="store_true", help="Answer 410 Gone, which disables the webhook.")
         parser.add_argument("--fail-first", type=int, default=0, metavar="N", help="Answer the first N with 500.")
+        parser.add_argument("--as", dest="platform", choices=sorted(PLATFORMS), help="Answer as this platform does, to try it without one.")
         parser.add_argument("--count", action="store_true", help="Print totals once a second instead of every delivery.")
         parser.add_argument("--quiet", action="store_true", help="Print nothing but the first and the last line.")
         parser.add_argument("--save", metavar="FILE", help="Append one JSON line for each delivery, headers and body included.")
@@ -162,7 +179,7 @@ class Command(BaseCommand):
         try:
             if options["save"]:
                 self.file = open(options["save"], "a", encoding="utf-8")  # noqa: SIM115 - open while the command runs
-            catcher = Catcher(manners_of(options), secrets, self._report)
+            catcher = Catcher(manners_of(options), secrets, self._report, PLATFORMS.get(options["platform"]))
             asyncio.run(self._listen(catcher, options["host"], options["port"], counting=options["count"]))
         except OSError as exc:
             raise CommandError(f"{exc.strerror or exc}; choose another --port, --host or --save file.") from None
