@@ -41,7 +41,7 @@ class Allowance:
 class Client:
     """Calls one GitHub through a door. `shown` makes what GitHub says fit to stand in a sentence."""
 
-    def __init__(self, door: Door, base_url: str, shown: Callable[[str], str]) -> None:
+    def __init__(self, door: Door, base_url: str, shown: Callable[..., str]) -> None:
         self._door = door
         self._base = base_url
         self._shown = shown
@@ -68,6 +68,10 @@ class Client:
     def post(self, path: str, body: Any = None, *, what: str = "", repeatable: bool = False) -> Reply:
         """POST to a path below the API's address; raises as get() does."""
         return self._ask("POST", self._base + path, what, json=body, repeatable=repeatable)
+
+    def patch(self, path: str, body: Any, *, what: str = "") -> Reply:
+        """PATCH what is at a path below the API's address; raises as get() does."""
+        return self._ask("PATCH", self._base + path, what, json=body)
 
     def pages(self, path: str, params: Mapping[str, str], *, what: str = "") -> Iterator[Reply]:
         """Yield the pages of a list, following GitHub's own links."""
@@ -106,8 +110,12 @@ class Client:
             )
         if error.code == "redirect":
             return NotThere(f"GitHub says that {subject} was moved or renamed. Use its present name.", **more)
+        if status == 410:
+            return NotThere(f"GitHub says that {subject} is gone (410): deleted, or switched off in the settings there.{quoted}", **more)
         if status == 422:
-            return BadAnswer(f"GitHub does not accept the request for {subject} (422).{quoted}", **more)
+            fields = self._shown("; ".join(refused_fields(error)), 400)
+            named = f" Refused: {fields}." if fields else ""
+            return BadAnswer(f"GitHub does not accept the request for {subject} (422).{named}{quoted}", **more)
         return error
 
     def _missing(self, headers: Mapping[str, str]) -> str:
@@ -148,6 +156,16 @@ def message(error: BadAnswer) -> str:
     return said if isinstance(said, str) else ""
 
 
+def refused_fields(error: BadAnswer) -> list[str]:
+    """Return what GitHub says of single fields, such as `description: is too long`; none where it says nothing of them."""
+    try:
+        value = json.loads(error.body)
+    except (ValueError, RecursionError):
+        return []
+    listed = value.get("errors") if isinstance(value, dict) else None
+    return [words for one in (listed[:5] if isinstance(listed, list) else ()) if (words := _refused(one))]
+
+
 def next_link(reply: Reply) -> str:
     """Return the address of the next page, "" on the last one."""
     found = (match[1] for match in _LINK.finditer(reply.headers.get("Link", "")[:20_000]) if _NEXT.search(match[2]))
@@ -166,6 +184,15 @@ def rows(reply: Reply, name: str = "") -> list[Mapping[str, Any]]:
     if not isinstance(listed, list):
         raise BadAnswer("GitHub answered without the expected list. Check that the address is that of its API.")
     return [row for row in listed if isinstance(row, dict)]
+
+
+def _refused(one: Any) -> str:
+    if isinstance(one, str):
+        return one.rstrip(".")
+    if not isinstance(one, dict):
+        return ""
+    field, said = (value if isinstance(value, str) else "" for value in (one.get("field"), one.get("message") or one.get("code")))
+    return ": ".join(filter(None, (field, said.rstrip("."))))
 
 
 def _limited(retry_after: float | None) -> Throttled:

@@ -9,33 +9,37 @@ from typing import Any
 from core.http.door import Auth
 from integrations.choices import Category
 from integrations.connectors.github import meta, receiver
+from integrations.connectors.github.actions import DESTINATION_FIELDS, option_errors, tell
 from integrations.connectors.github.check import checked
 from integrations.connectors.github.client import Client
 from integrations.connectors.github.deliveries import KEPT_DAYS, request_missed
 from integrations.connectors.github.fields import GITHUB_FIELDS, SOURCE_FIELDS, SignIn, base_url, field_errors, sign_in
 from integrations.connectors.github.products import Product, products_of
 from integrations.connectors.github.scans import scan_pages
+from integrations.connectors.github.telling.told import Telling
 from integrations.connectors.github.walk import RunPage, RunQuery, run_pages
 from integrations.contract.addresses import PublishedAddresses
 from integrations.contract.backfill import Backfill, MissedQuery, MissedStep, Received
 from integrations.contract.connector import BuildSource, Checker, CheckResult
 from integrations.contract.inbound import InboundEvent, InboundRequest, Verified
+from integrations.contract.outbound import CallDestination, Memory, Outcome, OutgoingEvent
 from integrations.contract.reports import ReportedRun, RepositoryRef
 from integrations.contract.scans import ScanPage, ScanQuery, ScanSource
 from integrations.contract.signin import OAuthApp
 from integrations.contract.simulated import Message, Signed, Simulated, read_samples
 
 
-class GitHub(Checker, ScanSource, BuildSource, Backfill, PublishedAddresses, Simulated):
+class GitHub(Checker, ScanSource, BuildSource, Backfill, PublishedAddresses, Simulated, CallDestination):
     """GitHub.com or an Enterprise Server, signed in to with a token, as an app, or not at all."""
 
     key = "github"
     title = "GitHub"
-    description = "Reads GitHub's security alerts and the runs of GitHub Actions, and receives GitHub's webhooks."
+    description = "Reads GitHub's security alerts and the runs of GitHub Actions, receives GitHub's webhooks, and tells GitHub of events."
     categories = (Category.DEVELOPMENT, Category.SECURITY)
     docs = "https://docs.github.com/en/rest"
     fields = GITHUB_FIELDS
     source_fields = SOURCE_FIELDS
+    destination_fields = DESTINATION_FIELDS
     backfill_needs = ("hook_of",)
     backfill_options = ("hook_of", "hook_id")
     backfill_days = KEPT_DAYS
@@ -84,6 +88,15 @@ class GitHub(Checker, ScanSource, BuildSource, Backfill, PublishedAddresses, Sim
     def request_missed(self, query: MissedQuery, received: Received, cursor: Mapping[str, Any]) -> Iterator[MissedStep]:
         """Have GitHub send again what its webhook delivered, and what `received` does not know. Raises OutboundError."""
         return request_missed(self.client(), query, received, cursor, datetime.now(UTC))
+
+    @classmethod
+    def validate_options(cls, options: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, list[str]]:
+        """Check what the action needs: a sign-in that may do it, and what its own fields say together."""
+        return option_errors(options, config)
+
+    def send(self, event: OutgoingEvent, options: Mapping[str, Any], memory: Memory) -> Outcome:
+        """Do with the event what the webhook's options say; see integrations/connectors/github/actions.py."""
+        return tell(Telling(self.client(), event, options, memory, is_app=self.config["auth"] == SignIn.APP), self.config)
 
     @classmethod
     def addresses_in(cls, document: Any) -> list[str]:

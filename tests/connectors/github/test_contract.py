@@ -9,11 +9,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from core.errors import InvalidInput
+from core.http.door import SignInFailed
 from core.signing import hub_signature_256
 from integrations.connectors.github.connector import GitHub
 from integrations.contract.inbound import InboundRequest
 from integrations.contract.schema import validate_values
-from tests.connectors.contract import ConnectorContract
+from tests.connectors.contract import ConnectorContract, DictMemory, event
 from tests.connectors.door import answer
 
 pytestmark = pytest.mark.once
@@ -35,6 +37,7 @@ def private_key() -> str:
 
 class Signed(ConnectorContract):
     connector = GitHub
+    sent_answers = (answer(b"", 204),)
 
     def request(self) -> InboundRequest:
         body = b'{"action": "opened", "repository": {"full_name": "acme/shop"}}'
@@ -58,3 +61,12 @@ class TestNobody(Signed):
 
     def values(self) -> tuple[dict[str, Any], dict[str, Any]]:
         return validate_values(GitHub, {"auth": "none"}, {})
+
+    def options(self) -> dict[str, Any]:
+        with pytest.raises(InvalidInput, match="signed in with nothing"):
+            super().options()
+        return {"action": "repository_dispatch"}
+
+    def test_telling_it_twice_makes_no_second_thing(self) -> None:
+        with pytest.raises(SignInFailed, match="signed in with nothing"):
+            self.made(*self.sent_answers).send(event(), self.options(), DictMemory())

@@ -1,0 +1,1 @@
+"""What GitHub is told of events: dispatches that start workflows, commit statuses, check runs."""

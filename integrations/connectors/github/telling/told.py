@@ -1,0 +1,113 @@
+"""What every action gets: the event in words, the repository it is about, and what was done before."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from core.errors import AddressRefused, InvalidInput, OutboundError
+from core.http.door import BadAnswer, CircuitOpen, QuotaUsedUp, SignInFailed, Throttled
+from integrations.connectors.github.client import Client
+from integrations.contract.fields import Field
+from integrations.contract.message import Message
+from integrations.contract.outbound import Memory, Outcome, OutgoingEvent
+from integrations.messages.message import message_of
+
+TEST_TYPE = "webhook.test"
+_FULL_NAME = re.compile(r"[A-Za-z0-9_-]{1,100}/(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}")
+_COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+
+
+@dataclass(frozen=True)
+class Telling:
+    """An event on its way to GitHub."""
+
+    client: Client
+    event: OutgoingEvent
+    options: Mapping[str, Any]
+    memory: Memory
+    is_app: bool = False
+    """Signed in as a GitHub App."""
+
+    @cached_property
+    def message(self) -> Message:
+        """Return what the event says."""
+        return message_of(self.event)
+
+    @cached_property
+    def is_own(self) -> bool:
+        """Say whether the target is the repository that the event is about, so that its branch and commit are there."""
+        return "repository" not in self.options or self.options["repository"].lower() == self.message.repository.lower()
+
+    @cached_property
+    def repository(self) -> str:
+        """Return the full name of the repository that is told. Raises InvalidInput where neither the event nor the option names one.
+
+        What anybody with a key may publish does not choose where the integration's credentials are used.
+        """
+        if "repository" in self.options:
+            return str(self.options["repository"])
+        said = self.message
+        if self.event.type.startswith("custom."):
+            raise _untold("repository", "A custom event does not choose the repository: name it in the webhook's option repository.")
+        if not _FULL_NAME.fullmatch(said.repository):
+            raise _untold("repository", "The event names no repository such as acme/shop: name one in the webhook's option repository.")
+        if said.provider not in ("", "github"):
+            raise _untold("repository", f"The event is about a repository at {said.provider}: name one at GitHub in the option repository.")
+        return said.repository
+
+    @property
+    def path(self) -> str:
+        """Return the repository's path of the API."""
+        return f"/repos/{self.repository}"
+
+    @cached_property
+    def commit(self) -> str:
+        """Return the commit that is told of. Raises InvalidInput where the event names none in full."""
+        found = self.message.commit.lower()
+        if not _COMMIT.fullmatch(found):
+            said = f"names the commit as {found[:20]}" if found else "names no commit"
+            raise _untold("commit", f"The event {said}; GitHub wants all 40 digits. Have the scan sent with the commit in full.")
+        return found
+
+    @property
+    def order(self) -> str:
+        """Return a text by which events are ordered as they came about."""
+        return self.event.timestamp.isoformat(timespec="microseconds")
+
+
+@dataclass(frozen=True)
+class Action:
+    """Something that GitHub can be told to do; a line in integrations/connectors/github/actions.py."""
+
+    title: str
+    fields: tuple[Field, ...]
+    """Each `only_if` this action is chosen."""
+    tell: Callable[[Telling], Outcome]
+    problems: Callable[[Mapping[str, Any]], dict[str, list[str]]] = lambda options: {}
+    """What the fields' own rules can't express: errors by field."""
+    only_for_apps: bool = False
+
+
+def unsuited(telling: Telling, what: str) -> InvalidInput:
+    """Return the refusal of an event that `what` can't express."""
+    return _untold("event", f"{what} can't be made of {telling.event.type}: leave it out of the webhook's events.")
+
+
+def busy(what: str) -> Outcome:
+    """Return: somebody else is at it."""
+    return Outcome(ok=False, error=f"Another delivery is telling GitHub about {what} right now; this one follows.", status=409)
+
+
+def changed_nothing(error: OutboundError) -> bool:
+    """Say whether GitHub refused, or was never asked: it can't have done what it was told and not said so."""
+    if isinstance(error, BadAnswer):
+        return error.status_code is not None and 300 <= error.status_code < 500
+    return isinstance(error, Throttled | CircuitOpen | QuotaUsedUp | SignInFailed | AddressRefused)
+
+
+def _untold(field: str, sentence: str) -> InvalidInput:
+    return InvalidInput(sentence, fields={field: [sentence]})
