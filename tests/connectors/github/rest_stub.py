@@ -221,6 +221,8 @@ def _of_undescribed(what: str, value: Mapping[str, Any]) -> Iterator[str]:
     """Yield what GitHub refuses though its description does not say so."""
     if what == "{sha}" and len(value.get("description") or "") > 140:
         yield "description is too long (maximum is 140 characters)"
+    if what == "{sha}" and any(ord(one) > 0xFFFF for one in value.get("description") or ""):
+        yield "description doesn't accept 4-byte Unicode"
     if what == "dispatches" and len(json.dumps(value.get("client_payload", {})).encode()) > 65_535:
         yield "client_payload is too large."
     if what in ("check-runs", "{check_run_id}"):
