@@ -8,13 +8,14 @@ from typing import Any
 from core.errors import InvalidInput
 from core.http.door import SignInFailed
 from integrations.connectors.github.fields import SignIn
-from integrations.connectors.github.telling import dispatch, statuses
+from integrations.connectors.github.telling import dispatch, statuses, workflows
 from integrations.connectors.github.telling.told import TEST_TYPE, Action, Telling
 from integrations.contract.fields import Field, FieldKind
 from integrations.contract.outbound import Outcome
 
 ACTIONS: Mapping[str, Action] = {
     "repository_dispatch": Action("Start workflows that listen (repository_dispatch)", dispatch.FIELDS, dispatch.tell),
+    "workflow_dispatch": Action("Start a workflow and follow it (workflow_dispatch)", workflows.FIELDS, workflows.tell, workflows.problems),
     "commit_status": Action("Set a commit's status", statuses.FIELDS, statuses.tell),
 }
 

@@ -46,6 +46,10 @@ class Client:
         self._base = base_url
         self._shown = shown
 
+    def url(self, path: str) -> str:
+        """Return the address of a path below the API's."""
+        return self._base + path
+
     def get(self, path: str, params: Mapping[str, str] | None = None, *, what: str = "", anew: bool = False) -> Reply:
         """GET a path below the API's address; `what` names in errors what was asked for, such as "the runs of acme/shop".
 

@@ -16,20 +16,21 @@ from integrations.connectors.github.deliveries import KEPT_DAYS, request_missed
 from integrations.connectors.github.fields import GITHUB_FIELDS, SOURCE_FIELDS, SignIn, base_url, field_errors, sign_in
 from integrations.connectors.github.products import Product, products_of
 from integrations.connectors.github.scans import scan_pages
+from integrations.connectors.github.telling import followed
 from integrations.connectors.github.telling.told import Telling
 from integrations.connectors.github.walk import RunPage, RunQuery, run_pages
 from integrations.contract.addresses import PublishedAddresses
 from integrations.contract.backfill import Backfill, MissedQuery, MissedStep, Received
 from integrations.contract.connector import BuildSource, Checker, CheckResult
 from integrations.contract.inbound import InboundEvent, InboundRequest, Verified
-from integrations.contract.outbound import CallDestination, Memory, Outcome, OutgoingEvent
+from integrations.contract.outbound import CallDestination, Followed, Memory, Outcome, OutgoingEvent, Progress
 from integrations.contract.reports import ReportedRun, RepositoryRef
 from integrations.contract.scans import ScanPage, ScanQuery, ScanSource
 from integrations.contract.signin import OAuthApp
 from integrations.contract.simulated import Message, Signed, Simulated, read_samples
 
 
-class GitHub(Checker, ScanSource, BuildSource, Backfill, PublishedAddresses, Simulated, CallDestination):
+class GitHub(Checker, ScanSource, BuildSource, Backfill, PublishedAddresses, Simulated, CallDestination, Followed):
     """GitHub.com or an Enterprise Server, signed in to with a token, as an app, or not at all."""
 
     key = "github"
@@ -97,6 +98,10 @@ class GitHub(Checker, ScanSource, BuildSource, Backfill, PublishedAddresses, Sim
     def send(self, event: OutgoingEvent, options: Mapping[str, Any], memory: Memory) -> Outcome:
         """Do with the event what the webhook's options say; see integrations/connectors/github/actions.py."""
         return tell(Telling(self.client(), event, options, memory, is_app=self.config["auth"] == SignIn.APP), self.config)
+
+    def poll(self, url: str, memory: Mapping[str, Any]) -> Progress:
+        """Say how a run of a workflow stands that an event started."""
+        return followed.poll(self.client(), url, memory)
 
     @classmethod
     def addresses_in(cls, document: Any) -> list[str]:
