@@ -193,6 +193,7 @@ BADGE_SOURCES = {
     "build": "builds.badges.build",
     "success-rate": "builds.badges.success_rate",
 }
+FINDINGS_SOURCE = "scans.placed.placed_findings"
 EVENT_MAX_BYTES = ENV.integer("EVENT_MAX_BYTES", 5 * 1024 * 1024, "Largest `data` of one event, in bytes of JSON.", low=1024)
 BUILDS_CSV_MAX_BYTES = ENV.integer(
     "BUILDS_CSV_MAX_BYTES", 2 * 1024**3, "Largest CSV file of builds that may be uploaded, in bytes as sent.", low=1024

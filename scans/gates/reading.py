@@ -70,6 +70,11 @@ class Findings:
             rows = rows.filter(epss__gte=condition.min_epss)
         return rows.filter(is_over(sla_days, at, "appeared_at")) if condition.over_sla else rows
 
+    def placed(self, *, only_new: bool) -> QuerySet[Finding]:
+        """Return the findings that stand on a line of a file."""
+        rows = self._rows.exclude(path="").filter(line__isnull=False)
+        return rows.exclude(id__in=self._before()) if only_new else rows
+
     def _before(self) -> QuerySet[Any]:
         """Return what is no new finding.
 

@@ -8,7 +8,7 @@ from typing import Any
 from core.errors import InvalidInput
 from core.http.door import SignInFailed
 from integrations.connectors.github.fields import SignIn
-from integrations.connectors.github.telling import dispatch, statuses, workflows
+from integrations.connectors.github.telling import checks, dispatch, statuses, workflows
 from integrations.connectors.github.telling.told import TEST_TYPE, Action, Telling
 from integrations.contract.fields import Field, FieldKind
 from integrations.contract.outbound import Outcome
@@ -17,6 +17,7 @@ ACTIONS: Mapping[str, Action] = {
     "repository_dispatch": Action("Start workflows that listen (repository_dispatch)", dispatch.FIELDS, dispatch.tell),
     "workflow_dispatch": Action("Start a workflow and follow it (workflow_dispatch)", workflows.FIELDS, workflows.tell, workflows.problems),
     "commit_status": Action("Set a commit's status", statuses.FIELDS, statuses.tell),
+    "check_run": Action("Show a check with marks on lines (check run; GitHub Apps only)", checks.FIELDS, checks.tell, only_for_apps=True),
 }
 
 DESTINATION_FIELDS: tuple[Field, ...] = (
@@ -29,6 +30,11 @@ DESTINATION_FIELDS: tuple[Field, ...] = (
 )  # fmt: skip
 _NO_CREDENTIALS = "This integration is signed in with nothing, and GitHub lets nobody write so: give it a token, or a GitHub App."
 _APPS_ONLY = "GitHub lets only GitHub Apps do this: sign the integration in as an app with the permission Checks: write."
+
+
+def with_defaults(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a webhook that was saved before there were all fields of today."""
+    return {field.name: field.default for field in DESTINATION_FIELDS if field.default is not None} | dict(options)
 
 
 def option_errors(options: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, list[str]]:

@@ -9,7 +9,7 @@ from typing import Any
 from core.http.door import Auth
 from integrations.choices import Category
 from integrations.connectors.github import meta, receiver
-from integrations.connectors.github.actions import DESTINATION_FIELDS, option_errors, tell
+from integrations.connectors.github.actions import DESTINATION_FIELDS, option_errors, tell, with_defaults
 from integrations.connectors.github.check import checked
 from integrations.connectors.github.client import Client
 from integrations.connectors.github.deliveries import KEPT_DAYS, request_missed
@@ -97,7 +97,8 @@ class GitHub(Checker, ScanSource, BuildSource, Backfill, PublishedAddresses, Sim
 
     def send(self, event: OutgoingEvent, options: Mapping[str, Any], memory: Memory) -> Outcome:
         """Do with the event what the webhook's options say; see integrations/connectors/github/actions.py."""
-        return tell(Telling(self.client(), event, options, memory, is_app=self.config["auth"] == SignIn.APP), self.config)
+        is_app = self.config["auth"] == SignIn.APP
+        return tell(Telling(self.client(), event, with_defaults(options), memory, is_app=is_app), self.config)
 
     def poll(self, url: str, memory: Mapping[str, Any]) -> Progress:
         """Say how a run of a workflow stands that an event started."""
