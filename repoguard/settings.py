@@ -193,6 +193,7 @@ BADGE_SOURCES = {
     "build": "builds.badges.build",
     "success-rate": "builds.badges.success_rate",
 }
+# who tells connectors the findings behind an event (integrations/findings.py)
 FINDINGS_SOURCE = "scans.placed.placed_findings"
 EVENT_MAX_BYTES = ENV.integer("EVENT_MAX_BYTES", 5 * 1024 * 1024, "Largest `data` of one event, in bytes of JSON.", low=1024)
 BUILDS_CSV_MAX_BYTES = ENV.integer(

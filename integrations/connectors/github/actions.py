@@ -11,7 +11,7 @@ from integrations.connectors.github.fields import SignIn
 from integrations.connectors.github.telling import checks, dispatch, statuses, workflows
 from integrations.connectors.github.telling.told import TEST_TYPE, Action, Telling
 from integrations.contract.fields import Field, FieldKind
-from integrations.contract.outbound import Outcome
+from integrations.contract.outbound import NothingToTell, Outcome
 
 ACTIONS: Mapping[str, Action] = {
     "repository_dispatch": Action("Start workflows that listen (repository_dispatch)", dispatch.FIELDS, dispatch.tell),
@@ -62,8 +62,7 @@ def tell(telling: Telling, config: Mapping[str, Any]) -> Outcome:
 def _tested(telling: Telling) -> Outcome | None:
     """Return what comes of a test: it is about no commit, so the repository is read; a dispatch to a named repository is really sent."""
     if "repository" not in telling.options:
-        note = "A test is about no repository, so nothing was sent. Name one in the option repository, or send the example of an event."
-        return Outcome(ok=True, confirmed=False, details={"note": note})
+        raise NothingToTell("a test is about no repository. Name one in the option repository, or send the example of an event.")
     if telling.options["action"] == "repository_dispatch":
         return None
     reply = telling.client.get(telling.path, what=f"the repository {telling.repository}")

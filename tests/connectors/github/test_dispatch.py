@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from core.errors import InvalidInput
 from core.http.door import BadAnswer, CallFailed, Throttled
 from integrations.connectors.github.telling.dispatch import MOST_BYTES, size
-from integrations.contract.outbound import OutgoingEvent
+from integrations.contract.outbound import NothingToTell, OutgoingEvent
 from tests.connectors.github.rest_stub import Call
 from tests.connectors.github.telling_kit import Teller, golden_events
 from tests.connectors.told import every_type, example, golden, hostile_events, monsters, outgoing
@@ -153,5 +153,6 @@ def test_a_test_is_sent_to_a_named_repository_only() -> None:
     assert sent(example("webhook.test"))["event_type"] == "webhook.test"
     tell = teller()
     del tell.options["repository"]
-    assert "nothing was sent" in tell(example("webhook.test")).details["note"]
+    with pytest.raises(NothingToTell, match="about no repository"):
+        tell(example("webhook.test"))
     assert tell.github.calls == []

@@ -19,7 +19,7 @@ from integrations.connectors.github.telling.check_output import Mark, marks, out
 from integrations.connectors.github.telling.told import Telling, busy
 from integrations.connectors.github.telling.verdicts import Verdict, order_of, verdict_of
 from integrations.contract.fields import Field, FieldKind
-from integrations.contract.outbound import Outcome, Reserved
+from integrations.contract.outbound import NothingToTell, Outcome, Reserved
 from integrations.findings import FindingsQuery, placed_findings
 
 AT_ONCE = 50
@@ -42,18 +42,16 @@ def tell(telling: Telling) -> Outcome:
     """Show on the commit what the event says, unless a newer one was told. One delivery at a time."""
     verdict = verdict_of(telling, "A check run")
     details = {"repository": telling.repository, "commit": telling.commit, "check": telling.options["check_name"]}
-    if verdict is Verdict.LEFT:
-        return Outcome(ok=True, details={**details, "note": "The gate's own event sets the check."})
     run = _Run(telling)
     if telling.memory.reserve(f"{run.key}:lock", telling.event.holder) is Reserved.BUSY:
         return busy("this check")
     try:
         order = order_of(telling, verdict)
         if telling.memory.latest(f"{run.key}:newest", order).external_id != order:
-            return Outcome(ok=True, details={**details, "note": "A newer event was told already."})
+            raise NothingToTell("a newer event was told already, and what is older must not put it aside.")
         told = f"{order} {telling.event.id}"
         if telling.memory.get(f"{run.key}:told") == told:
-            return Outcome(ok=True, details={**details, "note": "It was told before."})
+            raise NothingToTell("it was told before.")
         sent = run.show(_state(telling, verdict), _marks(telling, verdict))
         telling.memory.replace(f"{run.key}:told", told)
         return Outcome(ok=True, details={**details, "conclusion": _conclusion(telling, verdict) or "in progress", **sent})

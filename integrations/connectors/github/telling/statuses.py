@@ -14,7 +14,7 @@ from integrations.connectors.github.telling.told import Telling, busy
 from integrations.connectors.github.telling.verdicts import Verdict, order_of, verdict_of
 from integrations.contract.fields import Field
 from integrations.contract.message import Message
-from integrations.contract.outbound import Outcome, Remembered
+from integrations.contract.outbound import NothingToTell, Outcome, Remembered
 from integrations.messages.cutting import cut
 
 MOST_DESCRIPTION = 140
@@ -33,15 +33,14 @@ def tell(telling: Telling) -> Outcome:
     """Set what is the newest state of the commit, unless GitHub shows it."""
     verdict = verdict_of(telling, "A commit status")
     details = {"repository": telling.repository, "commit": telling.commit, "context": telling.options["context"]}
-    if verdict is Verdict.LEFT:
-        return Outcome(ok=True, details={**details, "note": "The gate's own event sets the status."})
     key = f"status:{telling.repository}@{telling.commit}:{telling.options['context']}".lower()
     newest = telling.memory.latest(key, order_of(telling, verdict), status(telling.message, verdict))
     sent = _send_newest(telling, key, newest)
     if sent is None:
         return busy("the state of this commit")
-    note = "" if sent else "GitHub shows this state, or that of a newer event."
-    return Outcome(ok=True, details={**details, "state": newest.data["state"], **({"note": note} if note else {})})
+    if not sent:
+        raise NothingToTell("GitHub shows this state of the commit already, or that of a newer event.")
+    return Outcome(ok=True, details={**details, "state": newest.data["state"]})
 
 
 def status(said: Message, verdict: Verdict) -> dict[str, str]:

@@ -13,7 +13,7 @@ from core.http.door import BadAnswer, CircuitOpen, QuotaUsedUp, SignInFailed, Th
 from integrations.connectors.github.client import Client
 from integrations.contract.fields import Field
 from integrations.contract.message import Message
-from integrations.contract.outbound import Memory, Outcome, OutgoingEvent
+from integrations.contract.outbound import Memory, NothingToTell, Outcome, OutgoingEvent
 from integrations.messages.message import message_of
 
 TEST_TYPE = "webhook.test"
@@ -92,9 +92,9 @@ class Action:
     only_for_apps: bool = False
 
 
-def unsuited(telling: Telling, what: str) -> InvalidInput:
-    """Return the refusal of an event that `what` can't express."""
-    return _untold("event", f"{what} can't be made of {telling.event.type}: leave it out of the webhook's events.")
+def unsuited(telling: Telling, what: str) -> NothingToTell:
+    """Return: `what` does not express such an event."""
+    return NothingToTell(f"{what} is not changed by {telling.event.type}; the webhook's events need not have it.")
 
 
 def busy(what: str) -> Outcome:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from integrations.connectors.github.telling.told import Telling, unsuited
+from integrations.contract.outbound import NothingToTell
 
 
 class Verdict(StrEnum):
@@ -15,12 +16,10 @@ class Verdict(StrEnum):
     FAILED = "failed"
     ERROR = "error"
     """The scan failed, so nothing is known of the commit."""
-    LEFT = "left"
-    """The gate's own event says it, which comes with this one."""
 
 
 def verdict_of(telling: Telling, what: str) -> Verdict:
-    """Return what an event says; `what` names in refusals what can't be made of it. Raises InvalidInput for an event about no commit.
+    """Return what an event says; `what` names in sentences what is told by it. Raises NothingToTell for one that says nothing.
 
     A completed scan without a gate passes: no policy of the repository says otherwise.
     """
@@ -30,7 +29,9 @@ def verdict_of(telling: Telling, what: str) -> Verdict:
     if type == "scan.failed":
         return Verdict.ERROR
     if type == "scan.completed":
-        return Verdict.LEFT if data.get("gate") else Verdict.PASSED
+        if data.get("gate"):
+            raise NothingToTell(f"{what} is set by the gate's own event, which comes with this one.")
+        return Verdict.PASSED
     if type in ("gate.passed", "gate.failed", "gate.changed"):
         return Verdict.PASSED if data.get("result") == "passed" else Verdict.FAILED
     raise unsuited(telling, what)
