@@ -15,7 +15,13 @@ from integrations.contract.outbound import NothingToTell, Outcome
 
 ACTIONS: Mapping[str, Action] = {
     "repository_dispatch": Action("Start workflows that listen (repository_dispatch)", dispatch.FIELDS, dispatch.tell),
-    "workflow_dispatch": Action("Start a workflow and follow it (workflow_dispatch)", workflows.FIELDS, workflows.tell, workflows.problems),
+    "workflow_dispatch": Action(
+        "Start a workflow and follow it (workflow_dispatch)",
+        workflows.FIELDS,
+        workflows.tell,
+        workflows.problems,
+        rehearsed=workflows.rehearsed,
+    ),
     "commit_status": Action("Set a commit's status", statuses.FIELDS, statuses.tell),
     "check_run": Action("Show a check with marks on lines (check run; GitHub Apps only)", checks.FIELDS, checks.tell, only_for_apps=True),
 }

@@ -9,7 +9,7 @@ from typing import Any
 from core.http.door import Auth
 from integrations.choices import Category
 from integrations.connectors.github import meta, receiver
-from integrations.connectors.github.actions import DESTINATION_FIELDS, option_errors, tell, with_defaults
+from integrations.connectors.github.actions import ACTIONS, DESTINATION_FIELDS, option_errors, tell, with_defaults
 from integrations.connectors.github.check import checked
 from integrations.connectors.github.client import Client
 from integrations.connectors.github.deliveries import KEPT_DAYS, request_missed
@@ -17,13 +17,13 @@ from integrations.connectors.github.fields import GITHUB_FIELDS, SOURCE_FIELDS, 
 from integrations.connectors.github.products import Product, products_of
 from integrations.connectors.github.scans import scan_pages
 from integrations.connectors.github.telling import followed
-from integrations.connectors.github.telling.told import Telling
+from integrations.connectors.github.telling.told import Telling, Told
 from integrations.connectors.github.walk import RunPage, RunQuery, run_pages
 from integrations.contract.addresses import PublishedAddresses
 from integrations.contract.backfill import Backfill, MissedQuery, MissedStep, Received
 from integrations.contract.connector import BuildSource, Checker, CheckResult
 from integrations.contract.inbound import InboundEvent, InboundRequest, Verified
-from integrations.contract.outbound import CallDestination, Followed, Memory, Outcome, OutgoingEvent, Progress
+from integrations.contract.outbound import CallDestination, DestinationRequest, Followed, Memory, Outcome, OutgoingEvent, Progress
 from integrations.contract.reports import ReportedRun, RepositoryRef
 from integrations.contract.scans import ScanPage, ScanQuery, ScanSource
 from integrations.contract.signin import OAuthApp
@@ -98,7 +98,12 @@ class GitHub(Checker, ScanSource, BuildSource, Backfill, PublishedAddresses, Sim
     def send(self, event: OutgoingEvent, options: Mapping[str, Any], memory: Memory) -> Outcome:
         """Do with the event what the webhook's options say; see integrations/connectors/github/actions.py."""
         is_app = self.config["auth"] == SignIn.APP
-        return tell(Telling(self.client(), event, with_defaults(options), memory, is_app=is_app), self.config)
+        return tell(Telling(self.client(), event, with_defaults(options), memory, is_app), self.config)
+
+    def rehearse(self, event: OutgoingEvent, options: Mapping[str, Any]) -> list[DestinationRequest] | None:
+        """Return what would be sent where GitHub would have to be asked first."""
+        told = Told(self.client(), event, with_defaults(options))
+        return ACTIONS[told.options["action"]].rehearsed(told)
 
     def poll(self, url: str, memory: Mapping[str, Any]) -> Progress:
         """Say how a run of a workflow stands that an event started."""

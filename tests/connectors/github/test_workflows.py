@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -66,6 +67,15 @@ def test_it_starts_the_workflow_on_the_events_branch_with_the_events_values() ->
 def test_elsewhere_it_runs_on_the_default_branch(options: dict[str, str], event: dict[str, str], ref: str) -> None:
     tell = teller(**options)
     assert tell(example(GATE, **event)).details["ref"] == ref
+
+
+def test_a_preview_asks_nothing_for_the_default_branch() -> None:
+    tell = teller(repository="acme/ops")
+    [request] = tell.connector().rehearse(example(GATE), tell.options) or []
+    assert request.url == f"{API}/repos/acme/ops/actions/workflows/security.yml/dispatches"
+    assert json.loads(request.body) == {"ref": "(the default branch)", "return_run_details": True}
+    assert tell.connector().rehearse(example(GATE), {**tell.options, "ref": "main"}) is None
+    assert tell.github.calls == []
 
 
 def test_every_event_is_taken_by_github_with_any_values() -> None:

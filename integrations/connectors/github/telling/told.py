@@ -13,7 +13,7 @@ from core.http.door import BadAnswer, CircuitOpen, QuotaUsedUp, SignInFailed, Th
 from integrations.connectors.github.client import Client
 from integrations.contract.fields import Field
 from integrations.contract.message import Message
-from integrations.contract.outbound import Memory, NothingToTell, Outcome, OutgoingEvent
+from integrations.contract.outbound import DestinationRequest, Memory, NothingToTell, Outcome, OutgoingEvent
 from integrations.messages.message import message_of
 
 TEST_TYPE = "webhook.test"
@@ -22,15 +22,12 @@ _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 
 
 @dataclass(frozen=True)
-class Telling:
-    """An event on its way to GitHub."""
+class Told:
+    """An event, and what a webhook's options make of it."""
 
     client: Client
     event: OutgoingEvent
     options: Mapping[str, Any]
-    memory: Memory
-    is_app: bool = False
-    """Signed in as a GitHub App."""
 
     @cached_property
     def message(self) -> Message:
@@ -80,6 +77,15 @@ class Telling:
 
 
 @dataclass(frozen=True)
+class Telling(Told):
+    """An event on its way to GitHub."""
+
+    memory: Memory
+    is_app: bool = False
+    """Signed in as a GitHub App."""
+
+
+@dataclass(frozen=True)
 class Action:
     """Something that GitHub can be told to do; a line in integrations/connectors/github/actions.py."""
 
@@ -90,6 +96,8 @@ class Action:
     problems: Callable[[Mapping[str, Any]], dict[str, list[str]]] = lambda options: {}
     """What the fields' own rules can't express: errors by field."""
     only_for_apps: bool = False
+    rehearsed: Callable[[Told], list[DestinationRequest] | None] = lambda told: None
+    """What a preview shows where tell() would first have to ask GitHub."""
 
 
 def unsuited(telling: Telling, what: str) -> NothingToTell:

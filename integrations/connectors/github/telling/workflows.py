@@ -7,6 +7,7 @@ started so on that ref since; followed.py chooses among them. So it is where a c
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -16,11 +17,12 @@ from urllib.parse import quote, urlencode
 from core.errors import OutboundError
 from core.http.door import BadAnswer, Reply
 from integrations.connectors.github.client import message, refused_fields
+from integrations.connectors.github.headers import HEADERS
 from integrations.connectors.github.reading import number, text
 from integrations.connectors.github.telling import followed
-from integrations.connectors.github.telling.told import Telling, busy, changed_nothing
+from integrations.connectors.github.telling.told import TEST_TYPE, Telling, Told, busy, changed_nothing
 from integrations.contract.fields import Field, FieldKind
-from integrations.contract.outbound import FollowUpStart, Outcome, Reserved
+from integrations.contract.outbound import DestinationRequest, FollowUpStart, Outcome, Reserved
 from integrations.messages.cutting import cut
 
 MOST_INPUTS, MOST_INPUT = 25, 1_000
@@ -79,7 +81,7 @@ def tell(telling: Telling) -> Outcome:
     return _outcome(telling, data, status)
 
 
-def inputs_of(telling: Telling) -> dict[str, str]:
+def inputs_of(telling: Told) -> dict[str, str]:
     """Return the inputs with the event's values in them; what is replaced is not read again."""
     said = telling.message
     values = {"repository": said.repository, "commit": said.commit, "branch": said.branch, "event_id": str(telling.event.id),
@@ -89,34 +91,49 @@ def inputs_of(telling: Telling) -> dict[str, str]:
     return {name: cut(value, MOST_INPUT) for name, value in filled.items()}
 
 
+def rehearsed(telling: Told) -> list[DestinationRequest] | None:
+    """Return what would be sent where GitHub would first be asked for the default branch; None where it would not."""
+    if known_ref(telling) or telling.event.type == TEST_TYPE:
+        return None
+    body = json.dumps(_body(telling, "(the default branch)")).encode()
+    return [DestinationRequest(telling.client.url(_path(telling)), {**HEADERS, "Content-Type": "application/json"}, body)]
+
+
+def known_ref(telling: Told) -> str:
+    """Return where the workflow runs, "" for the default branch. Of pull requests' merges and the like nothing can be dispatched."""
+    branch = telling.message.branch
+    return str(telling.options.get("ref") or (branch if telling.is_own and not branch.startswith("refs/") else ""))
+
+
 def ref_of(telling: Telling) -> str:
     """Return where the workflow runs. Raises OutboundError where GitHub does not tell the default branch."""
-    if ref := telling.options.get("ref"):
-        return str(ref)
-    branch = telling.message.branch
-    if branch and telling.is_own and not branch.startswith("refs/"):  # of pull requests and the like nothing can be dispatched
-        return branch
-    reply = telling.client.get(telling.path, what=f"the repository {telling.repository}")
-    value = reply.json()
+    if ref := known_ref(telling):
+        return ref
+    value = telling.client.get(telling.path, what=f"the repository {telling.repository}").json()
     if isinstance(value, dict) and (found := text(value, "default_branch")):
         return found
     raise BadAnswer("GitHub answered without the repository's default branch. Name a branch in the webhook's option ref.")
 
 
+def _path(telling: Told) -> str:
+    return f"{telling.path}/actions/workflows/{quote(str(telling.options['workflow']), safe='')}/dispatches"
+
+
+def _body(telling: Told, ref: str) -> dict[str, Any]:
+    inputs = inputs_of(telling)
+    return {"ref": ref, "return_run_details": True, **({"inputs": inputs} if inputs else {})}
+
+
 def _start(telling: Telling, ref: str) -> Reply:
-    workflow = str(telling.options["workflow"])
-    path = f"{telling.path}/actions/workflows/{quote(workflow, safe='')}/dispatches"
-    body: dict[str, Any] = {"ref": ref, "return_run_details": True}
-    if inputs := inputs_of(telling):
-        body["inputs"] = inputs
-    what = f"the workflow {workflow} on {ref} in {telling.repository}"
+    body = _body(telling, ref)
+    what = f"the workflow {telling.options['workflow']} on {ref} in {telling.repository}"
     try:
-        return telling.client.post(path, body, what=what)
+        return telling.client.post(_path(telling), body, what=what)
     except BadAnswer as error:
         if error.status_code != 422 or "return_run_details" not in " ".join([message(error), *refused_fields(error)]):
             raise
     del body["return_run_details"]  # an Enterprise Server that does not know it yet
-    return telling.client.post(path, body, what=what)
+    return telling.client.post(_path(telling), body, what=what)
 
 
 def _run_of(reply: Reply) -> dict[str, Any]:
