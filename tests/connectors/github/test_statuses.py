@@ -59,6 +59,13 @@ def test_each_event_about_a_commit_becomes_its_state() -> None:
     }  # fmt: skip
 
 
+def test_a_scan_that_is_complete_in_part_does_not_pass() -> None:
+    tell = teller()
+    tell(example("scan.completed", status="partial"))
+    [body] = tell.bodies()
+    assert (body["state"], body["description"][:24]) == ("error", "Scan completed in part; ")
+
+
 def test_whatever_happens_stays_within_githubs_limits() -> None:
     texts = [example("scan.failed", error=HOSTILE * 9), example("gate.failed", reasons=["🙈" * 200])]
     events = [*every_type(), *monsters(), *texts]

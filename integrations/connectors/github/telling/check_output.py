@@ -51,14 +51,14 @@ def _title(said: Message, verdict: Verdict) -> str:
         Verdict.FAILED: f"Gate failed: {counted}" if counted else "Gate failed",
     }
     if said.event_type == "scan.completed":
-        return "Scan completed; no gate decides"
+        return f"Scan completed{' in part' if verdict is Verdict.ERROR else ''}; no gate decides"
     return cut(titles[verdict], MOST_TITLE)
 
 
 def _lines(said: Message, verdict: Verdict) -> Iterator[str]:
     yield short(said.text or said.title, 4_000)
     if verdict is Verdict.ERROR:
-        yield "\nNothing is known of this commit until a scan of it succeeds."
+        yield "\nNot all is known of this commit until a scan of it succeeds."
     if said.counts:
         yield ""
         yield from (f"* {short(one.words(), 500)}" for one in said.counts)

@@ -53,6 +53,8 @@ def _sentence(said: Message, verdict: Verdict) -> str:
     if verdict is Verdict.RUNNING:
         tool = next((value for name, value in said.facts if name == "Tool"), "")
         return f"Scan is running ({tool})." if tool else "Scan is running."
+    if verdict is Verdict.ERROR and said.event_type == "scan.completed":
+        return f"Scan completed in part; no gate decides. {' '.join(said.text.split())}"
     if verdict is Verdict.ERROR:
         return f"Scan failed: {' '.join(said.text.split()) or 'the portal says why.'}"
     if verdict is Verdict.PASSED and said.event_type == "scan.completed":

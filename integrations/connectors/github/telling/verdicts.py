@@ -15,13 +15,13 @@ class Verdict(StrEnum):
     PASSED = "passed"
     FAILED = "failed"
     ERROR = "error"
-    """The scan failed, so nothing is known of the commit."""
+    """The scan failed, at least in part, so not all is known of the commit."""
 
 
 def verdict_of(telling: Telling, what: str) -> Verdict:
     """Return what an event says; `what` names in sentences what is told by it. Raises NothingToTell for one that says nothing.
 
-    A completed scan without a gate passes: no policy of the repository says otherwise.
+    A completed scan without a gate passes: no policy of the repository says otherwise. One that is complete in part does not.
     """
     type, data = telling.event.type, telling.event.data
     if type == "scan.started":
@@ -31,7 +31,7 @@ def verdict_of(telling: Telling, what: str) -> Verdict:
     if type == "scan.completed":
         if data.get("gate"):
             raise NothingToTell(f"{what} is set by the gate's own event, which comes with this one.")
-        return Verdict.PASSED
+        return Verdict.PASSED if data.get("status") == "completed" else Verdict.ERROR
     if type in ("gate.passed", "gate.failed", "gate.changed"):
         return Verdict.PASSED if data.get("result") == "passed" else Verdict.FAILED
     raise unsuited(telling, what)
