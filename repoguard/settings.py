@@ -9,6 +9,9 @@ from django.core.exceptions import ImproperlyConfigured
 
 from repoguard import keys, openapi, unfold
 from repoguard.env import locate, process_environment
+from repoguard.rooms import BADGE_SOURCES as BADGE_SOURCES
+from repoguard.rooms import EVENT_SINKS as EVENT_SINKS
+from repoguard.rooms import FINDINGS_SOURCE as FINDINGS_SOURCE
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 _ENV_FILE, DATA_DIR = locate(BASE_DIR)
@@ -181,20 +184,6 @@ if QUEUE_URL:
     Q_CLUSTER |= {"redis": QUEUE_URL, "broker_class": "core.broker.RedisBroker"}
 
 # --- Deliveries and events -------------------------------------------------------------------------------------------
-EVENT_SINKS = [
-    {"sink": "webhooks.fanout.on_events", "required": True, "wants": "webhooks.fanout.wants"},
-    {"sink": "scans.commits.on_events", "required": True},
-    {"sink": "scans.triggers.sink.on_events", "required": False},
-]
-# name in ?show= of a badge -> who makes it (core/badges.py)
-BADGE_SOURCES = {
-    "gate": "scans.badges.gate",
-    "findings": "scans.badges.findings",
-    "build": "builds.badges.build",
-    "success-rate": "builds.badges.success_rate",
-}
-# who tells connectors the findings behind an event (integrations/findings.py)
-FINDINGS_SOURCE = "scans.placed.placed_findings"
 EVENT_MAX_BYTES = ENV.integer("EVENT_MAX_BYTES", 5 * 1024 * 1024, "Largest `data` of one event, in bytes of JSON.", low=1024)
 BUILDS_CSV_MAX_BYTES = ENV.integer(
     "BUILDS_CSV_MAX_BYTES", 2 * 1024**3, "Largest CSV file of builds that may be uploaded, in bytes as sent.", low=1024
