@@ -1,1 +1,1 @@
-"""Jenkins, with its Notification plugin."""
+"""Jenkins: its Notification plugin is received, and events begin its builds."""

@@ -1,4 +1,4 @@
-"""Jenkins, with its Notification plugin (https://plugins.jenkins.io/notification/), which signs nothing."""
+"""Jenkins: it tells through its Notification plugin (https://plugins.jenkins.io/notification/), which signs nothing, and takes events."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 from core import signing
 from integrations.choices import Category
+from integrations.connectors.jenkins.destination import JenkinsDestination
 from integrations.contract import payloads
 from integrations.contract.fields import Field, FieldKind
 from integrations.contract.inbound import InboundEvent, InboundRequest, Verified
@@ -28,12 +29,12 @@ _PHASES = {"QUEUED": "queued", "STARTED": "running"}
 _ENDED = ("COMPLETED", "FINALIZED")
 
 
-class Jenkins(Simulated):
-    """A Jenkins server, whose jobs tell of their builds."""
+class Jenkins(Simulated, JenkinsDestination):
+    """A Jenkins server, whose jobs tell of their builds, and are begun by events."""
 
     key = "jenkins"
     title = "Jenkins"
-    description = "Jobs tell of their builds through the Notification plugin."
+    description = "Jobs tell of their builds through the Notification plugin; events begin builds and are followed to their result."
     categories = (Category.DEVELOPMENT,)
     docs = "https://plugins.jenkins.io/notification/"
     log_fields = ("build.log",)
