@@ -1,4 +1,4 @@
-"""GitLab's webhooks: https://docs.gitlab.com/user/project/integrations/webhook_events/."""
+"""GitLab: its webhooks (https://docs.gitlab.com/user/project/integrations/webhook_events/), and what it is told."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from core import signing
 from integrations.choices import Category
+from integrations.connectors.gitlab.destination import GitLabDestination
 from integrations.connectors.gitlab.events import events
 from integrations.contract.fields import Field, FieldKind
 from integrations.contract.inbound import InboundEvent, InboundRequest, Verified
@@ -18,12 +19,12 @@ TOKEN, SIGNING = "token", "signing"
 _HOOKS = {"build": "Job"}
 
 
-class GitLab(Simulated):
-    """Projects and groups at GitLab, which tell of pushes, merge requests and pipelines."""
+class GitLab(Simulated, GitLabDestination):
+    """Projects and groups at GitLab: they tell of pushes, merge requests and pipelines, run pipelines, and show statuses of commits."""
 
     key = "gitlab"
     title = "GitLab"
-    description = "Tells of pushes, merge requests, pipelines and jobs, on gitlab.com or self-managed."
+    description = "Tells of pushes, merge requests, pipelines and jobs; events run pipelines or set statuses of commits. Also self-managed."
     categories = (Category.DEVELOPMENT,)
     docs = "https://docs.gitlab.com/user/project/integrations/webhooks/"
     samples = read_samples(__file__)

@@ -1,0 +1,91 @@
+"""GitLab as a destination: events run pipelines, or set the status of their commit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from core.http.door import Auth, BadAnswer
+from integrations.connectors.gitlab import pipelines, statuses
+from integrations.connectors.gitlab.client import Client
+from integrations.connectors.gitlab.fields import (
+    DESTINATION_FIELDS,
+    GITLAB_FIELDS,
+    PUBLIC_GITLAB,
+    Action,
+    GitLabAuth,
+    config_errors,
+    option_errors,
+)
+from integrations.contract.connector import Checker, CheckResult
+from integrations.contract.outbound import CallDestination, Followed, Memory, Outcome, OutgoingEvent, Progress
+from integrations.messages.message import message_of
+
+
+class GitLabDestination(Checker, CallDestination, Followed):
+    """Runs pipelines and sets statuses of commits."""
+
+    fields = GITLAB_FIELDS
+    destination_fields = DESTINATION_FIELDS
+    example = {
+        "credentials": {"access_token": "glpat-example", "trigger_token": "glptt-example"},
+        "destination": {"action": "commit_status", "project": "acme/shop"},
+    }
+
+    @classmethod
+    def validate(cls, config: Mapping[str, Any], credentials: Mapping[str, Any]) -> dict[str, list[str]]:
+        """Check the address."""
+        return config_errors(config, credentials)
+
+    @classmethod
+    def validate_options(cls, options: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, list[str]]:
+        """Check the project's path, the names of variables and the placeholders."""
+        return option_errors(options)
+
+    @classmethod
+    def auth(cls, config: Mapping[str, Any], credentials: Mapping[str, Any]) -> Auth:
+        """Return what signs in."""
+        return GitLabAuth(credentials)
+
+    @property
+    def _client(self) -> Client:
+        return Client(self.door, self.config.get("base_url", PUBLIC_GITLAB), self.shown)
+
+    def check(self) -> CheckResult:
+        """Ask whose the access token is. A trigger token can't be tried without running a pipeline."""
+        if not self.credentials.get("access_token"):
+            raise BadAnswer(
+                "There is no access token that could be checked. A pipeline trigger token alone shows only by a test of the webhook whether"
+                " it is right.",
+                permanent=True,
+            )
+        found = self._client.get("/user", "the token's account")
+        name = found.get("username") if isinstance(found, dict) else None
+        if not isinstance(name, str) or not name:
+            raise BadAnswer("GitLab answered without an account name. Check that the address is that of GitLab.")
+        return CheckResult(f"Signed in to GitLab as {self.shown(name)}.", {"account": self.shown(name)})
+
+    def send(self, event: OutgoingEvent, options: Mapping[str, Any], memory: Memory) -> Outcome:
+        """Do what the options say with the project that they or the event name."""
+        shown = message_of(event)
+        project = str(options.get("project", "")).strip("/")
+        if not project:
+            if shown.provider != "gitlab" or not shown.repository:
+                whose = f"The repository {shown.repository} is at {shown.provider or 'no known provider'}" if shown.repository else ""
+                sentence = f"{whose or 'The event names no repository'}, and the webhook names no project at GitLab; nothing was told."
+                return Outcome(ok=True, details={"skipped": self.shown(sentence, 400)})
+            project = shown.repository
+        try:
+            if options.get("action", Action.COMMIT_STATUS) == Action.PIPELINE:
+                return pipelines.run(self._client, event, project, options, self.credentials, memory, f"run:{event.id}")
+            if not self.credentials.get("access_token"):
+                return Outcome(ok=False, error="The integration has no access token: give it one to set statuses.", permanent=True)
+            return statuses.told(self._client, event, project, options, memory)
+        except BadAnswer as error:
+            if error.status_code == 409:
+                return Outcome(ok=False, error=error.message, status=409)
+            raise
+
+    def poll(self, url: str, memory: Mapping[str, Any]) -> Progress:
+        """Ask once how the pipeline stands; the address is made from what is remembered."""
+        return pipelines.poll(self._client, memory)
