@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from core.errors import OutboundError
+from core.errors import AddressRefused, InvalidInput, OutboundError, RepoGuardError
 from core.models.outbound import CallPurpose
 
 MEGABYTE = 1024 * 1024
@@ -179,3 +179,15 @@ class SignInFailed(OutboundError):
 
     code = "sign_in_failed"
     permanent = True
+
+
+_NEVER_SENT = ("dns", "connect", "connect_timeout", "tls")
+
+
+def surely_undone(error: RepoGuardError) -> bool:
+    """Say whether a call that failed so has surely done nothing at the service: it never left, or was refused."""
+    if isinstance(error, BadAnswer):
+        return error.permanent
+    if isinstance(error, CallFailed):
+        return error.code in _NEVER_SENT
+    return isinstance(error, InvalidInput | AddressRefused | CircuitOpen | QuotaUsedUp | Throttled | SignInFailed)

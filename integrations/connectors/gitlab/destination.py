@@ -52,13 +52,12 @@ class GitLabDestination(Checker, CallDestination, Followed):
         return Client(self.door, self.config.get("base_url", PUBLIC_GITLAB), self.shown)
 
     def check(self) -> CheckResult:
-        """Ask whose the access token is. A trigger token can't be tried without running a pipeline."""
+        """Ask whose the access token is; without one, only whether GitLab answers: a trigger token can do nothing but run a pipeline."""
         if not self.credentials.get("access_token"):
-            raise BadAnswer(
-                "There is no access token that could be checked. A pipeline trigger token alone shows only by a test of the webhook whether"
-                " it is right.",
-                permanent=True,
-            )
+            listed = self._client.get("/projects", "its public projects", {"per_page": "1", "simple": "true"})
+            if not isinstance(listed, list):
+                raise BadAnswer("What answers at this address is not GitLab. Check the address, without /api/v4.")
+            return CheckResult("GitLab answers. Without an access token it can't be told whether the trigger token is right.")
         found = self._client.get("/user", "the token's account")
         name = found.get("username") if isinstance(found, dict) else None
         if not isinstance(name, str) or not name:
@@ -77,7 +76,7 @@ class GitLabDestination(Checker, CallDestination, Followed):
             project = shown.repository
         try:
             if options.get("action", Action.COMMIT_STATUS) == Action.PIPELINE:
-                return pipelines.run(self._client, event, project, options, self.credentials, memory, f"run:{event.id}")
+                return pipelines.run(self._client, event, project, options, self.credentials, memory)
             if not self.credentials.get("access_token"):
                 return Outcome(ok=False, error="The integration has no access token: give it one to set statuses.", permanent=True)
             return statuses.told(self._client, event, project, options, memory)

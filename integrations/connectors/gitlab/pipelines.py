@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from core.errors import InvalidInput
-from core.http.door import BadAnswer
+from core.errors import InvalidInput, RepoGuardError
+from core.http.door import BadAnswer, surely_undone
 from integrations.connectors.gitlab.client import Client, message, project_path
 from integrations.connectors.gitlab.fields import EVENT_VARIABLE, TRIGGER
 from integrations.contract.outbound import FollowUpStart, Memory, Outcome, OutgoingEvent, Progress, Remembered, Reserved
@@ -22,37 +23,56 @@ _POLL, _POLL_BY_HAND = 20.0, 300.0
 _UNSURE = "An earlier try may have run a pipeline. It could not be looked up, so one was run again."
 
 
+@dataclass(frozen=True)
+class _Wanted:
+    """The pipeline that an event asks for."""
+
+    event: OutgoingEvent
+    project: str
+    body: Mapping[str, Any]
+    token: str = field(repr=False)
+    follows: bool
+    """There is an access token, by which it can be looked up."""
+    marked: bool
+
+
 def run(
-    client: Client, event: OutgoingEvent, project: str, options: Mapping[str, Any], tokens: Mapping[str, Any], memory: Memory, key: str
+    client: Client, event: OutgoingEvent, project: str, options: Mapping[str, Any], tokens: Mapping[str, Any], memory: Memory
 ) -> Outcome:
     """Run a pipeline, unless an earlier try did, and remember it. Raises OutboundError, and InvalidInput for an event without a ref."""
     if not tokens.get("trigger_token"):
         return Outcome(ok=False, error="The integration has no pipeline trigger token: give it one to run pipelines.", permanent=True)
-    values, follows = flat(event), bool(tokens.get("access_token"))
-    body = _body(event, options, values)
+    key, follows = f"run:{event.id}", bool(tokens.get("access_token"))
+    wanted = _Wanted(event, project, _body(event, options), tokens["trigger_token"], follows, options.get("mark", True))
     reserved = memory.reserve(key, event.holder)
     if reserved is Reserved.BUSY:
         return Outcome(ok=False, error="Another delivery of this event runs a pipeline at GitLab just now.", retry_after=60.0)
     if reserved is Reserved.MADE:
         return _outcome(memory.recall(key), None, "It was run before; GitLab was not told again.", follows=follows)
-    note = ""
-    if reserved is Reserved.AGAIN:
-        found, is_sure = _look(client, project, event, body) if follows and options.get("mark", True) else (None, False)
+    try:
+        return _run(client, wanted, memory, key, again=reserved is Reserved.AGAIN)
+    except RepoGuardError as error:
+        if reserved is Reserved.FIRST and surely_undone(error):
+            memory.forget(key)  # the next try need not look for what was never run
+        raise
+
+
+def _run(client: Client, wanted: _Wanted, memory: Memory, key: str, *, again: bool) -> Outcome:
+    note, project = "", wanted.project
+    if again:
+        found, is_sure = _look(client, wanted) if wanted.follows and wanted.marked else (None, False)
         if found is not None:
-            return _remember(memory, key, project, found, None, "An earlier try had run it.", follows=follows)
+            return _remember(memory, key, wanted, found, None, "An earlier try had run it.")
         note = "" if is_sure else _UNSURE
     try:
-        reply = client.post(project_path(project) + TRIGGER, {"token": tokens["trigger_token"], **body}, f"the pipeline of {project[:200]}")
+        reply = client.post(project_path(project) + TRIGGER, {"token": wanted.token, **wanted.body}, f"the pipeline of {project[:200]}")
     except BadAnswer as error:
-        if error.permanent:
-            memory.forget(key)  # none was run
         raise _explained(error, project) from None
     pipeline = reply.json()
     if not isinstance(pipeline, dict) or not _number(pipeline.get("id")):
-        raise BadAnswer(
-            "GitLab answered without the pipeline's number. Check that the address is that of GitLab.", status_code=reply.status
-        )
-    return _remember(memory, key, project, pipeline, reply.status, note, follows=follows)
+        sentence = "GitLab answered without the pipeline's number. Check that the address is that of GitLab."
+        raise BadAnswer(sentence, status_code=reply.status)
+    return _remember(memory, key, wanted, pipeline, reply.status, note)
 
 
 def poll(client: Client, memory: Mapping[str, Any]) -> Progress:
@@ -67,8 +87,9 @@ def poll(client: Client, memory: Mapping[str, Any]) -> Progress:
     return Progress(_RESULTS.get(status), _POLL_BY_HAND if status == _BY_HAND else _POLL, _label(pipeline))
 
 
-def _body(event: OutgoingEvent, options: Mapping[str, Any], values: Mapping[str, Value]) -> dict[str, Any]:
+def _body(event: OutgoingEvent, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is posted, but for the token."""
+    values = flat(event)
     ref = fill(options.get("ref") or "{branch}", values).strip()
     if not ref:
         raise InvalidInput.of(
@@ -91,12 +112,11 @@ def _typed(text: str, values: Mapping[str, Value]) -> Any:
     return fill(text, values)
 
 
-def _remember(
-    memory: Memory, key: str, project: str, pipeline: Mapping[str, Any], status: int | None, note: str, *, follows: bool
-) -> Outcome:
+def _remember(memory: Memory, key: str, wanted: _Wanted, pipeline: Mapping[str, Any], status: int | None, note: str) -> Outcome:
     number, link = _number(pipeline.get("id")), pipeline.get("web_url")
-    memory.put(key, str(number), {"project": project, "pipeline": number, "link": link if isinstance(link, str) else ""})
-    return _outcome(memory.recall(key), status, note, follows=follows)
+    data = {"project": wanted.project, "pipeline": number, "link": link[:2000] if isinstance(link, str) else ""}
+    memory.put(key, str(number), data)
+    return _outcome(memory.recall(key), status, note, follows=wanted.follows)
 
 
 def _outcome(remembered: Remembered | None, status: int | None, note: str, *, follows: bool) -> Outcome:
@@ -128,18 +148,19 @@ def _explained(error: BadAnswer, project: str) -> BadAnswer:
     return BadAnswer(sentence, status_code=error.status_code, body=error.body, permanent=True)
 
 
-def _look(client: Client, project: str, event: OutgoingEvent, body: Mapping[str, Any]) -> tuple[Mapping[str, Any] | None, bool]:
+def _look(client: Client, wanted: _Wanted) -> tuple[Mapping[str, Any] | None, bool]:
     """Return the pipeline that carries the event's id, and whether there is surely none where it is None."""
-    since = (event.timestamp - timedelta(minutes=5)).isoformat()
-    params = {"source": "trigger", "ref": body["ref"], "updated_after": since, "per_page": str(_LOOKED_THROUGH)}
-    path, what = f"{project_path(project)}/pipelines", f"the pipelines of {project[:200]}"
+    since = (wanted.event.timestamp - timedelta(minutes=5)).isoformat()
+    params = {"source": "trigger", "ref": wanted.body["ref"], "updated_after": since, "per_page": str(_LOOKED_THROUGH)}
+    path, what = f"{project_path(wanted.project)}/pipelines", f"the pipelines of {wanted.project[:200]}"
     listed = client.get(path, what, params)
     found = [one for one in listed if isinstance(one, dict) and _number(one.get("id"))] if isinstance(listed, list) else []
+    mark = wanted.body["variables"][EVENT_VARIABLE]
     try:
         for pipeline in found[:_LOOKED_THROUGH]:
             variables = client.get(f"{path}/{pipeline['id']}/variables", what)
             held = {one.get("key"): one.get("value") for one in variables if isinstance(one, dict)} if isinstance(variables, list) else {}
-            if held.get(EVENT_VARIABLE) == body["variables"].get(EVENT_VARIABLE):
+            if held.get(EVENT_VARIABLE) == mark:
                 return pipeline, True
     except BadAnswer as error:
         if error.status_code not in (403, 404):  # variables are shown to maintainers only

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from core.errors import InvalidInput
 from core.http.door import BadAnswer, Reply
 from integrations.connectors.jenkins.client import NO_CRUMB, Client, explained, said
 from integrations.connectors.jenkins.fields import EVENT_PARAMETER
@@ -35,12 +34,7 @@ def send(client: Client, event: OutgoingEvent, options: Mapping[str, Any], memor
         if run is not None:
             return _remember(client, memory, key, run, None, "An earlier try had begun it.")
         note = "" if is_sure else _UNSURE
-    try:
-        reply = _begin(client, job, parameters)
-    except (BadAnswer, InvalidInput) as error:
-        if isinstance(error, InvalidInput) or error.permanent:
-            memory.forget(key)  # nothing was begun
-        raise
+    reply = _begin(client, job, parameters)
     item = queue_item(reply.headers.get("Location", ""))
     if item is None:
         memory.forget(key)

@@ -22,7 +22,7 @@ class Client:
 
     def __init__(self, door: Door, base_url: str, shown: Callable[[str], str]) -> None:
         if not base_url:
-            raise InvalidInput.of("config.base_url", "The integration has no address of Jenkins yet: give it one.")
+            raise BadAnswer("The integration does not have the address of Jenkins yet: give it one.", permanent=True)
         self.door, self.shown = door, shown
         self.base = base_url.rstrip("/")
 
@@ -45,14 +45,13 @@ class Client:
             raise BadAnswer("Jenkins answered something else than was expected. Check that the address is that of Jenkins.")
         return value
 
-    def post(self, path: str, form: Mapping[str, str], expected: Collection[int] = EXPECTED, *, crumb_first: bool = False) -> Reply:
+    def post(self, path: str, form: Mapping[str, str], expected: Collection[int] = EXPECTED) -> Reply:
         """POST a form; where Jenkins refuses it for want of a crumb, once more with one. Raises the door's errors."""
         body = urlencode(form).encode()
-        crumb = self._crumb() if crumb_first else {}
         try:
-            return self._post(path, body, crumb, expected)
+            return self._post(path, body, {}, expected)
         except BadAnswer as error:
-            if crumb or error.status_code != 403 or NO_CRUMB not in said(error).lower():
+            if error.status_code != 403 or NO_CRUMB not in said(error).lower():
                 raise
             return self._post(path, body, self._crumb(), expected)  # a refused one began nothing
 

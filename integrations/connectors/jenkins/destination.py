@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from core.http.door import Auth, BadAnswer, SignInFailed
+from core.errors import RepoGuardError
+from core.http.door import Auth, BadAnswer, SignInFailed, surely_undone
 from integrations.connectors.jenkins import builds, generic_trigger
 from integrations.connectors.jenkins.client import Client, explained
 from integrations.connectors.jenkins.fields import (
@@ -94,9 +95,14 @@ class JenkinsDestination(Checker, CallDestination, Followed):
             runs = remembered(found.data) if found else []
             note = "It was begun before; Jenkins was not told again." if runs else "Jenkins took it before; it was not told again."
             return Outcome(ok=True, confirmed=bool(runs), details={"note": note}, follow_up=start(client, runs))
-        if options.get("trigger", Trigger.GENERIC_WEBHOOK) == Trigger.BUILD:
-            return builds.send(client, event, options, memory, key, reserved)
-        return generic_trigger.send(client, event, options, memory, key)
+        try:
+            if options.get("trigger", Trigger.GENERIC_WEBHOOK) == Trigger.BUILD:
+                return builds.send(client, event, options, memory, key, reserved)
+            return generic_trigger.send(client, event, options, memory, key)
+        except RepoGuardError as error:
+            if reserved is Reserved.FIRST and surely_undone(error):
+                memory.forget(key)  # the next try need not look for what was never begun
+            raise
 
     def poll(self, url: str, memory: Mapping[str, Any]) -> Progress:
         """Ask once how the builds stand; the address is made from what is remembered, never taken from Jenkins."""

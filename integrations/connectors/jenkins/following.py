@@ -15,6 +15,7 @@ _WORDS = {"SUCCESS": "passed", "UNSTABLE": "unstable", "FAILURE": "failed", "ABO
 _WORST_FIRST = ("failed", "unstable", "aborted", "cancelled", "not built", "passed")
 _MOST = 5
 _LOOKED_THROUGH = 100
+_MAX_URL = 2000
 _FIRST_POLL, _POLL = 10.0, 20.0
 
 
@@ -38,9 +39,10 @@ def start(client: Client, runs: Sequence[Run]) -> FollowUpStart | None:
     if not followed:
         return None
     memory = {"runs": [run.stored() for run in followed]}
-    return FollowUpStart(
-        client.base + _place(followed[0]), _label(followed), _link(client, followed), first_poll=_FIRST_POLL, memory=memory
-    )
+    url = client.base + _place(followed[0])
+    if len(url) > _MAX_URL:  # it is only shown: what is asked is made from the memory
+        url = client.base
+    return FollowUpStart(url, _label(followed), _link(client, followed), first_poll=_FIRST_POLL, memory=memory)
 
 
 def remembered(data: Mapping[str, Any]) -> list[Run]:

@@ -43,8 +43,6 @@ def send(client: Client, event: OutgoingEvent, options: Mapping[str, Any], memor
     except BadAnswer as error:
         if error.status_code == 500 and (jobs := _jobs(error.body)) is not None:
             return _partial(client, jobs, again=options.get("retry_partial") is True)
-        if error.permanent:
-            memory.forget(key)  # nothing was begun
         raise
     jobs = _jobs(reply.body)
     if reply.body.strip() and jobs is None:
@@ -88,13 +86,15 @@ def _invoke(client: Client, body: bytes, *, dry_run: bool) -> Reply:
 def _judged(client: Client, reply: Reply, jobs: Mapping[str, Any], memory: Memory, key: str) -> Outcome:
     runs = _runs(jobs)
     names = {client.shown(name): job.get("triggered") is True for name, job in list(jobs.items())[:_MAX_NAMED]}
-    if not runs:
-        memory.put(key, "none")
-        note = f"Jenkins took the event, but began nothing: no filter fits at {_names(client, jobs)}." if jobs else (
-            "Jenkins took the event and says nothing more: all jobs with this token answer silently."
-        )  # fmt: skip
+    if not runs and jobs:
+        memory.forget(key)  # told again once a filter is mended, it may begin something
+        note = f"Jenkins took the event, but began nothing: no filter fits at {_names(client, jobs)}."
         return Outcome(ok=True, confirmed=False, status=reply.status, details={"note": note, "triggered": names})
-    memory.put(key, "triggered", {"runs": [run.stored() for run in runs]})
+    if not runs:
+        memory.put(key, "silent")
+        note = "Jenkins took the event and says nothing more: all jobs with this token answer silently."
+        return Outcome(ok=True, confirmed=False, status=reply.status, details={"note": note})
+    memory.put(key, "triggered", {"runs": [run.stored() for run in runs[:_MAX_NAMED]]})
     return Outcome(ok=True, status=reply.status, details={"triggered": names}, follow_up=start(client, runs))
 
 

@@ -161,7 +161,13 @@ def test_what_jenkins_refuses_is_explained(jenkins: Jenkins) -> None:
     assert "knows no job other, or hides it" in refused(jenkins, BUILD | {"job": "other"}).message
     with pytest.raises(SignInFailed):
         connector(jenkins, api_token="another").send(FAILED, options(BUILD), DictMemory())
-    jenkins.refuses_queue = True
+    memory = DictMemory()
+    job.declared, job.disabled = ("COMMIT",), True
+    for _ in range(2):  # what was refused is not looked for
+        with pytest.raises(BadAnswer):
+            connector(jenkins).send(FAILED, options(BUILD), memory)
+    assert memory.kept == {}
+    job.disabled, jenkins.refuses_queue = False, True
     outcome = connector(jenkins).send(FAILED, options(BUILD), DictMemory())
     assert (outcome.ok, outcome.permanent) == (False, False)
     assert "did not put the job acme/shop into its queue" in outcome.error
@@ -185,6 +191,14 @@ def test_a_build_that_was_begun_before_a_kill_is_found_again(jenkins: Jenkins, w
     assert outcome.follow_up is not None
     assert outcome.follow_up.label == ("build #812" if where == "builds" else "build in the queue")
     assert len(jenkins.posts) == 1
+
+
+def test_what_an_unsure_try_may_have_begun_is_looked_for_whatever_went_wrong_since(jenkins: Jenkins) -> None:
+    memory = DictMemory()
+    memory.reserve(f"begun:{FAILED.id}", FAILED.holder)
+    with pytest.raises(SignInFailed):
+        connector(jenkins, api_token="another").send(FAILED, options(BUILD), memory)
+    assert memory.kept
 
 
 def test_a_job_that_does_not_declare_the_events_id_is_begun_again_and_says_so(jenkins: Jenkins) -> None:
@@ -268,9 +282,12 @@ def test_a_refusal_that_repeats_the_token_is_stored_nowhere(jenkins: Jenkins) ->
 
 def test_what_no_filter_lets_in_is_accepted_and_not_confirmed(jenkins: Jenkins) -> None:
     jenkins.jobs["/job/acme/job/shop"].fits = False
-    outcome = connector(jenkins).send(FAILED, options(GWT), DictMemory())
+    memory = DictMemory()
+    outcome = connector(jenkins).send(FAILED, options(GWT), memory)
     assert (outcome.ok, outcome.confirmed, outcome.follow_up) == (True, False, None)
     assert "no filter fits at acme/shop" in outcome.details["note"]
+    jenkins.jobs["/job/acme/job/shop"].fits = True  # somebody mends the filter, and redelivers
+    assert connector(jenkins).send(FAILED, options(GWT), memory).details == {"triggered": {"acme/shop": True}}
     jenkins.silent = True
     assert "silently" in connector(jenkins).send(FAILED, options(GWT), DictMemory()).details["note"]
 
