@@ -158,12 +158,15 @@ def test_what_says_nothing_of_a_commit_is_skipped_and_says_so(gitlab: GitLab) ->
         (told.example("build.failed"), STATUS, "Only scan.started"),
         (told.example("gate.failed", commit=""), STATUS, "names no full commit"),
         (told.example("gate.failed"), no_project, "is at github, and the webhook names no project"),
-        (told.example("webhook.test"), no_project, "names no repository"),
+        (told.example("scan.started", repository=""), no_project, "names no repository"),
     ):
         outcome = send(gitlab, event, wanted)
         assert outcome.ok
         assert words in outcome.details["skipped"]
     assert gitlab.asked == []
+    assert (
+        send(gitlab, told.example("webhook.test"), no_project).details["skipped"].startswith("Signed in to GitLab as project_1_bot. A test")
+    )
     assert "shows the project" in send(gitlab, told.example("webhook.test"), STATUS).details["skipped"]
     assert "knows no project other" in explained(gitlab, STATUS | {"project": "other"}, told.example("webhook.test"))
     assert send(gitlab, told.example("gate.failed", provider="gitlab"), no_project).ok
