@@ -18,7 +18,7 @@ from integrations.connectors.gitlab.fields import (
     option_errors,
 )
 from integrations.contract.connector import Checker, CheckResult
-from integrations.contract.outbound import CallDestination, Followed, Memory, Outcome, OutgoingEvent, Progress
+from integrations.contract.outbound import CallDestination, Followed, Memory, NothingToTell, Outcome, OutgoingEvent, Progress
 from integrations.messages.message import message_of
 
 
@@ -73,11 +73,12 @@ class GitLabDestination(Checker, CallDestination, Followed):
             return Outcome(ok=False, error="The integration has no access token: give it one to set statuses.", permanent=True)
         if not project:
             if event.type == "webhook.test" and sets_status:  # a test is to show at least that the token is right
-                return Outcome(ok=True, details={"skipped": f"{self.check().message} A test has no commit to set the status of."})
+                return Outcome(ok=True, details={"note": f"{self.check().message} A test has no commit to set the status of."})
             if shown.provider != "gitlab" or not shown.repository:
-                whose = f"The repository {shown.repository} is at {shown.provider or 'no known provider'}" if shown.repository else ""
-                sentence = f"{whose or 'The event names no repository'}, and the webhook names no project at GitLab; nothing was told."
-                return Outcome(ok=True, details={"skipped": self.shown(sentence, 400)})
+                whose = f"the repository {shown.repository} is at {shown.provider or 'no known provider'}" if shown.repository else ""
+                raise NothingToTell(
+                    self.shown(f"{whose or 'the event names no repository'}, and the webhook names no project at GitLab.", 400)
+                )
             project = shown.repository
         try:
             if sets_status:

@@ -54,7 +54,7 @@ def send(client: Client, event: OutgoingEvent, options: Mapping[str, Any], memor
     if dry_run:
         memory.forget(key)
         sentence = f"Dry run: Jenkins began nothing. The token fits {_names(client, jobs or {}) or 'jobs that stay silent'}."
-        return Outcome(ok=True, status=reply.status, details={"skipped": sentence})
+        return Outcome(ok=True, status=reply.status, details={"note": sentence})
     return _judged(client, reply, jobs or {}, memory, key)
 
 

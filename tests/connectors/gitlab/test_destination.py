@@ -17,9 +17,11 @@ from core.models.outbound import CallPurpose
 from integrations.calls import build_connector
 from integrations.connectors.gitlab import statuses
 from integrations.connectors.gitlab.connector import GitLab as Connector
-from integrations.contract.outbound import Outcome, OutgoingEvent
+from integrations.contract.outbound import NothingToTell, Outcome, OutgoingEvent
 from integrations.contract.schema import validate_options, validate_values
+from integrations.contract.telling import order_of
 from integrations.models import Integration
+from integrations.rehearsal import rehearse
 from tests.connectors import told
 from tests.connectors.contract import DictMemory, fuzz
 from tests.connectors.gitlab.stub import ACCESS, PROJECT, TRIGGER, GitLab, running
@@ -65,18 +67,21 @@ def explained(gitlab: GitLab, given: dict[str, Any], event: OutgoingEvent | None
 # --- statuses ---------------------------------------------------------------------------------------------------------
 
 
+def layout(event: OutgoingEvent) -> dict[str, str] | str:
+    try:
+        return statuses.layout(event, "repoguard/gate")
+    except NothingToTell as nothing:
+        return nothing.reason
+
+
 def test_statuses_are_as_they_were() -> None:
-    kinds = [*told.GOLDEN_TYPES, "gate.changed"]
-    events = {
-        **{kind: told.example(kind) for kind in kinds},
-        "digest": told.digest([told.example("gate.failed")]),
-        "huge": told.gate(10**6),
-    }
-    told.golden(Path(__file__).parent, "statuses.json", {name: statuses.layout(event, "repoguard/gate") for name, event in events.items()})
+    events = {kind: told.example(kind) for kind in (*told.GOLDEN_TYPES, "gate.changed")}
+    events |= {"digest": told.digest([told.example("gate.failed")]), "huge": told.gate(10**6)}
+    told.golden(Path(__file__).parent, "statuses.json", {name: layout(event) for name, event in events.items()})
 
 
 def checked(event: OutgoingEvent) -> None:
-    status = statuses.layout(event, "repoguard/gate")
+    status = layout(event)
     if isinstance(status, str):
         assert status.endswith(".")
         return
@@ -113,61 +118,44 @@ def test_the_same_state_again_is_a_success(gitlab: GitLab) -> None:
     assert send(gitlab, at("gate.failed", 0), STATUS).ok
     again = send(gitlab, at("gate.failed", 1), STATUS)
     assert (again.ok, again.details["note"]) == (True, "GitLab had this state already.")
-    memory = DictMemory()
-    send(gitlab, at("gate.failed", 2), STATUS, memory)
-    asked = len(gitlab.asked)
-    assert send(gitlab, at("gate.failed", 2), STATUS, memory).ok
-    assert len(gitlab.asked) == asked
 
 
 def test_an_older_event_puts_no_newer_state_aside(gitlab: GitLab) -> None:
     memory = DictMemory()
     send(gitlab, at("gate.passed", 5), STATUS, memory)
-    older = send(gitlab, at("gate.failed", 1), STATUS, memory)
-    assert "newer state" in older.details["skipped"]
+    assert "something later" in nothing(gitlab, at("gate.failed", 1), STATUS, memory)
+    assert gitlab.state == "success"
+    gitlab.statuses.append({"sha": SHA, "name": "repoguard/gate", "state": "failed"})  # the older one's first try, which was killed
+    nothing(gitlab, at("gate.failed", 1, attempt=2), STATUS, memory)
     assert gitlab.state == "success"
 
 
 def test_a_newer_state_that_came_while_an_older_one_was_sent_is_told_again(gitlab: GitLab) -> None:
-    memory = DictMemory()
-    gitlab.meanwhile = lambda: send_newer(memory)
-    outcome = send(gitlab, at("gate.failed", 1), STATUS, memory)
-    assert "newer event came in between" in outcome.details["note"]
+    memory, newer = DictMemory(), at("gate.passed", 5)
+    key = f"status:acme/shop:{SHA}:repoguard/gate"
+    gitlab.meanwhile = lambda: memory.replace(key, order_of(newer), statuses.layout(newer, "repoguard/gate"))
+    assert send(gitlab, at("gate.failed", 1), STATUS, memory).ok
     assert [one["state"] for one in gitlab.statuses] == ["failed", "success"]
 
 
-def send_newer(memory: DictMemory) -> None:
-    """Do what another delivery does before it sends."""
-    newer = at("gate.passed", 5)
-    status = statuses.layout(newer, "repoguard/gate")
-    assert isinstance(status, dict)
-    memory.latest(f"status:acme/shop:{SHA}:repoguard/gate", statuses._order(newer), status)
-
-
-def test_an_older_event_that_may_have_been_sent_has_the_newer_one_told_again(gitlab: GitLab) -> None:
-    memory = DictMemory()
-    send(gitlab, at("gate.passed", 5), STATUS, memory)
-    gitlab.statuses.append({"sha": SHA, "name": "repoguard/gate", "state": "failed"})  # the older one's first try, which was killed
-    assert send(gitlab, at("gate.failed", 1, attempt=2), STATUS, memory).ok
-    assert gitlab.state == "success"
+def nothing(gitlab: GitLab, event: OutgoingEvent, given: dict[str, Any], memory: DictMemory | None = None) -> str:
+    with pytest.raises(NothingToTell) as caught:
+        send(gitlab, event, given, memory)
+    return caught.value.reason
 
 
 def test_what_says_nothing_of_a_commit_is_skipped_and_says_so(gitlab: GitLab) -> None:
     no_project = {"action": "commit_status"}
     for event, wanted, words in (
-        (told.example("build.failed"), STATUS, "Only scan.started"),
+        (told.example("build.failed"), STATUS, "only scan.started"),
         (told.example("gate.failed", commit=""), STATUS, "names no full commit"),
         (told.example("gate.failed"), no_project, "is at github, and the webhook names no project"),
         (told.example("scan.started", repository=""), no_project, "names no repository"),
     ):
-        outcome = send(gitlab, event, wanted)
-        assert outcome.ok
-        assert words in outcome.details["skipped"]
+        assert words in nothing(gitlab, event, wanted)
     assert gitlab.asked == []
-    assert (
-        send(gitlab, told.example("webhook.test"), no_project).details["skipped"].startswith("Signed in to GitLab as project_1_bot. A test")
-    )
-    assert "shows the project" in send(gitlab, told.example("webhook.test"), STATUS).details["skipped"]
+    assert send(gitlab, told.example("webhook.test"), no_project).details["note"].startswith("Signed in to GitLab as project_1_bot. A test")
+    assert "shows the project" in send(gitlab, told.example("webhook.test"), STATUS).details["note"]
     assert "knows no project other" in explained(gitlab, STATUS | {"project": "other"}, told.example("webhook.test"))
     assert send(gitlab, told.example("gate.failed", provider="gitlab"), no_project).ok
     assert gitlab.state == "failed"
@@ -249,3 +237,12 @@ def test_options_say_what_is_wrong_with_them() -> None:
 def test_the_check_says_whose_token_it_is(gitlab: GitLab) -> None:
     assert connector(gitlab).check().message == "Signed in to GitLab as project_1_bot."
     assert connector(gitlab, access_token="").check().message.startswith("GitLab answers. Without an access token")
+
+
+def test_a_preview_shows_the_pipeline_without_its_token() -> None:
+    config, kept = validate_values(Connector, {}, {"trigger_token": TRIGGER})
+    row = Integration(name="GitLab", type="gitlab", category="development", config=config, credentials=kept)
+    (request,) = rehearse(row, validate_options(Connector, RUN, config={}), told.example("gate.failed")).requests
+    assert request.url == "https://gitlab.com/api/v4/projects/acme%2Fshop/trigger/pipeline"
+    assert '"ref":"main"' in request.body
+    assert TRIGGER not in repr(request)

@@ -23,6 +23,7 @@ from integrations.contract.outbound import OutgoingEvent
 from integrations.contract.schema import validate_options, validate_values
 from integrations.messages.flat import PLACEHOLDERS, fill, flat
 from integrations.models import Integration
+from integrations.rehearsal import rehearse
 from tests.connectors import told
 from tests.connectors.contract import DictMemory, fuzz
 from tests.connectors.jenkins.stub import API_TOKEN, GWT_TOKEN, HMAC_SECRET, USER, Jenkins, Job, running
@@ -296,7 +297,7 @@ def test_a_dry_run_begins_nothing_and_can_be_repeated(jenkins: Jenkins) -> None:
     memory = DictMemory()
     for _ in range(2):
         outcome = connector(jenkins).send(FAILED, options(GWT | {"dry_run": True}), memory)
-        assert "The token fits acme/shop" in outcome.details["skipped"]
+        assert "The token fits acme/shop" in outcome.details["note"]
     assert jenkins.queue == {}
     assert len(jenkins.posts) == 2
 
@@ -325,3 +326,15 @@ def test_the_check_says_who_it_is_and_which_jobs_listen(jenkins: Jenkins) -> Non
     assert found.message == "Signed in to Jenkins as repoguard. The trigger's token fits acme/shop."
     assert found.details == {"account": USER, "version": "2.462.3", "jobs": "acme/shop"}
     assert jenkins.queue == {}
+
+
+@pytest.mark.parametrize("way", [GWT, BUILD], ids=["plugin", "job"])
+def test_a_preview_shows_what_would_be_sent_without_credentials(way: dict[str, Any]) -> None:
+    secret = {"api_token": API_TOKEN, "gwt_token": GWT_TOKEN, "gwt_hmac_secret": HMAC_SECRET}
+    config, kept = validate_values(Connector, {"base_url": "https://jenkins.example.com", "username": USER}, secret)
+    row = Integration(name="CI", type="jenkins", category="development", config=config, credentials=kept)
+    found = rehearse(row, options(way), FAILED)
+    (request,) = found.requests
+    assert (request.method, found.note) == ("POST", "")
+    assert FAILED.data["commit"] in request.body
+    assert not [value for value in secret.values() if value in repr(found)]
