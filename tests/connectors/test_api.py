@@ -74,7 +74,7 @@ def test_the_catalogue_itself_asks_the_database_nothing(client: APIClient) -> No
 
 def test_a_receiver_says_what_its_sources_are_asked(client: APIClient) -> None:
     found = client.get(f"{PATH}/gitlab").json()
-    assert found["capabilities"] == ["inbound"]
+    assert found["capabilities"] == ["check", "inbound", "destination", "follow_up"]
     assert [field["name"] for field in found["source_fields"]] == ["mode"]
     assert found["source_schema"]["properties"]["mode"]["enum"] == ["token", "signing"]
     other = client.get(f"{PATH}/http").json()

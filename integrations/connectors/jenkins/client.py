@@ -20,10 +20,10 @@ NO_CRUMB = "no valid crumb"
 class Client:
     """Calls one Jenkins through a door. `shown` makes what Jenkins says fit to stand in a sentence."""
 
-    def __init__(self, door: Door, base_url: str, shown: Callable[[str], str]) -> None:
+    def __init__(self, door: Door, base_url: str, shown: Callable[[str], str], *, signed_in: bool = True) -> None:
         if not base_url:
             raise BadAnswer("The integration does not have the address of Jenkins yet: give it one.", permanent=True)
-        self.door, self.shown = door, shown
+        self.door, self.shown, self.signed_in = door, shown, signed_in
         self.base = base_url.rstrip("/")
 
     def get(self, path: str, tree: str, what: str) -> Mapping[str, Any]:

@@ -51,7 +51,8 @@ class JenkinsDestination(Checker, CallDestination, Followed):
 
     @property
     def _client(self) -> Client:
-        return Client(self.door, self.config.get("base_url", ""), self.shown)
+        signed_in = self.config.get("auth") == SignIn.TOKEN
+        return Client(self.door, self.config.get("base_url", ""), self.shown, signed_in=signed_in)
 
     # --- Checker ---
 

@@ -42,8 +42,8 @@ JENKINS_FIELDS: tuple[Field, ...] = (
     Field("base_url", "Address of Jenkins", FieldKind.URL, required=True, placeholder="https://jenkins.example.com",
           help="As people open it, with the path if it has one (https://ci.example.com/jenkins)."),
     Field("auth", "Sign-in", FieldKind.CHOICE, choices=tuple(SignIn.choices), default=SignIn.TOKEN.value,
-          help="Jobs are started, and followed to their result, with an API token. Without, only the plugin's token is used and builds"
-               " are not followed where Jenkins asks for a sign-in."),
+          help="Jobs are started, and followed to their result, with an API token. Without, only the plugin's token is used, and"
+               " builds are not followed."),
     Field("username", "User name", required=True, max_length=200, pattern=r"[^:\x00-\x1f]+", example="repoguard", only_if=_SIGNED_IN,
           help="Of a Jenkins user that may read and build the jobs (Overall/Read, Job/Read, Job/Build)."),
     Field("api_token", "API token", secret=True, required=True, max_length=500, pattern=_PRINTABLE, example="an-api-token",

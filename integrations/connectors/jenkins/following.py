@@ -34,9 +34,9 @@ class Run:
 
 
 def start(client: Client, runs: Sequence[Run]) -> FollowUpStart | None:
-    """Return how the runs are followed, None where Jenkins named none that could be asked for; of many, the first few."""
+    """Return how the runs are followed, of many the first few; None where there is none that could be asked for."""
     followed = [run for run in runs if run.item or run.number][:_MOST]
-    if not followed:
+    if not followed or not client.signed_in:
         return None
     memory = {"runs": [run.stored() for run in followed]}
     url = client.base + _place(followed[0])

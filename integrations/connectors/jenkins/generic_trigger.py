@@ -41,8 +41,8 @@ def send(client: Client, event: OutgoingEvent, options: Mapping[str, Any], memor
     try:
         reply = _invoke(client, body_of(event), dry_run=dry_run)
     except BadAnswer as error:
-        if error.status_code == 500 and (jobs := _jobs(error.body)) is not None:
-            return _partial(client, jobs, again=options.get("retry_partial") is True)
+        if error.status_code == 500:  # some jobs may have begun, whether or not what it wrote says which
+            return _partial(client, _jobs(error.body) or {}, again=options.get("retry_partial") is True)
         raise
     jobs = _jobs(reply.body)
     if reply.body.strip() and jobs is None:

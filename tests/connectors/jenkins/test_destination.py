@@ -281,6 +281,15 @@ def test_a_refusal_that_repeats_the_token_is_stored_nowhere(jenkins: Jenkins) ->
     assert "the token is wrong" in refused(jenkins, GWT | {}, gwt_token="wrong-token", gwt_hmac_secret=HMAC_SECRET).message
 
 
+def test_without_a_sign_in_a_build_is_begun_and_not_followed(jenkins: Jenkins) -> None:
+    config, kept = validate_values(Connector, {"base_url": jenkins.base, "auth": "none"}, {"gwt_token": GWT_TOKEN})
+    row = Integration(name="CI", type="jenkins", category="development", config=config, credentials=kept)
+    made: Any = build_connector(row, CallPurpose.DESTINATION)
+    outcome = made.send(FAILED, options(GWT), DictMemory())
+    assert (outcome.ok, outcome.confirmed, outcome.follow_up) == (True, True, None)
+    assert made.check().message == "The trigger's token fits acme/shop."
+
+
 def test_what_no_filter_lets_in_is_accepted_and_not_confirmed(jenkins: Jenkins) -> None:
     jenkins.jobs["/job/acme/job/shop"].fits = False
     memory = DictMemory()
@@ -308,6 +317,10 @@ def test_a_partial_trigger_is_repeated_only_where_that_is_wanted(jenkins: Jenkin
     outcome = connector(jenkins).send(FAILED, options(GWT | {"retry_partial": again}), DictMemory())
     assert (outcome.ok, outcome.permanent, outcome.status) == (False, not again, 500)
     assert "began all the same: acme/shop" in outcome.error
+    # what the plugin repeats of a large event is cut off, and can't be read
+    outcome = connector(jenkins).send(told.gate(100), options(GWT | {"retry_partial": again}), DictMemory())
+    assert (outcome.ok, outcome.permanent) == (False, not again)
+    assert "some may have begun" in outcome.error
 
 
 def test_a_broken_answer_of_a_proxy_is_no_success(jenkins: Jenkins) -> None:
