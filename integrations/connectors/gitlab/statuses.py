@@ -18,7 +18,7 @@ _STATES = {"scan.started": "running", "scan.failed": "failed", "gate.passed": "s
 _RESULTS = {"passed": "success", "failed": "failed"}
 _SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _TRANSITION = re.compile(r"Cannot transition status via :\w+ from :(\w+)")
-NO_STATE = "only scan.started, scan.failed, gate.passed, gate.failed and gate.changed say how a commit stands."
+NO_STATE = "only scan.started, scan.completed, scan.failed, gate.passed, gate.failed and gate.changed say how a commit stands."
 
 
 def told(client: Client, event: OutgoingEvent, project: str, options: Mapping[str, Any], memory: Memory) -> Outcome:
@@ -46,9 +46,7 @@ def _tested(client: Client, project: str) -> Outcome:
 def layout(event: OutgoingEvent, context: str) -> dict[str, str]:
     """Return the status that an event gives its commit; raises NothingToTell, which says why it gives none."""
     shown = message_of(event)
-    state = _RESULTS.get(str(event.data.get("result")), "") if event.type == "gate.changed" else _STATES.get(event.type)
-    if not state:
-        raise NothingToTell(NO_STATE)
+    state = _state(event)
     if not _SHA.fullmatch(shown.commit):
         raise NothingToTell("the event names no full commit, so there is none whose status could be set.")
     counts = "; ".join(count.words() for count in shown.counts if count.total)
@@ -57,6 +55,18 @@ def layout(event: OutgoingEvent, context: str) -> dict[str, str]:
     status = {"state": state, "name": context, "description": cut(words, MAX_DESCRIPTION)}
     link = next((one for one in (shown.link, event.link) if one and len(one) <= MAX_TARGET), "")
     return {**status, **({"target_url": link} if link else {})}
+
+
+def _state(event: OutgoingEvent) -> str:
+    """Return the state that an event leaves its commit in. A scan that no gate decides about passes where it is complete."""
+    if event.type == "scan.completed":
+        if event.data.get("gate"):
+            raise NothingToTell("the status is set by the gate's own event, which comes with this one.")
+        return "success" if event.data.get("status") == "completed" else "failed"
+    state = _RESULTS.get(str(event.data.get("result"))) if event.type == "gate.changed" else _STATES.get(event.type)
+    if not state:
+        raise NothingToTell(NO_STATE)
+    return state
 
 
 def _send(client: Client, project: str, sha: str, status: Mapping[str, Any]) -> int | None:

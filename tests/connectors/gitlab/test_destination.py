@@ -114,6 +114,13 @@ def test_a_gate_becomes_the_status_of_its_commit(gitlab: GitLab) -> None:
     assert headers["private-token"] == ACCESS
 
 
+def test_a_scan_that_no_gate_decides_about_ends_what_its_start_began(gitlab: GitLab) -> None:
+    for more, state in (({}, "success"), ({"status": "partial"}, "failed")):
+        assert send(gitlab, told.example("scan.completed", **more), STATUS).ok
+        assert gitlab.state == state
+    assert "gate's own event" in nothing(gitlab, told.example("scan.completed", gate="failed"), STATUS)
+
+
 def test_the_same_state_again_is_a_success(gitlab: GitLab) -> None:
     assert send(gitlab, at("gate.failed", 0), STATUS).ok
     again = send(gitlab, at("gate.failed", 1), STATUS)
