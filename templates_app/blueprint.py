@@ -8,14 +8,16 @@ from typing import Any, cast
 
 from core import redact
 from core.errors import InvalidInput
+from integrations.contract.describe import example as connector_example
 from integrations.contract.values import Values
 from integrations.gateway import endpoints
+from integrations.registry import find
 from integrations.services.drafts import new_draft
 from integrations.services.values import IntegrationValues
 from templates_app.asked import check_asked, complete, examples, properties, secret_names
 from templates_app.models import IntegrationTemplate
 from templates_app.parts import Errors, endpoint_errors, webhook_errors
-from templates_app.placeholders import fill, leaves, leftover, names_in
+from templates_app.placeholders import fill, leaves, leftover, names_in, whole
 
 MAX_ENDPOINTS, MAX_WEBHOOKS = 50, 20
 _CONFIG = ("schema", "defaults", "required", "integration")
@@ -114,7 +116,7 @@ def _place_errors(template: IntegrationTemplate) -> Errors:
 
 def _trial_errors(template: IntegrationTemplate) -> Errors:
     """Try the template out with examples: what it makes must be what the services take."""
-    made, errors = _filled(template, examples(template.config)), Errors()
+    made, errors = _filled(template, trial_values(template)), Errors()
     config: Values = {}
     try:
         draft = new_draft(cast("IntegrationValues", {**made.integration, "name": "Example", "type": template.type}))
@@ -122,3 +124,19 @@ def _trial_errors(template: IntegrationTemplate) -> Errors:
     except InvalidInput as error:
         errors |= {field if field == "type" else f"config.integration.{field}": sentences for field, sentences in error.fields.items()}
     return errors | endpoint_errors(template, made.endpoints) | webhook_errors(template, made.webhooks, config)
+
+
+def trial_values(template: IntegrationTemplate) -> dict[str, Any]:
+    """Return an acceptable value for everything that is asked for, to try a template out with.
+
+    A template holds no secret, not even an example, and some must have a form: those are as the connector shows them.
+    """
+    values = examples(template.config)
+    try:
+        shown = connector_example(find(template.type))["credentials"]
+    except InvalidInput:
+        return values
+    asked, credentials = properties(template.config), template.config.get("integration", {}).get("credentials", {})
+    placed = credentials.items() if isinstance(credentials, dict) else ()
+    names = {field: whole(text) for field, text in placed if isinstance(text, str) and isinstance(shown.get(field), str)}
+    return values | {name: shown[field] for field, name in names.items() if name in asked and asked[name]["type"] == "string"}

@@ -43,15 +43,20 @@ def cut_bytes(text: str, limit: int) -> str:
     return raw[:room].decode("utf-8", "ignore").rstrip() + ELLIPSIS if room >= 0 else ""
 
 
-def cut_escaped(text: str, limit: int, escape: Callable[[str], str]) -> str:
-    """Return `escape(text)` of at most `limit` characters, cut before it is escaped so that no escape is cut in two."""
+def units(text: str) -> int:
+    """Return the length in UTF-16 units, which is how many platforms count: 2 for an emoji."""
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def cut_escaped(text: str, limit: int, escape: Callable[[str], str], size: Callable[[str], int] = len) -> str:
+    """Return `escape(text)` of a `size` of at most `limit`, cut before it is escaped so that no escape is cut in two."""
     escaped = escape(text)
-    if len(escaped) <= limit:
+    if size(escaped) <= limit:
         return escaped
     low, high = 0, min(len(text), limit)
     while low < high:
         middle = (low + high + 1) // 2
-        if len(escape(text[:middle].rstrip() + ELLIPSIS)) <= limit:
+        if size(escape(text[:middle].rstrip() + ELLIPSIS)) <= limit:
             low = middle
         else:
             high = middle - 1

@@ -11,7 +11,8 @@ from core.http.client import Door
 from core.http.door import CallFailed, Reply
 from core.models import Event
 from integrations.models import Endpoint, HealthSample, Integration, IntegrationHealth
-from templates_app.asked import examples, required
+from templates_app.asked import required
+from templates_app.blueprint import trial_values
 from templates_app.builtin import documents, ensure_builtins
 from templates_app.models import IntegrationTemplate
 from tests.access.keys import client_of, client_with, make_key
@@ -131,7 +132,7 @@ def test_each_built_in_template_can_be_used(key):
 
 
 def _values_for(template: IntegrationTemplate) -> dict:
-    given = examples(template.config)
+    given = trial_values(template)
     return {name: given[name] for name in required(template.config)}
 
 

@@ -1,80 +1,86 @@
-"""Slack's requests: events, slash commands and interactions. https://docs.slack.dev/authentication/verifying-requests-from-slack/."""
+"""The Slack connector: messages to a channel by an incoming webhook, and what a Slack app passes on."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+import json
+from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import urlsplit
 
-from core import signing
-from core.signing import Scheme
+from core.http.door import Auth, BadAnswer
 from integrations.choices import Category
-from integrations.contract import payloads
-from integrations.contract.inbound import InboundEvent, InboundRequest, Verified
-from integrations.contract.payloads import at, json_object, moment, peek, text
-from integrations.contract.simulated import Message, Signed, Simulated, read_samples
+from integrations.connectors.slack import answers, limits
+from integrations.connectors.slack.layout import payload
+from integrations.connectors.slack.receiver import SlackReceiver
+from integrations.contract.connector import Checker, CheckResult
+from integrations.contract.outbound import DestinationAnswer, DestinationRequest, HttpDestination, Outcome, OutgoingEvent
+from integrations.messages.message import message_of
+from integrations.secret_address import ADDRESS, SecretAddress, address_fields, host_errors, is_of
 
-_SCHEME = Scheme("x-slack-signature", prefix="v0=")
-_TIME = "x-slack-request-timestamp"
-_HANDSHAKE = "url_verification"
-_MAX_FIELDS = 100
-_SECRET = ("token", "response_url", "trigger_id")
-"""What lets its holder answer in the app's name."""
+_HOSTS = ("hooks.slack.com", "hooks.slack-gov.com")
+_DOCS = "https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks/"
+_EMPTY = b"{}"
+_HEADERS = {"Content-Type": "application/json; charset=utf-8"}
 
 
-class Slack(Simulated):
-    """A Slack app, which passes on what happens in its workspace."""
+class Slack(Checker, HttpDestination, SlackReceiver):
+    """A channel that messages are posted to, and a Slack app that tells what happens in its workspace."""
 
     key = "slack"
     title = "Slack"
-    description = "Passes on events, slash commands and clicked buttons of a Slack app."
+    description = "Posts messages to a channel; passes on events, slash commands and clicked buttons of a Slack app."
     categories = (Category.COMMUNICATION,)
     docs = "https://docs.slack.dev/apis/events-api/"
-    samples = read_samples(__file__)
-    key_help = "At Slack: the app's Basic Information, Signing Secret."
-    secret_is_given = True
+    fields = address_fields(
+        "Slack",
+        example="https://hooks.slack.com/services/T00000000/B00000000/your-webhook",
+        help="Of an incoming webhook, which posts to one channel.",
+        link=_DOCS,
+    )
+    takes_templates = True
 
     @classmethod
-    def verify(cls, request: InboundRequest, secrets: Sequence[str], config: Mapping[str, Any], now: datetime) -> Verified:
-        """Check the signature of version 0 over time and body."""
-        stamp = signing.header_value(request.headers, _TIME)
-        signing.check_time(stamp, now.timestamp(), signing.TOLERANCE_SECONDS, _TIME)
-        signing.check_mac(_SCHEME, secrets, request.headers, [f"v0:{stamp}:".encode(), request.body])
-        payload = _payload(request)
-        kind = text(payload.get("type")) or ("command" if text(payload.get("command")) else "")
-        if kind == "event_callback":
-            kind = text(at(payload, "event", "type"))
-        return Verified(text(payload.get("event_id")), kind)
+    def validate(cls, config: Mapping[str, Any], credentials: Mapping[str, Any]) -> dict[str, list[str]]:
+        """Check where the address leads, and that it is one of an incoming webhook."""
+        url = credentials[ADDRESS]
+        if errors := host_errors("Slack", _HOSTS, config, url):
+            return errors
+        parts = [part for part in urlsplit(url).path.split("/") if part]
+        if not is_of(url, _HOSTS) or (parts[:1] == ["services"] and len(parts) == 4):
+            return {}
+        if parts[:1] in (["triggers"], ["workflows"]):
+            return {ADDRESS: ["belongs to a workflow, which takes no messages; take the URL of an incoming webhook (/services/…)."]}
+        return {ADDRESS: ["is not whole: incoming webhooks end in /services/T…/B…/… Copy it again."]}
 
     @classmethod
-    def answer(cls, request: InboundRequest, verified: Verified) -> Mapping[str, Any] | None:
-        """Return the challenge by which Slack sees that the address is this app's."""
-        challenge = peek(request.body).get("challenge")
-        return {"challenge": challenge} if verified.event == _HANDSHAKE and isinstance(challenge, str) else None
+    def auth(cls, config: Mapping[str, Any], credentials: Mapping[str, Any]) -> Auth:
+        """Return what is masked of the address."""
+        return SecretAddress(credentials[ADDRESS])
+
+    def check(self) -> CheckResult:
+        """Post an empty message, which Slack refuses in one way where the webhook lives, and in another where it does not."""
+        try:
+            reply = self.door.request("POST", self.credentials[ADDRESS], headers=_HEADERS, body=_EMPTY, expected={400}, repeatable=True)
+        except BadAnswer as error:
+            word = answers.word_of(error.body)
+            status = error.status_code or 0
+            sentence = answers.explained(status, word) if 400 <= status < 500 else error.message
+            raise BadAnswer(sentence, status_code=status, code=error.code, permanent=error.permanent) from error
+        word = answers.word_of(reply.body)
+        if answers.is_alive(reply.status, word):
+            return CheckResult("Slack knows this webhook, and would take messages for its channel. Nothing was posted.")
+        raise BadAnswer(answers.explained(reply.status, word), status_code=reply.status)
+
+    def build(self, event: OutgoingEvent, options: Mapping[str, Any]) -> DestinationRequest:
+        """Return the message for the channel."""
+        body = json.dumps(payload(message_of(event)), ensure_ascii=False, separators=(",", ":")).encode()
+        return DestinationRequest(self.credentials[ADDRESS], _HEADERS, body)
+
+    def judge(self, answer: DestinationAnswer) -> Outcome | None:
+        """Find the ok that alone is a success, and say what each refusal means."""
+        return answers.judge(answer)
 
     @classmethod
-    def sign(cls, message: Message, secret: str, config: Mapping[str, Any]) -> Signed:
-        """Return the signature of version 0 over time and body."""
-        proof = signing.mac_value(_SCHEME, secret, [f"v0:{message.stamp}:".encode(), message.body])
-        return Signed({"X-Slack-Request-Timestamp": str(message.stamp), "X-Slack-Signature": proof})
-
-    @classmethod
-    def parse(cls, request: InboundRequest, verified: Verified) -> list[InboundEvent]:
-        """Return the event without what would let others answer it; the handshake is none."""
-        if verified.event == _HANDSHAKE:
-            return []
-        payload = _payload(request) or json_object(request.body)
-        kept = {name: value for name, value in payload.items() if name not in _SECRET}
-        return [payloads.other("slack", verified.event, kept, occurred_at=moment(payload.get("event_time")))]
-
-
-def _payload(request: InboundRequest) -> dict[str, Any]:
-    """Return what the body says: JSON, or a form whose field `payload` may hold the JSON."""
-    if not request.headers.get("content-type", "").lower().startswith("application/x-www-form-urlencoded"):
-        return peek(request.body)
-    try:
-        form = dict(parse_qsl(request.body.decode(), keep_blank_values=True, max_num_fields=_MAX_FIELDS, errors="strict"))
-    except ValueError:
-        return {}
-    return peek(form["payload"].encode()) if "payload" in form else dict(form)
+    def body_problems(cls, body: bytes) -> list[str]:
+        """Return what Slack would refuse."""
+        return limits.problems(body)
