@@ -4,7 +4,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup run dev test check lock clean
+.PHONY: help setup run dev test check oracles lock clean
 
 help: ## Show the commands.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -25,6 +25,9 @@ test: dev ## Run everything that CI runs: checks, then the tests on SQLite and o
 
 check: dev ## Run the checks of `make test` without the tests.
 	@$(BIN)/python -m tests.everything --checks
+
+oracles: ## Hold what destinations send against libraries of the platforms (needs Node 20, npm and its registry; ORACLE=name for one).
+	@sh tests/oracles/run.sh $(ORACLE)
 
 lock: dev ## Pin the requirements anew, with hashes.
 	$(BIN)/uv pip compile --python-version 3.11 --generate-hashes --no-strip-extras requirements.in -o requirements.txt

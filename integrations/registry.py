@@ -6,6 +6,7 @@ from core.errors import InvalidInput
 from integrations.connectors.alertmanager.connector import Alertmanager
 from integrations.connectors.bitbucket.connector import Bitbucket
 from integrations.connectors.circleci.connector import CircleCI
+from integrations.connectors.discord.connector import Discord
 from integrations.connectors.epss.connector import Epss
 from integrations.connectors.generic.connector import Generic
 from integrations.connectors.github.connector import GitHub
@@ -19,6 +20,7 @@ from integrations.connectors.slack.connector import Slack
 from integrations.connectors.snyk.connector import Snyk
 from integrations.connectors.standard_webhooks.connector import StandardWebhooks
 from integrations.connectors.stripe.connector import Stripe
+from integrations.connectors.teams.connector import Teams
 from integrations.contract.connector import Connector
 from integrations.contract.describe import capabilities
 
@@ -28,6 +30,7 @@ CONNECTORS: tuple[type[Connector], ...] = (
     Alertmanager,
     Bitbucket,
     CircleCI,
+    Discord,
     Epss,
     Generic,
     GitLab,
@@ -39,6 +42,7 @@ CONNECTORS: tuple[type[Connector], ...] = (
     Snyk,
     StandardWebhooks,
     Stripe,
+    Teams,
 )  # fmt: skip
 _BY_KEY = {connector.key: connector for connector in CONNECTORS}
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC
 
-from integrations.contract.message import FindingLine, Message, Tone
+from integrations.contract.message import SEVERITIES, FindingLine, Message, Tone
 
-TOP_FINDINGS = 5
+TOP_FINDINGS, TOP_REASONS = 5, 10
 BUTTON = "Open details"
 SIGNS = {Tone.GOOD: "✅", Tone.INFO: "ℹ️", Tone.WARNING: "⚠️", Tone.BAD: "❌", Tone.CRITICAL: "🚨"}
 
@@ -33,10 +33,17 @@ def behind(finding: FindingLine) -> str:
     return " · ".join(filter(None, parts))
 
 
-def shown_findings(message: Message) -> tuple[tuple[FindingLine, ...], int]:
-    """Return the findings that a message shows, and how many more there are."""
-    shown = message.findings[:TOP_FINDINGS]
-    return shown, message.more_findings + len(message.findings) - len(shown)
+def shown_findings(message: Message) -> tuple[list[FindingLine], int]:
+    """Return the worst findings, which a message shows, and how many more there are."""
+    worst = sorted(message.findings, key=lambda one: (SEVERITIES.index(one.severity), not one.known_exploited))
+    shown = worst[:TOP_FINDINGS]
+    return shown, message.more_findings + len(worst) - len(shown)
+
+
+def shown_reasons(message: Message) -> tuple[tuple[str, ...], int]:
+    """Return why a gate failed, as much of it as somebody reads, and how many reasons more there are."""
+    shown = message.reasons[:TOP_REASONS]
+    return shown, len(message.reasons) - len(shown)
 
 
 def below(message: Message) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from integrations.connectors.slack import limits
 from integrations.contract.message import FindingLine, Message
-from integrations.messages.chat import BUTTON, behind, below, named_values, shown_findings, titled
+from integrations.messages.chat import BUTTON, behind, below, named_values, shown_findings, shown_reasons, titled
 from integrations.messages.cutting import and_more, cut, cut_escaped, fitting, units
 
 Block = dict[str, Any]
@@ -39,13 +39,14 @@ def _blocks(message: Message) -> list[Block]:
     counts = "\n".join(f"• {_cut(one.words(), _LINE)}" for one in message.counts)
     shown, more = shown_findings(message)
     items = [f"• {_cut(one, _LINE)}" for one in message.items]
-    reasons = [f"• {_cut(one, _LINE)}" for one in message.reasons]
+    why, more_reasons = shown_reasons(message)
+    reasons = [f"• {_cut(one, _LINE)}" for one in why]
     return [
         {"type": "header", "text": {"type": "plain_text", "text": _title(message), "emoji": False}},
         _section(_cut(message.text, 2_000)),
         {"type": "section", "fields": named[: limits.FIELDS]} if named else {},
         _section(f"*Findings*\n{counts}" if counts else ""),
-        _section(_listed("*Why*", reasons)),
+        _section(_listed("*Why*", reasons, more_reasons)),
         _section(_listed("*Worst findings*", [_finding(one) for one in shown], more)),
         _section(_listed("*Events*", items, message.more_items)),
         _button(message.link),
