@@ -34,8 +34,12 @@ class Mask:
         return storable(redact.text(clean))[:limit]
 
     def url(self, url: str, limit: int) -> str:
-        """Return a URL without what is secret in it."""
-        return storable(redact.url(self.known(url)))[:limit]
+        """Return a URL without what is secret in it; of one that is itself a secret, the host is left."""
+        shown = self.known(url)
+        if shown.startswith(redact.MASK):
+            origin = "/".join(redact.url(url).split("/", 3)[:3])
+            shown = f"{self.known(origin)}/{redact.MASK}"
+        return storable(redact.url(shown))[:limit]
 
     def headers(self, headers: Iterable[tuple[str, str]], limit: int) -> dict[str, str]:
         """Return headers as they may be shown, each at most `limit` characters."""

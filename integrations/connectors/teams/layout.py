@@ -14,7 +14,7 @@ from integrations.messages.cutting import and_more, cut_escaped
 
 Element = dict[str, Any]
 _STYLES = {Tone.GOOD: "good", Tone.INFO: "accent", Tone.WARNING: "warning", Tone.BAD: "attention", Tone.CRITICAL: "attention"}
-_SPECIAL = re.compile(r"[\\`*_\[\]<>~#|{}&!]|://|^\s*(?:[-+]|\d+[.)])(?=\s)", re.MULTILINE)
+_SPECIAL = re.compile(r"[\\`*_\[\]<>~#|{}&!@]|://|\bwww\.|^\s*(?:[-+]|\d+[.)])(?=\s)", re.MULTILINE)
 _IN_ADDRESS = str.maketrans({"(": "%28", ")": "%29", "*": "%2A", "_": "%5F", "[": "%5B", "]": "%5D", "'": "%27", "!": "%21", "~": "%7E"})
 _SMALLEST = 0.02
 _LINES = 30

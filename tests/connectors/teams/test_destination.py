@@ -46,7 +46,7 @@ def assert_taken(body: bytes) -> None:
     validator.validate(AdaptiveCard.model_validate(card), debug=False)
     assert validator.details() == []
     for text in texts(card["body"]):  # no link but those that the layout made
-        assert not re.search(r"(?<!\\)[\[\]<>`~#|{}&]|://", _LINK.sub("", text).replace("\\\\", ""))
+        assert not re.search(r"(?<!\\)[\[\]<>`~#|{}&@]|://|www\.", _LINK.sub("", text).replace("\\\\", ""))
 
 
 @pytest.mark.parametrize("name", shown())
@@ -84,7 +84,7 @@ def test_what_is_too_long_is_cut_and_says_so() -> None:
 def test_markup_of_others_is_shown_as_it_was_written(text: str) -> None:
     escaped = escape(text)
     assert re.sub(r"\\(.)", r"\1", escaped).replace("\n\n", "\n") == text
-    assert not re.search(r"(?<!\\)[\[\]<>`*_~#|{}&]|://|^(-|\d+\.) ", escaped, re.MULTILINE)
+    assert not re.search(r"(?<!\\)[\[\]<>`*_~#|{}&@]|://|www\.|^(-|\d+\.) ", escaped, re.MULTILINE)
 
 
 CARD = {"type": "AdaptiveCard", "version": "1.4", "body": [{"type": "TextBlock", "text": "x"}]}
