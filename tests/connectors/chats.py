@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from integrations.contract.message import Count, FindingLine, Message, Tone
 from integrations.contract.outbound import OutgoingEvent
-from tests.connectors.told import GOLDEN_TYPES, digest, every_type, example, gate, monsters
+from tests.connectors.told import AT, GOLDEN_TYPES, ID, digest, every_type, example, gate, monsters
 
 
 def shown() -> dict[str, OutgoingEvent]:
@@ -17,6 +18,16 @@ def shown() -> dict[str, OutgoingEvent]:
 def crowd() -> list[OutgoingEvent]:
     """Return events of every type, and those that no scanner would send."""
     return [*shown().values(), *every_type(), *monsters()]
+
+
+def bursting(text: str) -> Message:
+    """Return a message of which every part is as long as it may be: no type of event fills all of them, but one may come to."""
+    long, findings = text * 200, [FindingLine(text * 100, "critical", text * 60, url="https://example.com/" + "a" * 500)] * 9
+    return Message(
+        ID, "custom." + "x" * 90, AT, long, long * 5, Tone.CRITICAL, repository=long, branch=long, commit=text * 60,
+        link="https://example.com/" + "a" * 1900, counts=(Count("new", {"high": 10**9}),) * 3, reasons=(long,) * 50,
+        findings=tuple(findings), facts=((text * 60, long),) * 12, items=(long,) * 200, more_items=5,
+    )  # fmt: skip
 
 
 def texts(value: Any) -> list[str]:

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 
 from integrations.connectors.discord.connector import Discord
-from integrations.connectors.discord.layout import escape
+from integrations.connectors.discord.layout import escape, payload
 from integrations.contract.outbound import DestinationAnswer, OutgoingEvent
 from integrations.contract.schema import validate_options, validate_values
-from tests.connectors.chats import crowd, shown, texts
+from tests.connectors.chats import bursting, crowd, shown, texts
 from tests.connectors.contract import fuzz, tried
 from tests.connectors.discord.test_contract import TestDiscord as Kit
 from tests.connectors.told import HOSTILE, gate, golden, hostile_events
@@ -71,6 +71,11 @@ def test_discord_takes_every_message() -> None:
 @given(event=hostile_events())
 def test_discord_takes_whatever_a_sender_made_up(event: OutgoingEvent) -> None:
     assert_taken(posted(event))
+
+
+@pytest.mark.parametrize("text", ["x", "🙈", "<&>", "[_]\\\\"])
+def test_a_message_that_is_full_in_every_part_still_fits(text: str) -> None:
+    assert_taken(payload(bursting(text)))
 
 
 def test_a_gate_is_told_with_everything_that_a_reader_needs() -> None:

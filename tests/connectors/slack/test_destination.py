@@ -14,10 +14,11 @@ from slack_sdk.models.blocks import Block
 
 from core.errors import OutboundError
 from integrations.connectors.slack.connector import Slack
+from integrations.connectors.slack.layout import payload
 from integrations.contract.outbound import DestinationAnswer, OutgoingEvent
 from integrations.contract.schema import validate_values
 from integrations.messages.cutting import units
-from tests.connectors.chats import crowd, shown, texts
+from tests.connectors.chats import bursting, crowd, shown, texts
 from tests.connectors.contract import fuzz, tried
 from tests.connectors.door import Answer
 from tests.connectors.slack.test_contract import TestSlack as Kit
@@ -85,6 +86,11 @@ def test_slack_takes_every_message(caplog: pytest.LogCaptureFixture) -> None:
 @given(event=hostile_events())
 def test_slack_takes_whatever_a_sender_made_up(event: OutgoingEvent) -> None:
     assert_taken(posted(event))
+
+
+@pytest.mark.parametrize("text", ["x", "🙈", "<&>", "[_]\\\\"])
+def test_a_message_that_is_full_in_every_part_still_fits(text: str) -> None:
+    assert_taken(payload(bursting(text)))
 
 
 def test_a_gate_is_told_with_everything_that_a_reader_needs() -> None:

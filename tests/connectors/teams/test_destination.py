@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from adaptive_cards.card import AdaptiveCard
 from adaptive_cards.validation import CardValidatorFactory
-from hypothesis import given
+from hypothesis import given, settings
 
 from integrations.connectors.teams.connector import Teams
-from integrations.connectors.teams.layout import escape
+from integrations.connectors.teams.layout import encoded, escape, payload
 from integrations.contract.outbound import DestinationAnswer, OutgoingEvent
 from integrations.contract.schema import validate_values
-from tests.connectors.chats import crowd, shown, texts
+from tests.connectors.chats import bursting, crowd, shown, texts
 from tests.connectors.contract import fuzz, tried
 from tests.connectors.teams.test_contract import TestTeams as Kit
 from tests.connectors.told import HOSTILE, digest, gate, golden, hostile_events
@@ -59,10 +59,15 @@ def test_teams_takes_every_message() -> None:
         assert_taken(posted(event))
 
 
-@fuzz
+@settings(fuzz, max_examples=20)  # the validator takes its time
 @given(event=hostile_events())
 def test_teams_takes_whatever_a_sender_made_up(event: OutgoingEvent) -> None:
     assert_taken(posted(event))
+
+
+@pytest.mark.parametrize("text", ["x", "🙈", "<&>", "[_]\\\\"])
+def test_a_message_that_is_full_in_every_part_still_fits(text: str) -> None:
+    assert_taken(encoded(payload(bursting(text))))
 
 
 def test_a_gate_is_told_with_everything_that_a_reader_needs() -> None:
