@@ -101,7 +101,10 @@ def test_a_webhook_whose_integration_is_off_or_unknown_still_opens(browser: Clie
 def test_a_delivery_shows_what_it_started(browser: Client) -> None:
     delivery = make_delivery(routed(integration()))
     page = reverse("admin:webhooks_webhookdelivery_change", args=[delivery.pk])
-    assert "What it started" not in browser.get(page).content.decode()
+    text = browser.get(page).content.decode()
+    assert "What it started" not in text
+    assert f'href="{reverse("admin:webhooks_webhook_message", args=[delivery.webhook_id])}?event={delivery.event_id}"' in text
+    assert "Body that is sent" not in text  # the connector makes a message of the event
     row = FollowUp.objects.create(
         delivery=delivery, url="https://ci/q/1", label="build #812", link="https://ci/812", give_up_at=timezone.now() + timedelta(hours=1)
     )

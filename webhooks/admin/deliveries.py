@@ -138,7 +138,9 @@ class DeliveryAdmin(LogAdmin):
             raise PermissionDenied
         shows_body = runtime.current().log_request_bodies
         body = show.pretty(envelope(Event.objects.get(id=delivery.event_id))) if shows_body else ""
-        context = self._live_context(request, delivery) | {"body": body, "shows_body": shows_body}
+        through = delivery.webhook.integration_id is not None
+        message = f"{show.admin_url(Webhook, 'message', delivery.webhook_id)}?event={delivery.event_id}" if through else ""
+        context = self._live_context(request, delivery) | {"body": body, "shows_body": shows_body, "message_url": message}
         return self.page(request, "portal/delivery.html", "Delivery", subtitle=delivery.event_type, **context)
 
     def live_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
