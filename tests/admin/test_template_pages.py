@@ -111,6 +111,15 @@ def test_the_preview_says_what_is_wrong_by_its_title(integrator: Client) -> None
     assert "Create" not in text
 
 
+def test_no_test_is_offered_where_the_connector_has_none(integrator: Client) -> None:
+    ensure_builtins()
+    offered = {
+        key: "Test connection" in integrator.get(_url("use", IntegrationTemplate.objects.get(key=key))).content.decode()
+        for key in ("slack-channel", "teams-channel")
+    }
+    assert offered == {"slack-channel": True, "teams-channel": False}
+
+
 def test_a_failed_test_is_said_and_leaves_the_choice(integrator: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(self: Door, *args: object, **options: object) -> None:
         raise CallFailed("Nothing listens there.", code="connect")

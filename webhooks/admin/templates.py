@@ -21,6 +21,7 @@ from core.errors import InvalidInput, RepoGuardError
 from integrations import registry
 from integrations.checking import CheckReport
 from integrations.choices import Category
+from integrations.contract.connector import Checker
 from integrations.models import Endpoint, Integration
 from templates_app import services
 from templates_app.asked import as_fields
@@ -157,7 +158,8 @@ class TemplateAdmin(PortalAdmin):
             else:
                 return self.page(request, "portal/template_made.html", f"{made.integration.name} is set up", **_made_context(made))
         back = show.admin_url(IntegrationTemplate, "changelist")
-        context = {"blueprint": template, "form": form, "problems": problems, "back": back}
+        can_test = registry.find(template.type) in registry.with_capability(Checker)
+        context = {"blueprint": template, "form": form, "problems": problems, "back": back, "can_test": can_test}
         return self.page(request, "portal/template_use.html", f"Set up: {template.name}", **context)
 
     def _preview(self, request: HttpRequest, template: IntegrationTemplate, form: UseForm) -> dict[str, Any]:

@@ -40,7 +40,8 @@ def _json(value: Any, status: int = 200, **headers: str) -> Said:
 
 
 def _slack(asked: Asked) -> Said:
-    return Said(body="ok")
+    """Refuse an empty message, by which the connection test asks whether a webhook lives."""
+    return Said(400, "no_text") if asked.body.strip() in (b"", b"{}") else Said(body="ok")
 
 
 def _teams(asked: Asked) -> Said:

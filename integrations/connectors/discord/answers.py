@@ -9,6 +9,7 @@ from typing import Any
 from integrations.contract.outbound import DestinationAnswer, Outcome
 
 _NEW = "make a new webhook at Discord (channel settings → Integrations → Webhooks), and give the integration its URL"
+_NO_MESSAGE = "The address answered 200, but not with a message: it leads to a page or a proxy. Copy the webhook's URL again."
 _GONE = frozenset({10015, 50027})
 _MEANINGS = {
     10003: "the channel or thread does not exist any more. Correct thread_id, or " + _NEW + ".",
@@ -40,7 +41,7 @@ def judge(answer: DestinationAnswer, show: Callable[[str], str]) -> Outcome | No
     if answer.status == 200:
         if isinstance(said.get("id"), str):
             return Outcome(ok=True)
-        return Outcome(ok=False, error="The address answered 200, but not with a message: does the URL lead to Discord, or to a page?")
+        return Outcome(ok=False, error=_NO_MESSAGE)
     if answer.status == 429:
         return _limited(said)
     if answer.status in (408, 425) or not 400 <= answer.status < 500:

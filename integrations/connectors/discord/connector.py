@@ -80,10 +80,12 @@ class Discord(Checker, HttpDestination):
                 sentence = told.error if told else error.message
                 raise BadAnswer(sentence, status_code=error.status_code, code=error.code, permanent=error.permanent) from error
             raise
-        if not isinstance(found, dict) or not isinstance(found.get("id"), str) or "channel_id" not in found:
+        if not isinstance(found, dict) or not isinstance(found.get("id"), str):
             raise BadAnswer("The address answered, but not as a webhook of Discord does. Copy it again.", status_code=200)
         name = self.shown(str(found.get("name") or "without a name"))
-        return CheckResult(f"Discord knows this webhook: {name}. Nothing was posted.", {"channel_id": self.shown(str(found["channel_id"]))})
+        return CheckResult(
+            f"Discord knows this webhook: {name}. Nothing was posted.", {"channel_id": self.shown(str(found.get("channel_id", "")))}
+        )
 
     def build(self, event: OutgoingEvent, options: Mapping[str, Any]) -> DestinationRequest:
         """Return the message; `wait` has Discord say whether it was saved."""

@@ -6,6 +6,7 @@ import re
 
 from integrations.contract.outbound import DestinationAnswer, Outcome
 
+_NO_OK = "The address answered 200, but not with Slack's ok: it leads to a page or a proxy. Copy the webhook's URL again."
 _WORD = re.compile(r"[a-z]+(_[a-z]+)*")
 _LONGEST_WORD = 60
 _NEW = "make a new webhook at Slack (Incoming Webhooks → Add New Webhook), and give the integration its URL"
@@ -53,7 +54,7 @@ def judge(answer: DestinationAnswer) -> Outcome | None:
     if answer.status == 200:
         if word == "ok":
             return Outcome(ok=True)
-        return Outcome(ok=False, error="Slack's address answered 200, but not with its ok: does the URL lead to Slack, or to a page?")
+        return Outcome(ok=False, error=_NO_OK)
     if answer.status in (408, 425, 429) or not 400 <= answer.status < 500:
         return None
     return Outcome(ok=False, error=explained(answer.status, word), permanent=True, gone=answer.status == 410)

@@ -55,5 +55,5 @@ def _of_ok(answer: DestinationAnswer) -> Outcome:
     if inside:
         return Outcome(ok=False, error=f"Teams answered 200, but with HTTP error {inside[1]} inside. Look at the connector in Teams.")
     if said[:1] == "<":
-        return Outcome(ok=False, error="A page answered in place of the workflow: does the URL lead to Teams, or to a proxy's sign-in?")
+        return Outcome(ok=False, error="A page answered in place of the workflow, as a proxy's sign-in does. Copy the URL anew.")
     return Outcome(ok=True, confirmed=said == "1")

@@ -135,8 +135,8 @@ def test_a_template_that_slack_would_refuse_is_refused_before(body: Any, sentenc
     ("status", "body", "ok", "permanent", "gone", "part"),
     [
         (200, b"ok", True, False, False, ""),
-        (200, b"<html>hello", False, False, False, "not with its ok"),
-        (200, b"", False, False, False, "not with its ok"),
+        (200, b"<html>hello", False, False, False, "not with Slack's ok"),
+        (200, b"", False, False, False, "not with Slack's ok"),
         (400, b"invalid_blocks", False, True, False, "400 invalid_blocks: a block breaks one of its limits."),
         (400, b"something_new", False, True, False, "400 something_new: it refused the message."),
         (403, b"action_prohibited", False, True, False, "an admin of the workspace"),
@@ -184,5 +184,6 @@ def test_the_check_posts_nothing_that_anybody_sees() -> None:
     made = Kit().made(Answer(400, b"no_text"))
     assert "Nothing was posted" in made.check().message
     assert [call.body for call in made.door.calls] == [b"{}"]
+    assert "a stand-in for Slack" in Kit().made(Answer(200, b"ok")).check().message
     with pytest.raises(OutboundError, match="404 no_service: the webhook was removed"):
         Kit().made(Answer(404, b"no_service")).check()
