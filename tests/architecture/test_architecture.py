@@ -51,7 +51,7 @@ def test_every_command_is_tested() -> None:
 
 def test_every_test_folder_mirrors_an_app() -> None:
     folders = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and not path.name.startswith(("_", "."))}
-    assert folders <= {*APPS, "admin", "architecture", "connectors", "contract", "end_to_end", "kills", "messages", "oracles"}
+    assert folders <= {*APPS, "admin", "architecture", "connectors", "contract", "end_to_end", "kills", "oracles"}
 
 
 def test_links_between_documents_lead_somewhere() -> None:
