@@ -49,7 +49,7 @@ class RoutingForm(OwnedForm):
     )
     min_severity = forms.ChoiceField(
         required=False,
-        label="At least",
+        label="Severity at least",
         choices=[("", "any severity"), *((name, name) for name in FLOORS)],
         widget=UnfoldAdminSelectWidget,
         help_text="Findings, scans and failed gates that are less bad are left out. What has no severity passes.",
