@@ -40,6 +40,8 @@ class EventType:
     postable: bool = False
     by_name: bool = False
     """Published only where somebody subscribed to its exact name, because another type says the same in fewer events."""
+    recorded: bool = False
+    """Made for one webhook, by whoever delivers it (bus.record()): nobody subscribes to it or posts it."""
     __hash__ = object.__hash__
 
     @property
@@ -50,7 +52,7 @@ class EventType:
     @property
     def has_wildcards(self) -> bool:
         """Say whether `*` and the wildcards of its family match it."""
-        return not (self.operational or self.by_name)
+        return not (self.operational or self.by_name or self.recorded)
 
     @property
     def example_name(self) -> str:
@@ -135,7 +137,10 @@ def patterns_for(name: str) -> list[str]:
 
 def check_pattern(pattern: str) -> None:
     """Raise InvalidInput unless `pattern` can match a declared type."""
-    if pattern == "*" or (not pattern.endswith(".*") and catalogue.find(pattern)):
+    named = None if pattern == "*" or pattern.endswith(".*") else catalogue.find(pattern)
+    if named is not None and named.recorded:
+        raise InvalidInput.of("events", f"{pattern} is made for single webhooks; it can't be subscribed to.")
+    if pattern == "*" or named is not None:
         return
     if pattern.endswith(".*"):
         stem = pattern[:-1]
@@ -186,6 +191,7 @@ def _section(event_type: EventType) -> str:
         "data must fit the schema" if event_type.strict else "data are free beyond the schema",
         *(["operational: subscribed by exact name only"] if event_type.operational else []),
         *(["subscribed by exact name only"] if event_type.by_name else []),
+        *(["made for single webhooks: nobody subscribes to it"] if event_type.recorded else []),
     ]
     schema, example = (json.dumps(value, indent=2, ensure_ascii=False) for value in (event_type.schema, event_type.example))
     return (

@@ -31,6 +31,7 @@ def _shown(event_type: EventType) -> dict[str, Any]:
         "strict": event_type.strict,
         "operational": event_type.operational,
         "by_name": event_type.by_name,
+        "recorded": event_type.recorded,
         "postable": event_type.postable,
         "schema": pretty(event_type.schema),
         "example": pretty(event_type.example),

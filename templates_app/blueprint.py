@@ -24,7 +24,20 @@ _CONFIG = ("schema", "defaults", "required", "integration")
 _INTEGRATION = frozenset(IntegrationValues.__annotations__) - {"name", "type", "owner_id", "credentials_expire_at"}
 _ENDPOINT = frozenset(endpoints.EndpointValues.__annotations__)
 _WEBHOOK = frozenset(
-    {"name", "url", "destination", "events", "filter", "headers", "retry_config", "rate_limit", "concurrency", "priority", "status"}
+    {
+        "name",
+        "url",
+        "destination",
+        "events",
+        "filter",
+        "routing",
+        "headers",
+        "retry_config",
+        "rate_limit",
+        "concurrency",
+        "priority",
+        "status",
+    }
 )
 
 

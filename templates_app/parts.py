@@ -31,7 +31,7 @@ _TYPES: dict[str, dict[str, frozenset[str]]] = {
     },
     "webhooks": {
         "name": _TEXT, "url": _TEXT, "status": _TEXT, "events": _LIST, "filter": _OBJECT, "headers": _OBJECT, "destination": _OBJECT,
-        "retry_config": _OBJECT, "rate_limit": _NUMBER, "concurrency": _NUMBER, "priority": _NUMBER,
+        "routing": _OBJECT, "retry_config": _OBJECT, "rate_limit": _NUMBER, "concurrency": _NUMBER, "priority": _NUMBER,
     },
 }  # fmt: skip
 # what an unknown path leaves open with itself: its parameters are checked against it

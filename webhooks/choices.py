@@ -105,6 +105,8 @@ class ErrorClass(models.TextChoices):
     UNSUITABLE = "unsuitable", "an event that the destination can't take"
     UNREADABLE_SECRET = "unreadable_secret", "stored secret can't be decrypted"
     INTERNAL = "internal", "error of the portal itself"
+    SUPERSEDED = "superseded", "a newer event came before it was sent"
+    EXPIRED = "expired", "not sent in time"
 
 
 FAULTS = (ErrorClass.INTERNAL, ErrorClass.UNREADABLE_SECRET)

@@ -136,4 +136,59 @@ _OPERATIONAL_TYPES = [
     ),
 ]
 
-EVENT_TYPES = [*_INBOUND_TYPES, *_OPERATIONAL_TYPES]
+_DIGEST = EventType(
+    name="notification.digest",
+    title="Digest",
+    description="Events that a webhook collects and receives together; see docs/routing.md. Its `routing` says so.",
+    schema={
+        "type": "object",
+        "properties": {
+            "count": {"type": "integer", "minimum": 1},
+            "key": {"type": "string", "description": "What the events have in common."},
+            "since": {"type": "string", "format": "date-time", "description": "When the first of them was published."},
+            "until": {"type": "string", "format": "date-time", "description": "When the last of them was."},
+            "left_out": {"type": "integer", "description": "How many of them are here without their data, for the size of all."},
+            "events": {
+                "type": "array",
+                "description": "In the order in which they were published.",
+                "items": {
+                    "type": "object",
+                    "properties": {
+                        "id": _UUID,
+                        "type": _TEXT,
+                        "timestamp": _TEXT,
+                        "data": {"type": ["object", "null"], "description": "Null where it was left out; GET /api/v1/events/{id} has it."},
+                    },
+                    "required": ["id", "type", "timestamp", "data"],
+                },
+            },
+        },
+        "required": ["count", "events", "key", "since", "until", "left_out"],
+    },
+    example={
+        "count": 2,
+        "key": "repository=acme/shop, branch=main",
+        "since": "2026-11-20T09:30:00.120Z",
+        "until": "2026-11-20T09:33:41.007Z",
+        "left_out": 0,
+        "events": [
+            {
+                "id": "0192f0c1-2b3c-7d4e-8f50-61728394a5c1",
+                "type": "build.failed",
+                "timestamp": "2026-11-20T09:30:00.120Z",
+                "data": {"build_id": "9183741982", "project": "acme/shop", "workflow": "test", "branch": "main", "status": "failure"},
+            },
+            {
+                "id": "0192f0c1-2b3c-7d4e-8f50-61728394a5c2",
+                "type": "finding.opened",
+                "timestamp": "2026-11-20T09:33:41.007Z",
+                "data": {
+                    "finding_id": _ID, "repository": "acme/shop", "provider": "github", "ref": "main",
+                    "title": "Prototype pollution in lodash", "severity": "high", "count": 1, "by_severity": {"high": 1},
+                },
+            },
+        ],
+    },
+    recorded=True,
+)  # fmt: skip
+EVENT_TYPES = [*_INBOUND_TYPES, *_OPERATIONAL_TYPES, _DIGEST]

@@ -1,7 +1,8 @@
 """Fan-out: which webhooks get an event. A sink of the bus, in the publisher's transaction, in a constant number of statements.
 
-It only inserts: deliveries, and for each webhook a DueHint that the drains fold into its state row. An open publisher thus
-never locks anything that a claim needs.
+It only inserts: deliveries, and for each webhook a DueHint that the drains fold into its state row; for webhooks with such rules
+also what waits for a digest, and what a delivery is the latest word of. An open publisher thus never locks anything that a claim
+needs. Webhooks without routing rules cost nothing more for them.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from webhooks.envelope import envelope
 from webhooks.filters import matches
 from webhooks.models import Subscription, WebhookRepository
 from webhooks.queue_rows import NewDelivery
+from webhooks.routing.collecting import NewEntry, collect, mark_subjects, new_entry
+from webhooks.routing.facts import Facts
+from webhooks.routing.rules import Routing, routing_of
 
 
 @dataclass
@@ -31,6 +35,7 @@ class _Subscriber:
     owner_id: uuid.UUID | None
     lane: int
     filter: dict[str, Any] | None
+    routing: Routing | None
     repositories: set[uuid.UUID] = field(default_factory=set)
 
 
@@ -40,12 +45,36 @@ def on_events(events: Sequence[Event]) -> None:
     subscribers = _subscribers({pattern for some in patterns.values() for pattern in some}, {event.owner_id for event in events})
     if not subscribers:
         return
-    deliveries = [
-        NewDelivery(subscriber.id, event.id, event.type, subscriber.owner_id, subscriber.lane, Trigger.AUTO)
-        for event in events
-        for subscriber in _receivers(event, patterns[event.type], subscribers)
-    ]
-    queue_rows.insert(deliveries)
+    made = _Made()
+    for event in events:
+        facts = Facts(event.type, event.payload)
+        for subscriber in _receivers(event, facts, patterns[event.type], subscribers):
+            made.add(subscriber, event, facts)
+    ids = queue_rows.insert(made.deliveries)
+    collect(made.entries)
+    mark_subjects([(ids[place], webhook_id, subject) for place, webhook_id, subject in made.subjects])
+
+
+@dataclass
+class _Made:
+    """What is inserted for the events of one publication."""
+
+    deliveries: list[NewDelivery] = field(default_factory=list)
+    entries: list[NewEntry] = field(default_factory=list)
+    subjects: list[tuple[int, uuid.UUID, tuple[str, ...]]] = field(default_factory=list)
+    """Of deliveries, by their place."""
+
+    def add(self, subscriber: _Subscriber, event: Event, facts: Facts) -> None:
+        """Add what an event becomes for a webhook that receives it."""
+        routing, lane = subscriber.routing, subscriber.lane
+        if routing is not None:
+            lane = routing.lane(lane, facts)
+            if routing.digest is not None and routing.digests(facts):
+                self.entries.append(new_entry(subscriber.id, event.id, routing.digest, facts, lane))
+                return
+            if routing.supersede and facts.subject:
+                self.subjects.append((len(self.deliveries), subscriber.id, facts.subject))
+        self.deliveries.append(NewDelivery(subscriber.id, event.id, event.type, subscriber.owner_id, lane, Trigger.AUTO))
 
 
 def wants(type: str, owner_id: uuid.UUID | None) -> bool:
@@ -60,11 +89,11 @@ def _subscribers(patterns: Iterable[str], owners: Iterable[uuid.UUID | None]) ->
     rows = Subscription.objects.filter(mine, pattern__in=list(patterns), webhook__deleted_at__isnull=True)
     found: dict[uuid.UUID, _Subscriber] = {}
     by_pattern: dict[str, dict[uuid.UUID, _Subscriber]] = {}
-    for pattern, webhook_id, owner_id, lane, condition in rows.values_list(
-        "pattern", "webhook_id", "webhook__owner_id", "webhook__priority", "webhook__filter"
-    ):
-        subscriber = found.setdefault(webhook_id, _Subscriber(webhook_id, owner_id, lane, condition))
-        by_pattern.setdefault(pattern, {})[webhook_id] = subscriber
+    columns = ("pattern", "webhook_id", "webhook__owner_id", "webhook__priority", "webhook__filter", "webhook__routing")
+    for pattern, webhook_id, owner_id, lane, condition, routing in rows.values_list(*columns):
+        if webhook_id not in found:
+            found[webhook_id] = _Subscriber(webhook_id, owner_id, lane, condition, routing_of(routing))
+        by_pattern.setdefault(pattern, {})[webhook_id] = found[webhook_id]
     if found:
         scopes = WebhookRepository.objects.filter(webhook_id__in=rows.values("webhook_id"))
         for webhook_id, repository_id in scopes.values_list("webhook_id", "repository_id"):
@@ -73,7 +102,9 @@ def _subscribers(patterns: Iterable[str], owners: Iterable[uuid.UUID | None]) ->
     return by_pattern
 
 
-def _receivers(event: Event, patterns: Iterable[str], subscribers: dict[str, dict[uuid.UUID, _Subscriber]]) -> Iterator[_Subscriber]:
+def _receivers(
+    event: Event, facts: Facts, patterns: Iterable[str], subscribers: dict[str, dict[uuid.UUID, _Subscriber]]
+) -> Iterator[_Subscriber]:
     candidates = {subscriber.id: subscriber for pattern in patterns for subscriber in subscribers.get(pattern, {}).values()}
     about = _about(event)
     body = envelope(event)
@@ -82,7 +113,7 @@ def _receivers(event: Event, patterns: Iterable[str], subscribers: dict[str, dic
             continue
         if subscriber.repositories and event.repository_id not in subscriber.repositories:
             continue
-        if matches(subscriber.filter, body):
+        if matches(subscriber.filter, body) and (subscriber.routing is None or subscriber.routing.passes(facts)):
             yield subscriber
 
 

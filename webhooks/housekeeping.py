@@ -18,7 +18,7 @@ from core.models import Event
 from webhooks.choices import DeliveryStatus
 from webhooks.engine.due import lock_states, recompute
 from webhooks.engine.sweep import lost_holders, sweep
-from webhooks.models import DeliveryAttempt, FollowUp, Lease, Webhook, WebhookDelivery, WebhookState
+from webhooks.models import DeliveryAttempt, DigestEntry, FollowUp, Lease, SubjectMark, Webhook, WebhookDelivery, WebhookState
 from webhooks.services import marks, purge_deleted_webhooks
 
 FINISHED = (DeliveryStatus.CANCELLED, DeliveryStatus.FAILED, DeliveryStatus.SUCCESS)
@@ -65,10 +65,20 @@ def _within(attempts: list[int], limit: int) -> int:
 
 
 def prune_events(batch: Batch) -> Step:
-    """Delete events after their retention time, unless a delivery still refers to them."""
+    """Delete events after their retention time, unless a delivery still refers to them or a digest waits for them."""
     before = timezone.now() - timedelta(days=runtime.current().event_retention_days)
-    needed = WebhookDelivery.objects.filter(event_id=OuterRef("pk"))
-    return prune_by_age(Event.objects.filter(~Exists(needed)), before, batch)
+    needed = Exists(WebhookDelivery.objects.filter(event_id=OuterRef("pk"))) | Exists(DigestEntry.objects.filter(event_id=OuterRef("pk")))
+    return prune_by_age(Event.objects.filter(~needed), before, batch)
+
+
+def prune_subjects(batch: Batch) -> Step:
+    """Forget what deliveries were the latest word of that don't wait any more: there is nothing left to supersede."""
+    rows = SubjectMark.objects.filter(delivery_id__gt=batch.cursor) if batch.cursor else SubjectMark.objects.all()
+    page = list(rows.order_by("delivery_id").values_list("delivery_id", flat=True)[: batch.limit])
+    waiting = WebhookDelivery.objects.filter(id=OuterRef("delivery_id"), status=DeliveryStatus.PENDING)
+    old = SubjectMark.objects.filter(~Exists(waiting), delivery_id__in=page, settled=True)
+    count = old.count() if batch.dry_run else delete_rows(old) if page else 0
+    return Step(count, str(page[-1]) if len(page) == batch.limit else "")
 
 
 def purge_webhooks(batch: Batch) -> Step:
@@ -106,7 +116,8 @@ def free_orphaned_leases(batch: Batch) -> Step:
 
 JOBS = (
     Job("webhooks.deliveries", timedelta(hours=1), "Deletes finished deliveries and their attempts after their time.", prune_deliveries),
-    Job("webhooks.events", timedelta(hours=1), "Deletes events after their time, unless a delivery needs them.", prune_events),
+    Job("webhooks.subjects", timedelta(hours=1), "Forgets of which sent deliveries a newer one would take the place.", prune_subjects),
+    Job("webhooks.events", timedelta(hours=1), "Deletes events after their time, unless a delivery or a digest needs them.", prune_events),
     Job("webhooks.deleted", timedelta(minutes=10), "Removes what deleted webhooks left behind.", purge_webhooks),
     Job("webhooks.due_times", timedelta(minutes=5), "Computes anew when each webhook is due next.", reconcile_due_times),
     Job("webhooks.calls", timedelta(minutes=5), "Notes which webhooks need a thread for each delivery.", mark_calls),

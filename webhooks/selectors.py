@@ -11,17 +11,21 @@ from django.db.models import (
     BinaryField,
     BooleanField,
     Case,
+    Count,
     Exists,
     ExpressionWrapper,
     F,
+    Min,
     OuterRef,
     Prefetch,
     Q,
     QuerySet,
+    Subquery,
     Sum,
     Value,
     When,
 )
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from core.event_types import patterns_for
@@ -31,6 +35,7 @@ from webhooks.engine.due import oldest_waiting
 from webhooks.holds import held, is_held
 from webhooks.models import (
     DeliveryAttempt,
+    DigestEntry,
     DueHint,
     FollowUp,
     Lease,
@@ -113,8 +118,15 @@ def live_webhooks() -> QuerySet[Webhook]:
 
 
 def shown_webhooks() -> QuerySet[Webhook]:
-    """Return live_webhooks() with what shown_headers() reads: one row that can't be decrypted must not hide the others."""
-    return live_webhooks().annotate(sealed_headers=ExpressionWrapper(F("headers"), output_field=BinaryField()))
+    """Return live_webhooks() with what is collected, and what shown_headers() reads: one that can't be decrypted must not hide others."""
+    return collecting(live_webhooks()).annotate(sealed_headers=ExpressionWrapper(F("headers"), output_field=BinaryField()))
+
+
+def collecting(webhooks: QuerySet[Webhook]) -> QuerySet[Webhook]:
+    """Return webhooks with how many events wait for their digests, and when the first of those is over or looked at."""
+    entries = DigestEntry.objects.filter(webhook_id=OuterRef("pk")).order_by().values("webhook_id")
+    count, due_at = entries.annotate(number=Count("id")).values("number"), entries.annotate(at=Min("due_at")).values("at")
+    return webhooks.annotate(digest_waiting=Coalesce(Subquery(count), 0), digest_due_at=Subquery(due_at))
 
 
 def shown_headers(webhook: Webhook) -> dict[str, str] | None:

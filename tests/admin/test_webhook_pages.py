@@ -15,6 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from access.models import AuditEntry
+from core.bus import publish
 from core.models import RuntimeSettings
 from tests.admin.conftest import make_delivery, make_webhook
 from webhooks.admin.attempts import timing_bars
@@ -325,3 +326,73 @@ def test_it_opens_pages_of_a_webhook_that_can_not_be_decrypted(browser: Client) 
     for headers in ("", "X-New: 1"):
         assert browser.post(url, _form(headers=headers)).status_code in (200, 302)
     assert _do(browser, webhook, "rotate-secret").status_code == 200
+
+
+# --- routing ----------------------------------------------------------------------------------------------------------
+
+_ROUTING = {
+    "branches": "main, release/*\n!dependabot/*",
+    "min_severity": "high",
+    "new_only": "on",
+    "digest": "all",
+    "digest_window": "5 min",
+    "digest_key": ["branch", "repository"],
+    "digest_quiet": "30 s",
+    "digest_max": "50",
+    "critical_first": "on",
+    "supersede": "on",
+    "expires_after": "1 h",
+}
+
+
+def test_the_routing_is_written_in_words_shown_again_and_kept(browser: Client) -> None:
+    assert browser.post(reverse(ADD), _form(**_ROUTING)).status_code == 200
+    webhook = Webhook.objects.get()
+    assert webhook.routing == {
+        "branches": ["main", "release/*", "!dependabot/*"],
+        "min_severity": "high",
+        "new_only": True,
+        "digest": {"window_seconds": 300, "key": ["repository", "branch"], "mode": "all", "quiet_seconds": 30, "max_events": 50},
+        "lanes": "severity",
+        "supersede": True,
+        "expires_after": 3600,
+    }
+    assert webhook.expires_after == 3600
+    url = reverse("admin:webhooks_webhook_change", args=[webhook.pk])
+    form = browser.get(url).context["adminform"].form
+    data = {name: form.initial.get(name, field.initial) for name, field in form.fields.items()}
+    data = {name: value for name, value in data.items() if value is not None and value is not False}
+    assert browser.post(url, data | {"name": "renamed"}).status_code == 302
+    changed = Webhook.objects.get()
+    assert (changed.name, changed.routing) == ("renamed", webhook.routing)
+    browser.post(url, {name: value for name, value in data.items() if name not in _ROUTING})
+    assert (Webhook.objects.get().routing, Webhook.objects.get().expires_after) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("branches", "refs/heads/main", "without refs/heads/"),
+        ("digest_window", "", "Must be given"),
+        ("digest_window", "5 s", "from 10 to 86,400"),
+        ("digest_window", "1 min, 2 min", "one length of time"),
+        ("digest_quiet", "10 min", "not be longer than the window"),
+        ("digest_max", "1", "from 2 to 1,000"),
+        ("expires_after", "soon", "is not a delay"),
+    ],
+)
+def test_what_is_wrong_with_the_routing_stands_beside_its_field(browser: Client, field: str, value: str, words: str) -> None:
+    page = browser.post(reverse(ADD), _form(**_ROUTING | {field: value}))
+    assert words in str(page.context["adminform"].form.errors[field])
+    assert not Webhook.objects.exists()
+
+
+def test_pages_say_what_is_collected_and_by_which_rules(browser: Client) -> None:
+    webhook = make_webhook(events=["*"], routing={"branches": ["main"], "digest": {"window_seconds": 300}})
+    publish("custom.a", {"branch": "main"})
+    publish("custom.a", {"branch": "dev"})
+    listed = browser.get(reverse("admin:webhooks_webhook_changelist")).content.decode()
+    assert "1 collected" in listed
+    assert "main; a digest every 5 min for each repository" in listed
+    page = browser.get(reverse("admin:webhooks_webhook_change", args=[webhook.pk])).content.decode()
+    assert "<b>1</b><small>collected, the first leave" in page

@@ -95,6 +95,7 @@ def test_a_good_template_is_stored_and_audited(alice):
         ("webhooks.0.events", "{{ path }}", "webhooks.0.events"),
         ("webhooks.0.filter", {"severity": {"$in": []}}, "webhooks.0.filter"),
         ("webhooks.0.filter", "x", "webhooks.0.filter"),
+        ("webhooks.0.routing", {"min_severity": "worst"}, "webhooks.0.routing.min_severity"),
         ("webhooks.0.retry_config", {"schedule": ["soon"]}, "webhooks.0.retry_config"),
         ("webhooks.0.retry_config", "{{ events }}", "webhooks.0.retry_config"),
         ("webhooks.0.rate_limit", "fast", "webhooks.0.rate_limit"),

@@ -120,7 +120,7 @@ def test_a_schema_violation_names_what_is_wrong(client: APIClient) -> None:
 # --- what may be said -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [t.name for t in catalogue.all() if not t.postable and not t.operational])
+@pytest.mark.parametrize("name", [t.name for t in catalogue.all() if not (t.postable or t.operational or t.recorded)])
 def test_results_cannot_be_forged_without_the_scope(client: APIClient, alice: User, name: str) -> None:
     event_type = catalogue.types[name]
     body = {"type": event_type.example_name, "data": event_type.example}
@@ -131,8 +131,8 @@ def test_results_cannot_be_forged_without_the_scope(client: APIClient, alice: Us
     assert post(client_of(None, "events:write", "events:system"), body).status_code == 201
 
 
-@pytest.mark.parametrize("name", [t.name for t in catalogue.all() if t.operational])
-def test_operational_events_are_never_posted(name: str) -> None:
+@pytest.mark.parametrize("name", [t.name for t in catalogue.all() if t.operational or t.recorded])
+def test_operational_events_and_those_for_single_webhooks_are_never_posted(name: str) -> None:
     answer = post(client_of(None, "events:write", "events:system"), {"type": name, "data": catalogue.types[name].example})
     assert (answer.status_code, answer.json()["code"]) == (400, "not_postable")
 

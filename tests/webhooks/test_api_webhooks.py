@@ -24,6 +24,7 @@ MINIMAL = {"name": "hook", "url": "https://example.com/hook?token=sesame", "even
 FULL = {
     **MINIMAL,
     "filter": {"severity": "high"},
+    "routing": {"branches": ["main"], "digest": {"window_seconds": 60, "key": ["branch"]}, "expires_after": 600},
     "headers": {"Authorization": "Bearer sesame"},
     "retry_config": {"schedule": [5, 60]},
     "rate_limit": 2.5,
@@ -59,9 +60,10 @@ def test_creating_answers_the_secret_and_reading_does_not(client: APIClient, ali
     assert body["secret"] == stored.secrets[0]["secret"]
     assert body["owner"] == "user:alice"
     assert body["headers"] == {"Authorization": MASK}
-    for name in ("name", "url", "events", "filter", "retry_config", "rate_limit", "concurrency", "priority"):
+    for name in ("name", "url", "events", "filter", "routing", "retry_config", "rate_limit", "concurrency", "priority"):
         assert body[name] == FULL[name]
     assert (body["status"], body["repositories"]) == ("active", [])
+    assert (body["digest_waiting"], body["digest_due_at"], stored.expires_after) == (0, None, 600)
     del body["secret"]
     assert client.get(f"/api/v1/webhooks/{body['id']}").json() == body
     listed = client.get("/api/v1/webhooks").json()
@@ -131,6 +133,7 @@ def test_it_can_be_limited_to_visible_repositories(client: APIClient, alice: Use
         ({"name": "a\x00b"}, "name"),
         ({"name": "\ud800"}, "name"),
         ({"filter": {"a": "\ud800"}}, "filter"),
+        ({"routing": {"branches": ["\ud800"]}}, "routing.branches"),
     ],
 )
 def test_a_wrong_value_is_a_400_that_names_its_field(client: APIClient, charlie: User, change: dict[str, Any], field: str) -> None:

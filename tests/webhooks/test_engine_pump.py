@@ -18,12 +18,14 @@ from core.bus import Announcement, publish, publish_all
 from core.models import RuntimeSettings, Worker
 from tests.webhooks.engine_kit import assert_truth, hook, state_of
 from tests.webhooks.receivers import Received, Receiver, Reply, receiving, wait_for
+from tests.webhooks.routing_kit import example, pass_time, routed
 from webhooks.choices import ErrorClass, Outcome
-from webhooks.engine import pump
+from webhooks.engine import pump, upkeep
 from webhooks.engine.pump import Engine
 from webhooks.engine.store import Store
 from webhooks.engine.sweep import sweep
 from webhooks.models import DeliveryAttempt, Lease, Webhook, WebhookDelivery
+from webhooks.services import enable
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Start = Callable[..., Engine]
@@ -530,3 +532,51 @@ def test_changed_limits_are_in_force_without_a_restart(start: Start) -> None:
         wait_for(lambda: not pending())
     attempt = DeliveryAttempt.objects.get()
     assert (attempt.response_body, attempt.response_truncated) == ("abc", True)
+
+
+# --- routing ----------------------------------------------------------------------------------------------------------
+
+
+def test_digests_leave_by_themselves_and_what_was_superseded_does_not(start: Start) -> None:
+    with receiving() as receiver:
+        routed({"digest": {"window_seconds": 60}}, url=receiver.url("/digest"))
+        last = routed({"supersede": True}, url=receiver.url("/last"), status="inactive")
+        start()
+        publish_all([Announcement("gate.failed", example("gate.failed", broken_count=n)) for n in range(20)])
+        pass_time(61)
+        wait_for(lambda: receiver.received)
+        wait_for(lambda: state_of(last).cancelled_count == 19)
+        enable(last)
+        wait_for(lambda: len(receiver.received) == 2)
+    digest, gate = receiver.received
+    assert (digest.path, digest.data["count"]) == ("/digest", 20)
+    assert (gate.path, gate.data["broken_count"]) == ("/last", 19)
+
+
+def test_what_expired_while_no_engine_ran_is_not_sent(start: Start) -> None:
+    with receiving() as receiver:
+        routed({"expires_after": 60}, url=receiver.url("/old"))
+        hook(url=receiver.url("/any"), events=["*"])
+        publish("custom.a", {"n": 1})
+        WebhookDelivery.objects.update(created_at=timezone.now() - timedelta(hours=1))
+        start()
+        wait_for(lambda: not pending())
+    assert [request.path for request in receiver.received] == ["/any"]
+
+
+def test_a_fault_of_the_routing_does_not_end_the_engine(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    failures: list[int] = []
+
+    def fail() -> bool:
+        failures.append(1)
+        raise ValueError("a fault of ours")
+
+    monkeypatch.setattr(upkeep, "step", fail)
+    monkeypatch.setattr(upkeep, "SECONDS", 0.02)
+    with receiving() as receiver:
+        hook(url=receiver.url())
+        start()
+        wait_for(lambda: len(failures) > 2)
+        publish("custom.a", {})
+        wait_for(lambda: not pending())
+        assert len(receiver.received) == 1

@@ -11,6 +11,8 @@ from django.utils import timezone
 from core.bus import Announcement, publish, publish_all
 from core.models import Event
 from tests.factories import RepositoryFactory, WebhookFactory, owner_of
+from tests.webhooks.engine_kit import STORES, worker
+from tests.webhooks.routing_kit import example, routed
 from webhooks.choices import DeliveryStatus, Lane, Trigger
 from webhooks.models import DueHint, Webhook, WebhookDelivery, WebhookRepository, WebhookState
 
@@ -171,3 +173,23 @@ def test_a_batch_of_a_thousand_names_of_eight_words_fits_into_one_statement() ->
     WebhookFactory(events=["custom.*"])
     publish_all([Announcement(f"custom.{n}.b.c.d.e.f.g", {}) for n in range(1000)])
     assert WebhookDelivery.objects.count() == 1000
+
+
+# --- routing ----------------------------------------------------------------------------------------------------------
+
+
+def test_rules_decide_beside_filter_and_repositories() -> None:
+    routed({"branches": ["main"], "min_severity": "high"}, name="strict", filter={"tool": "snyk"})
+    WebhookFactory(name="all")
+    low = {"by_severity": {"low": 3}, "severity": "low"}
+    assert receivers(publish("finding.opened", example("finding.opened", tool="snyk"))) == {"strict", "all"}
+    for other in ({"ref": "dev"}, low, {"tool": "trivy"}):
+        assert receivers(publish("finding.opened", example("finding.opened", **{"tool": "snyk", **other}))) == {"all"}
+
+
+def test_critical_events_overtake_what_waits_for_the_same_webhook() -> None:
+    hooks = [routed({"lanes": "severity"}), routed({})]
+    publish_all([Announcement("finding.opened", example("finding.opened", count=n)) for n in range(1, 6)])
+    critical = publish("finding.opened", example("finding.opened", by_severity={"critical": 1}))
+    batch = worker(STORES[-1]).turn([], 2).claimed
+    assert {one.target.webhook_id: one.row.event_id == critical.id for one in batch} == {hooks[0].id: True, hooks[1].id: False}

@@ -38,6 +38,8 @@ def test_a_plain_webhook_shows_the_signed_envelope_without_its_signature(admin_c
     assert request["headers"]["webhook-signature"].startswith("v1,(")
     assert json.loads(request["body"])["type"] == "gate.failed"
     assert request["size"] == len(request["body"])
+    collecting = WebhookFactory.create(events=["gate.*"], routing={"digest": {"window_seconds": 60}})
+    assert json.loads(shown(admin_client, collecting)["requests"][0]["body"])["type"] == "notification.digest"
     event = EventFactory.create()
     assert json.loads(shown(admin_client, webhook, event_id=str(event.id))["requests"][0]["body"])["id"] == str(event.id)
     assert WebhookDelivery.objects.count() == 0

@@ -15,7 +15,7 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
-from access.admin_base.owners import OwnedForm, OwnerField
+from access.admin_base.owners import OwnerField
 from access.admin_base.show import pretty
 from access.admin_base.widgets import GroupedChecks
 from access.selectors import visible
@@ -23,7 +23,9 @@ from core.errors import InvalidInput
 from core.event_types import catalogue
 from core.fields import DecryptError
 from integrations.models import Repository
+from webhooks.admin import routing_form
 from webhooks.admin.route_fields import RouteFields
+from webhooks.admin.routing_form import RoutingForm
 from webhooks.admin.words import headers_text, parse_headers, parse_schedule, schedule_text
 from webhooks.choices import Lane
 from webhooks.filters import OPERATORS, check_filter
@@ -43,6 +45,8 @@ def event_choices() -> list[Any]:
     """Return the catalogue by family, each with its wildcard; operational types have none."""
     groups: dict[str, list[tuple[str, str]]] = {"everything": [("*", "all events but operational ones")]}
     for event_type in catalogue.all():
+        if event_type.recorded:
+            continue
         entries = groups.setdefault(event_type.family, [])
         if event_type.has_wildcards and not entries:
             entries.append((f"{event_type.family}.*", f"all {event_type.family} events"))
@@ -51,7 +55,7 @@ def event_choices() -> list[Any]:
     return list(groups.items())
 
 
-class WebhookForm(OwnedForm):
+class WebhookForm(RoutingForm):
     """Where events go, which, and how fast."""
 
     name = forms.CharField(max_length=100, widget=UnfoldAdminTextInputWidget, help_text="What receives it, such as “Jenkins deploy”.")
@@ -175,6 +179,7 @@ class WebhookForm(OwnedForm):
             "repositories": [row.repository_id for row in webhook.webhookrepository_set.all()],
             "filter": pretty(webhook.filter) if webhook.filter else "",
             "headers": headers,
+            **routing_form.present(webhook.routing),
             **_retries_of(webhook.retry_config),
         }
 
@@ -218,17 +223,24 @@ class WebhookForm(OwnedForm):
             values.pop("headers", None)
         if "events" in self.cleaned_data and "more_events" in self.cleaned_data and self._events():
             values["events"] = self._events()
+        if self.has_routing():
+            values["routing"] = self.routing()
         if "retries" in self.cleaned_data and "schedule" in self.cleaned_data and "schedule" not in self.errors:
             values["retry_config"] = self._retry_config()
         try:
             checked(cast("WebhookValues", values), None if self.instance._state.adding else self.instance)
         except InvalidInput as error:
             for name, sentences in error.fields.items():
-                field = "schedule" if name == "retry_config" else self.route.field_of(name, self.cleaned_data)
+                field = self._field_of(name)
                 for sentence in sentences:
                     self.add_error(field if field in self.fields else None, sentence[:1].upper() + sentence[1:])
         except DecryptError:
             self.add_error("headers", UNREADABLE)
+
+    def _field_of(self, name: str) -> str:
+        if name == "retry_config":
+            return "schedule"
+        return routing_form.form_name(name) if name.startswith("routing") else self.route.field_of(name, self.cleaned_data)
 
     def _events(self) -> list[str]:
         more = [name.strip() for name in self.cleaned_data["more_events"].replace("\n", ",").split(",") if name.strip()]
@@ -241,6 +253,7 @@ class WebhookForm(OwnedForm):
             name=data["name"],
             events=self._events(),
             filter=data["filter"],
+            routing=self.routing(),
             retry_config=self._retry_config(),
             rate_limit=data["rate_limit"],
             concurrency=data["concurrency"],

@@ -28,14 +28,16 @@ from webhooks.admin.health import health, health_badge
 from webhooks.admin.message import MessagePage
 from webhooks.admin.recover import RecoverPage
 from webhooks.admin.route_fields import RouteFields
+from webhooks.admin.routing_form import in_words
 from webhooks.admin.webhook_form import WebhookForm
 from webhooks.admin.words import schedule_text
 from webhooks.choices import Lane, WebhookStatus
 from webhooks.holds import is_held
 from webhooks.models import DueHint, Webhook, WebhookDelivery
 from webhooks.retry import schedule_of
-from webhooks.selectors import live_webhooks, stats
+from webhooks.selectors import collecting, live_webhooks, stats
 
+_ORDER = ("critical_first", "supersede", "expires_after")
 KEPT = "it encrypted to sign with"
 LINES = (
     "The receiver verifies the header webhook-signature with it (Standard Webhooks): the HMAC-SHA256 of webhook-id, "
@@ -63,20 +65,21 @@ class WebhookAdmin(RecoverPage, MessagePage):
     ordering = ("-id",)
     delete_consequence = "Nothing is sent to it any more, and its delivery log goes with it. To pause it, disable it instead."
     readonly_fields = (
-        "shown_url", "shown_events", "shown_repositories", "shown_filter", "shown_headers", "shown_retries",
+        "shown_url", "shown_events", "shown_repositories", "shown_filter", "shown_routing", "shown_headers", "shown_retries",
         "shown_rate", "shown_concurrency", "shown_priority", "shown_owner",
     )  # fmt: skip
     _shown = ("name", *readonly_fields)
     _sections = (
-        ("Events", {"fields": ("events", "more_events", "repositories", "filter")}),
-        ("Delivery", {"fields": ("headers", "retries", "schedule", "rate_limit", "concurrency", "priority")}),
+        ("Events", {"fields": ("events", "more_events", "repositories", "branches", "min_severity", "new_only", "filter")}),
+        ("Digests", {"fields": ("digest", "digest_window", "digest_key", "digest_quiet", "digest_max")}),
+        ("Delivery", {"fields": ("headers", "retries", "schedule", "rate_limit", "concurrency", "priority", *_ORDER)}),
     )
 
     def rows(self, request: HttpRequest) -> QuerySet[Webhook]:
         """Return the webhooks that were not deleted, with their state and what publishers left; never their secrets."""
         hints = DueHint.objects.filter(webhook_id=OuterRef("pk")).order_by().values("webhook_id").annotate(total=Sum("count"))
         waiting = Coalesce(Subquery(hints.values("total")), 0)
-        return live_webhooks().select_related("state").annotate(hinted=waiting)
+        return collecting(live_webhooks()).select_related("state").annotate(hinted=waiting)
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Return the form, or what is shown to those who only read."""
@@ -172,8 +175,9 @@ class WebhookAdmin(RecoverPage, MessagePage):
     def shown_waiting(self, webhook: Webhook) -> SafeString:
         """Return how many deliveries are pending or parked."""
         waiting = max(0, webhook.state.pending_count + webhook.hinted)  # type: ignore[attr-defined]
+        collected = webhook.digest_waiting  # type: ignore[attr-defined]
         if not waiting:
-            return show.NOTHING
+            return format_html('<span class="rg-nowrap">{} collected</span>', f"{collected:,}") if collected else show.NOTHING
         url = f"{show.admin_url(WebhookDelivery, 'changelist')}?webhook={webhook.pk}&status=pending"
         word = "parked" if is_held(webhook.state, timezone.now()) else "pending"
         return format_html('<a class="rg-link rg-nowrap" href="{}">{} {}</a>', url, f"{waiting:,}", word)
@@ -189,7 +193,9 @@ class WebhookAdmin(RecoverPage, MessagePage):
     def shown_events(self, webhook: Webhook) -> SafeString:
         """Return the first few subscriptions."""
         few = webhook.events[:4]
-        return show.codes([*few, *([f"+{len(webhook.events) - 4}"] if len(webhook.events) > 4 else [])])
+        codes = show.codes([*few, *([f"+{len(webhook.events) - 4}"] if len(webhook.events) > 4 else [])])
+        rules = in_words(webhook.routing)
+        return format_html('{} <span class="rg-faint">{}</span>', codes, "; ".join(rules)) if rules else codes
 
     @admin.display(description="repositories")
     def shown_repositories(self, webhook: Webhook) -> Any:
@@ -201,6 +207,11 @@ class WebhookAdmin(RecoverPage, MessagePage):
     def shown_filter(self, webhook: Webhook) -> Any:
         """Return the conditions."""
         return show.block(show.pretty(webhook.filter)) if webhook.filter else "none: every event"
+
+    @admin.display(description="rules")
+    def shown_routing(self, webhook: Webhook) -> str:
+        """Return what holds events back, collects and orders them."""
+        return "; ".join(in_words(webhook.routing)) or "none: each event at once"
 
     @admin.display(description="extra headers")
     def shown_headers(self, webhook: Webhook) -> str:

@@ -35,6 +35,7 @@ _TYPE = {
     "example": _DATA,
     "strict": False,
     "operational": False,
+    "recorded": False,
     "postable": True,
 }
 
@@ -130,4 +131,5 @@ class EventTypeSerializer(serializers.Serializer[Any]):
     example = serializers.DictField()
     strict = serializers.BooleanField(help_text="Whether posted data must fit the schema.")
     operational = serializers.BooleanField(help_text="About the portal's own deliveries: subscribed by exact name only.")
+    recorded = serializers.BooleanField(help_text="Made for single webhooks, where their rules say so: nobody subscribes to it.")
     postable = serializers.BooleanField(help_text="Whether POST events takes it without the scope events:system.")

@@ -13,6 +13,8 @@ from core import redact
 from webhooks.choices import Lane
 from webhooks.headers import masked
 from webhooks.models import Webhook
+from webhooks.routing.checking import FLOORS, LONGEST_LIFE, LONGEST_WINDOW, MAX_DIGEST, SHORTEST_LIFE, SHORTEST_QUIET, SHORTEST_WINDOW
+from webhooks.routing.rules import Digest, DigestKey, DigestMode, Lanes
 from webhooks.selectors import shown_headers
 
 _LANES = {str(label): Lane(value) for value, label in Lane.choices}
@@ -44,6 +46,36 @@ class HeadersField(serializers.JSONField):
     def to_representation(self, value: dict[str, str] | None) -> dict[str, str]:  # type: ignore[override]  # shown otherwise than written
         """Return the names with masked values."""
         return masked(value)
+
+
+@extend_schema_field(
+    {
+        "type": "object",
+        "nullable": True,
+        "properties": {
+            "branches": {"type": "array", "items": {"type": "string"}, "example": ["main", "release/*", "!dependabot/*"]},
+            "min_severity": {"type": "string", "enum": list(FLOORS)},
+            "new_only": {"type": "boolean"},
+            "digest": {
+                "type": "object",
+                "properties": {
+                    "window_seconds": {"type": "integer", "minimum": SHORTEST_WINDOW, "maximum": LONGEST_WINDOW},
+                    "key": {"type": "array", "items": {"type": "string", "enum": DigestKey.values}, "default": list(Digest.key)},
+                    "mode": {"type": "string", "enum": DigestMode.values, "default": Digest.mode},
+                    "quiet_seconds": {"type": "integer", "minimum": SHORTEST_QUIET, "maximum": LONGEST_WINDOW},
+                    "max_events": {"type": "integer", "minimum": 2, "maximum": MAX_DIGEST, "default": MAX_DIGEST},
+                },
+                "required": ["window_seconds"],
+            },
+            "lanes": {"type": "string", "enum": Lanes.values, "default": Lanes.PRIORITY.value},
+            "supersede": {"type": "boolean"},
+            "expires_after": {"type": "integer", "minimum": SHORTEST_LIFE, "maximum": LONGEST_LIFE},
+        },
+        "additionalProperties": False,
+    }
+)
+class RoutingField(serializers.JSONField):
+    """Rules about how events reach a webhook; written whole. What they may hold is in webhooks/routing/checking.py."""
 
 
 @extend_schema_field(OpenApiTypes.URI)

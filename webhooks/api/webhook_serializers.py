@@ -10,7 +10,7 @@ from rest_framework import serializers
 from access.api.serializers import OwnerField
 from core.api.serializers import SecretField, StrictModelSerializer, StrictSerializer
 from core.event_types import MAX_NAME
-from webhooks.api.fields import HeadersField, PriorityField, RepositoriesField, WebhookUrlField
+from webhooks.api.fields import HeadersField, PriorityField, RepositoriesField, RoutingField, WebhookUrlField
 from webhooks.choices import BreakerState, HoldReason
 from webhooks.headers import MASK
 from webhooks.models import Webhook
@@ -24,6 +24,7 @@ _WRITE: dict[str, Any] = {
     "destination": {},
     "events": ["gate.passed", "finding.*"],
     "filter": {"severity": {"$in": ["high", "critical"]}},
+    "routing": {"branches": ["main", "release/*"], "min_severity": "high", "digest": {"window_seconds": 300, "key": ["repository"]}},
     "headers": {"Authorization": "Bearer 5f2b9c"},
     "retry_config": {"schedule": [5, 300, 3600]},
     "rate_limit": 20,
@@ -45,6 +46,8 @@ _READ: dict[str, Any] = {
     "inactive_reason": "",
     "status_changed_at": "2026-11-20T09:30:00Z",
     "owner": "team:payments",
+    "digest_waiting": 12,
+    "digest_due_at": "2026-11-20T09:34:10Z",
     "created_at": "2026-11-20T09:30:00Z",
     "updated_at": "2026-11-20T09:30:00Z",
 }
@@ -80,6 +83,9 @@ class WebhookSerializer(StrictModelSerializer[Webhook]):
     )
     events = serializers.ListField(child=serializers.CharField(max_length=MAX_NAME), max_length=100, help_text="Names and wildcards.")
     filter = serializers.JSONField(required=False, allow_null=True, help_text="Conditions on the data; see docs/webhooks.md.")
+    routing = RoutingField(required=False, allow_null=True, help_text="Branches, severity, digests, superseding; see docs/routing.md.")
+    digest_waiting = serializers.IntegerField(read_only=True, help_text="Events that are collected for its next digests.")
+    digest_due_at = serializers.DateTimeField(read_only=True, allow_null=True, help_text="When the first of them leave, or are looked at.")
     headers = HeadersField(
         required=False,
         allow_null=True,
@@ -95,7 +101,7 @@ class WebhookSerializer(StrictModelSerializer[Webhook]):
     class Meta:
         model = Webhook
         fields = (*_READ, "secret")
-        read_only_fields = ("id", "inactive_reason", "status_changed_at", "created_at", "updated_at")
+        read_only_fields = ("id", "inactive_reason", "status_changed_at", "digest_waiting", "digest_due_at", "created_at", "updated_at")
 
 
 @extend_schema_serializer(examples=[OpenApiExample("With its secret, this once", value=_READ | {"secret": _SECRET}, response_only=True)])

@@ -44,6 +44,7 @@ _DEFAULTS: dict[str, Any] = {
     "integration_id": None,
     "destination": {},
     "filter": None,
+    "routing": None,
     "retry_config": None,
     "rate_limit": None,
     "concurrency": DEFAULT_CONCURRENCY,

@@ -25,6 +25,7 @@ from django.db import InterfaceError, OperationalError, connection
 from core import leases, runtime
 from core.context import SYSTEM, acting
 from core.http.sender import Sender
+from webhooks.engine import upkeep
 from webhooks.engine.calls import CallPool
 from webhooks.engine.destination import attempt_destination
 from webhooks.engine.listen import Listener
@@ -133,12 +134,14 @@ class Engine:
         self._pool = CallPool(settings.DESTINATION_THREADS)
         await self._sender.start()
         await self._patiently(self._register)
+        await upkeep.watched(self._keep_up, "upkeep_failed")  # what expired while no engine ran must not be claimed first
         self._listener = Listener(lambda: self._loop.call_soon_threadsafe(self._wake.set))
         listening = self._listener.start()
         self._started = True
         self._ready.set()
         work = self._work_loop(POLL_SECONDS_LISTENING if listening else POLL_SECONDS)
-        loops = [asyncio.create_task(work), asyncio.create_task(self._heart_loop())]
+        heart = upkeep.regularly(leases.HEARTBEAT_SECONDS, lambda: self._patiently(self._beat), "sweep_failed")
+        loops = [asyncio.create_task(loop) for loop in (work, heart, upkeep.regularly(upkeep.SECONDS, self._keep_up, "upkeep_failed"))]
         closing = asyncio.create_task(self._closing.wait())
         # a loop that ended by itself must not leave an engine behind that holds its slot and does nothing
         ended, _running = await asyncio.wait([closing, *loops], return_when=asyncio.FIRST_COMPLETED)
@@ -233,13 +236,8 @@ class Engine:
         # freed now it would be sent again at once, and for ever: the lease is left to the end of this process
         self._given_up.add(token)
 
-    async def _heart_loop(self) -> None:
-        while True:
-            await asyncio.sleep(leases.HEARTBEAT_SECONDS)
-            try:
-                await self._patiently(self._beat)
-            except Exception:  # a sweep that fails must not stop the heartbeat
-                logger.exception("sweep_failed")
+    async def _keep_up(self) -> bool:
+        return await self._patiently(upkeep.step)
 
     # --- the database thread -------------------------------------------------------------------------------------
 

@@ -9,11 +9,12 @@ from webhooks.models.delivery import DueHint, Lease, WebhookDelivery
 from webhooks.models.destination import DestinationMemory, FollowUp
 from webhooks.models.inbound import InboundSource, Receipt, ReceiptPart, SettledBody
 from webhooks.models.replay import Replay
+from webhooks.models.routing import DigestEntry, SubjectMark
 from webhooks.models.state import WebhookState
 from webhooks.models.webhook import Subscription, Webhook, WebhookRepository
 
 __all__ = [
-    "DeliveryAttempt", "DestinationMemory", "DueHint", "FollowUp", "InboundBackfill", "InboundSource", "Lease",
-    "ProviderAddresses", "Receipt", "ReceiptPart", "Replay", "SettledBody", "Subscription", "Webhook", "WebhookDelivery",
-    "WebhookRepository", "WebhookState",
+    "DeliveryAttempt", "DestinationMemory", "DigestEntry", "DueHint", "FollowUp", "InboundBackfill", "InboundSource", "Lease",
+    "ProviderAddresses", "Receipt", "ReceiptPart", "Replay", "SettledBody", "SubjectMark", "Subscription", "Webhook",
+    "WebhookDelivery", "WebhookRepository", "WebhookState",
 ]  # fmt: skip

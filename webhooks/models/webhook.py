@@ -26,6 +26,9 @@ class Webhook(Owned):
     destination = models.JSONField(default=dict, blank=True, help_text="Options of that destination, as its connector's fields say.")
     events = models.JSONField(default=list, help_text="Exact names and wildcards: finding.opened, scan.*, *.")
     filter = models.JSONField(null=True, blank=True, help_text="Conditions on the payload; see docs/webhooks.md.")
+    routing = models.JSONField(null=True, blank=True, help_text="How events reach it; see docs/routing.md.")
+    # what the engine looks for in `routing`, once a second
+    expires_after = models.PositiveIntegerField(null=True, blank=True, editable=False)
     status = models.CharField(max_length=10, choices=WebhookStatus.choices, default=WebhookStatus.ACTIVE)
     inactive_reason = models.CharField(max_length=10, choices=InactiveReason.choices, default=InactiveReason.NONE, blank=True)
     status_changed_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -43,7 +46,10 @@ class Webhook(Owned):
     )
 
     class Meta:
-        indexes = [models.Index(fields=["owner", "-id"], name="webhook_owner_idx")]
+        indexes = [
+            models.Index(fields=["owner", "-id"], name="webhook_owner_idx"),
+            models.Index(fields=["id"], name="webhook_expiring_idx", condition=models.Q(expires_after__isnull=False)),
+        ]
 
     def __str__(self) -> str:
         return self.name

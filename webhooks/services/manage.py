@@ -21,7 +21,7 @@ from webhooks.destinations.binding import integration_calls
 from webhooks.engine.due import lock_states, recompute
 from webhooks.events import about_webhook
 from webhooks.models import Subscription, Webhook, WebhookRepository, WebhookState
-from webhooks.services import switch
+from webhooks.services import rules, switch
 from webhooks.services.values import WebhookValues, checked, stored_headers
 
 _REQUIRED = ("name", "url", "events")
@@ -38,6 +38,7 @@ def create_webhook(values: WebhookValues, *, secret: str | None = None) -> tuple
     fields: dict[str, Any] = dict(checked(values))
     secret = secrets.new_secret() if secret is None else secrets.check_secret(secret)
     repositories = fields.pop("repositories", [])
+    fields |= rules.mirrored(fields)
     inactive = fields.get("status") == WebhookStatus.INACTIVE
     with transaction.atomic():
         webhook = Webhook.objects.create(
@@ -73,7 +74,8 @@ def update_webhook(webhook: Webhook, values: WebhookValues, *, secret: str | Non
         if repositories is not None:
             changes |= _scope(webhook, {row.id for row in repositories})
         if changes:
-            _save(webhook, {name: fields[name] for name in changes if name != "repositories"})
+            rules.let_go(webhook, fields)
+            _save(webhook, {name: fields[name] for name in changes if name != "repositories"} | rules.mirrored(fields))
             if "events" in changes:
                 Subscription.objects.filter(webhook=webhook).exclude(pattern__in=webhook.events).delete()
                 _subscribe(webhook, webhook.events)
@@ -99,6 +101,7 @@ def delete_webhook(webhook: Webhook) -> None:
         if not gone.update(deleted_at=timezone.now(), integration=None):  # it must not keep its integration from being deleted
             return
         WebhookState.objects.filter(webhook_id=webhook.id).update(enabled=False)
+        rules.drop(webhook)
         recompute([webhook.id])
         audit.record(AuditVerb.DELETED, webhook, owner_id=webhook.owner_id)
         bus.publish("webhook.deleted", about_webhook(webhook), owner_id=webhook.owner_id)

@@ -94,7 +94,7 @@ def _check_type(name: str, who: Principal) -> None:
     event_type = catalogue.find(name)
     if event_type is None or event_type.postable:
         return  # an unknown one is refused when it is prepared
-    if event_type.operational:
+    if event_type.operational or event_type.recorded:
         raise InvalidInput.of("type", f"{name} is published by the portal itself and can't be posted.", code="not_postable")
     if EVENTS_SYSTEM not in who.scopes:
         sentence = f"{name} needs the scope {EVENTS_SYSTEM}; repository.*, pull_request.*, build.* and custom.* do not."

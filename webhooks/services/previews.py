@@ -15,12 +15,14 @@ from core.event_types import catalogue
 from core.fields import DecryptError
 from core.ids import uuid7
 from core.models import Event
+from integrations.messages.digests import DIGEST_TYPE
 from integrations.rehearsal import Rehearsal, Shown, rehearse
 from webhooks.destinations.event import outgoing
 from webhooks.engine.request import USER_AGENT
 from webhooks.envelope import envelope_bytes
 from webhooks.headers import MASK
 from webhooks.models import Webhook
+from webhooks.routing.rules import DigestMode, routing_of
 from webhooks.selectors import shown_headers, shown_webhooks
 
 # what tells most about a destination, where a webhook takes several types
@@ -30,7 +32,7 @@ _TELLING = ("gate.failed", "finding.opened", "finding.opened.single", "scan.comp
 def preview_message(webhook: Webhook, event: Event | None = None, event_type: str = "") -> Rehearsal:
     """Return what a webhook would send of a recorded event, or of the example of a type.
 
-    Without either it is the example of a type that it takes.
+    Without either it is the example of a type that it takes, or of a digest where it collects them.
     Raises InvalidInput for a type that there is not, and Conflict where its credentials can't be decrypted.
     """
     id, kind, at, data = _told(webhook, event, event_type)
@@ -55,11 +57,16 @@ def example_type(patterns: list[str]) -> str:
 def _told(webhook: Webhook, event: Event | None, event_type: str) -> tuple[uuid.UUID, str, datetime, str]:
     if event is not None:
         return event.id, event.type, event.created_at, json.dumps(event.payload)
-    kind = event_type or example_type(list(webhook.events))
+    kind = event_type or (DIGEST_TYPE if _collects(webhook) else example_type(list(webhook.events)))
     found = catalogue.find(kind)
     if found is None:
         raise InvalidInput.of("event_type", f"{kind[:100]!r} is not a known event type; GET /api/v1/event-types lists them.")
     return uuid7(), found.example_name if kind == found.name else kind, timezone.now(), json.dumps(found.example)
+
+
+def _collects(webhook: Webhook) -> bool:
+    routing = routing_of(webhook.routing)
+    return routing is not None and routing.digest is not None and routing.digest.mode == DigestMode.ALL
 
 
 def _plain(webhook: Webhook, id: uuid.UUID, kind: str, at: datetime, body: bytes) -> Shown:

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from webhooks.engine.due import lock_states
-from webhooks.models import DeliveryAttempt, DueHint, Lease, Webhook, WebhookDelivery
+from webhooks.models import DeliveryAttempt, DigestEntry, DueHint, Lease, SubjectMark, Webhook, WebhookDelivery
 
 # a publisher whose transaction saw the webhook before it was deleted must have ended: its deliveries refer to the row
 GRACE = timedelta(hours=1)
@@ -54,6 +54,7 @@ def _remove(webhook_id: uuid.UUID) -> int:
         lock_states([webhook_id])
         if WebhookDelivery.objects.filter(webhook_id=webhook_id).exists():
             return 0
-        DueHint.objects.filter(webhook_id=webhook_id).delete()
+        for rows in (DueHint.objects, SubjectMark.objects, DigestEntry.objects):
+            rows.filter(webhook_id=webhook_id).delete()
         # deferred: secrets that can't be decrypted any more must not keep the row alive
         return Webhook.objects.filter(id=webhook_id).defer("secrets", "headers").delete()[0]

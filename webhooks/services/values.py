@@ -17,6 +17,7 @@ from webhooks.filters import check_filter
 from webhooks.headers import check_headers
 from webhooks.models import Webhook
 from webhooks.retry import check_retry_config
+from webhooks.routing.checking import check_routing
 
 MAX_EVENTS = 100
 MAX_REPOSITORIES = 500
@@ -34,6 +35,7 @@ class WebhookValues(TypedDict, total=False):
     destination: dict[str, Any]
     events: list[str]
     filter: dict[str, Any] | None
+    routing: dict[str, Any] | None
     status: str
     headers: dict[str, str] | None
     retry_config: dict[str, Any] | None
@@ -157,6 +159,7 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "url": _url,
     "events": _events,
     "filter": check_filter,
+    "routing": check_routing,
     "status": _status,
     "retry_config": check_retry_config,
     "rate_limit": _rate_limit,

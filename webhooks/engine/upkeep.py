@@ -1,0 +1,39 @@
+"""What an engine does beside its turns: digests that are due, deliveries that were superseded or have expired.
+
+A few look-ups by index, twice a second in each engine; whoever finds something does it, and no two do the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from webhooks.engine.digests import close_next
+from webhooks.engine.superseding import expire_next, supersede_next
+
+logger = logging.getLogger(__name__)
+SECONDS = 0.5
+
+
+def step() -> bool:
+    """Do one portion of each kind; says whether there may be more at once."""
+    # first what is not sent any more, so that a claim that follows doesn't send it
+    void = [supersede_next(), expire_next()]
+    return close_next() or any(void)
+
+
+async def regularly(seconds: float, work: Callable[[], Awaitable[object]], failed: str) -> None:
+    """Do work again and again, with so many seconds in between."""
+    while True:
+        await asyncio.sleep(seconds)
+        await watched(work, failed)
+
+
+async def watched(work: Callable[[], Awaitable[object]], failed: str) -> None:
+    """Do work until it says that nothing is left. A failure is logged: it must not end the engine."""
+    try:
+        while await work():
+            pass
+    except Exception:
+        logger.exception(failed)
