@@ -18,7 +18,8 @@ from typing import Any
 from core.errors import AddressRefused, InvalidInput, OutboundError
 from core.http.door import BadAnswer, CallFailed, CircuitOpen, QuotaUsedUp, SignInFailed, Throttled
 from integrations.contract.message import Message, Standing
-from integrations.contract.outbound import Memory, Outcome, OutgoingEvent, Remembered, Reserved
+from integrations.contract.outbound import Memory, NothingToTell, Outcome, OutgoingEvent, Remembered, Reserved
+from integrations.contract.telling import order_of
 from integrations.messages.tickets import Words, changes_of, comment_of, mark_of, ticket_messages, told_facts
 from integrations.ticketing.rules import OnFix, OnReturn, Rules
 from integrations.ticketing.tracker import Ticket, TicketGone, Tracker
@@ -28,8 +29,8 @@ _CLOCKS_DIFFER = timedelta(minutes=10)
 _UNDECIDED = frozenset({408, 425})
 _NOT_SENT = frozenset({"dns", "connect", "connect_timeout", "tls", "address_refused", "invalid_url"})
 _NO_BUSINESS = (
-    "Nothing that a ticket is kept for: it is made of finding.opened.single, and of gates, builds, scans and integrations that fail;"
-    " what settles these closes it."
+    "it is nothing that a ticket is kept for. Tickets are made of finding.opened.single, and of gates, builds, scans and integrations"
+    " that fail; what settles these closes them."
 )
 
 
@@ -63,17 +64,21 @@ class _Known:
 
 
 def tell(tracker: Tracker, event: OutgoingEvent, rules: Rules, memory: Memory) -> Outcome:
-    """Tell a tracker of an event. Raises the tracker's errors."""
+    """Tell a tracker of an event. Raises the tracker's errors, and NothingToTell."""
     if event.type == "webhook.test":
         return Outcome(ok=True, status=200, details={"checked": tracker.probe()})
-    messages = ticket_messages(event)
     done: list[Outcome] = []
-    for message in messages:
-        done.append(_Telling(tracker, event, message, rules, memory).tell())
-        if not done[-1].ok:
-            return done[-1]
+    reasons: list[str] = []
+    for message in ticket_messages(event):
+        try:
+            done.append(_Telling(tracker, event, message, rules, memory).tell())
+        except NothingToTell as nothing:
+            reasons.append(nothing.reason)
+        else:
+            if not done[-1].ok:
+                return done[-1]
     if not done:
-        return _skipped(_NO_BUSINESS)
+        raise NothingToTell(reasons[0] if reasons else _NO_BUSINESS)
     return done[0] if len(done) == 1 else Outcome(ok=True, status=200, details={"tickets": [one.details for one in done]})
 
 
@@ -86,7 +91,7 @@ class _Telling:
 
     def tell(self) -> Outcome:
         if self._rules.other_branch(self._message):
-            return _skipped(f"It is about the branch {self._message.branch}, which is none of the webhook's branches.")
+            raise NothingToTell(f"it is about the branch {self._message.branch}, which is none of the webhook's branches.")
         lock = f"{self._key}|at work"
         if self._memory.reserve(lock, self._event.holder) is Reserved.BUSY:
             return _later("Another delivery is at the same ticket. This one follows.")
@@ -100,10 +105,10 @@ class _Telling:
         if known and known.event == str(self._event.id):
             return _done("told before", known)
         if known is None and self._is_open and self._rules.below_floor(self._message):
-            return _skipped(f"The finding's severity is below {self._rules.min_severity}.")
-        order = f"{self._event.timestamp.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f} {self._event.id}"
+            raise NothingToTell(f"the finding's severity is below {self._rules.min_severity}.")
+        order = order_of(self._event)
         if self._memory.latest(f"{self._key}|last", order).external_id > order:
-            return _skipped("A later event of the same subject was told before.")
+            raise NothingToTell("something later about the same was told before.")
         try:
             return self._open(known) if self._is_open else self._settle(known)
         except TicketGone:
@@ -113,7 +118,7 @@ class _Telling:
         """Go on after the ticket was deleted at the platform: what is open gets another one."""
         self._memory.forget(self._key)
         if not self._is_open or self._rules.below_floor(self._message):
-            return _skipped("Its ticket is not there any more.")
+            raise NothingToTell("its ticket is not there any more.")
         return self._make(known.generation + 1 if known else 2, None)
 
     @property
@@ -200,7 +205,7 @@ class _Telling:
             known = found or known
             self._memory.forget(f"{self._key}|making")
         if known is None:
-            return _skipped("There is no ticket of it.")
+            raise NothingToTell("there is no ticket of it.")
         left = self._left(known)
         if left:
             kept = self._keep(self._told(known, branches=left))
@@ -263,10 +268,6 @@ def _moment(making: Remembered) -> datetime:
 
 def _earlier(known: _Known | None) -> Words | None:
     return Words(known.name or known.id, known.url) if known else None
-
-
-def _skipped(sentence: str) -> Outcome:
-    return Outcome(ok=True, details={"skipped": sentence})
 
 
 def _done(what: str, known: _Known) -> Outcome:

@@ -42,7 +42,12 @@ class JiraTracker:
         """Search by the label."""
         params = {"jql": f'labels = "repoguard-{mark}" ORDER BY created ASC', "fields": "labels", "maxResults": "1"}
         path = "/search/jql" if self._client.is_cloud else "/search"
-        found = objects(at(self._client.get(path, params, what="the search for an earlier ticket"), "issues"))
+        try:
+            found = objects(at(self._client.get(path, params, what="the search for an earlier ticket"), "issues"))
+        except NotThere:
+            if since is not None:
+                raise
+            return None  # nothing was made by an earlier try; what is wrong with the address, the creation says
         return self._ticket(found[0]) if found else None
 
     def create(self, message: Message, mark: str, earlier: Words | None) -> Ticket:

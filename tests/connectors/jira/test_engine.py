@@ -76,3 +76,13 @@ def test_limits_hold_the_webhook_and_refusals_end_the_delivery(run: Callable[[],
     assert TOKEN not in f"{refused.error} {refused.response_body}"
     assert state_of(made).failed_count == 1
     assert DestinationMemory.objects.filter(key__endswith="making").count() == 0
+
+
+@pytest.mark.usefixtures("run")
+def test_a_preview_shows_the_issue(admin_client: Any) -> None:
+    webhook = routed("https://acme.atlassian.net")
+    asked = {"event_type": "finding.opened.single"}
+    (request,) = admin_client.post(f"/api/v1/webhooks/{webhook.id}/preview", asked, content_type="application/json").json()["requests"]
+    assert request["url"] == "https://acme.atlassian.net/rest/api/3/issue"
+    assert "Prototype pollution in lodash" in request["body"]
+    assert DestinationMemory.objects.count() == 0

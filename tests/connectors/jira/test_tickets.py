@@ -125,11 +125,11 @@ def test_only_the_named_branches_count(jira: Jira, memory: DictMemory) -> None:
 
 def test_a_fix_without_a_ticket_is_nothing_and_an_older_opening_told_later_too(jira: Jira, memory: DictMemory) -> None:
     assert "no ticket" in did(tell(jira, about_finding("fixed.single", later=9), memory))
-    assert "later event" in did(tell(jira, about_finding("opened.single"), memory))
+    assert "something later" in did(tell(jira, about_finding("opened.single"), memory))
     assert jira.issues == {}
     assert did(tell(jira, about_finding("reopened.single", later=10), memory)) == "made"
     tell(jira, about_finding("fixed.single", later=30), memory)
-    assert "later event" in did(tell(jira, about_finding("reopened.single", later=20), memory))
+    assert "something later" in did(tell(jira, about_finding("reopened.single", later=20), memory))
     assert jira.only()["status"] == "Done"
 
 
