@@ -16,6 +16,8 @@ from integrations.messages.reading import listed, mapping, plural
 MOST_LISTED = 20
 _MARK_LENGTH = 20
 _LONG = 300
+_LONGEST_KEY = 160
+"""Some way below what a memory keeps (200), as words are put behind it."""
 _CVE = re.compile(r"CVE-\d{4}-\d{4,19}")
 _GHSA = re.compile(r"GHSA(-[23456789cfghjmpqrvwx]{4}){3}")
 _SPLIT = ("finding.accepted", "finding.expired", "finding.exploited")
@@ -67,6 +69,11 @@ def ticket_messages(event: OutgoingEvent) -> list[Message]:
     if event.type not in _SPLIT:
         return []
     return [told for one in listed(event.data.get("findings")) if (told := _of_one(event, mapping(one))).standing is not Standing.NONE]
+
+
+def key_of(subject: str) -> str:
+    """Return what a subject's ticket is remembered by: a long subject by its beginning and a hash."""
+    return subject if len(subject) <= _LONGEST_KEY else f"{subject[:100]}:{mark_of(subject, 1)}"
 
 
 def mark_of(subject: str, generation: int) -> str:
@@ -203,7 +210,7 @@ def _finding(found: FindingLine) -> Line:
 
 
 def _links(message: Message) -> Line:
-    return (Words("Open in RepoGuard", message.link),) if message.link else ()
+    return (Words("Details", message.link),) if message.link else ()
 
 
 def _footer(message: Message) -> str:

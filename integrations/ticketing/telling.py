@@ -20,7 +20,7 @@ from core.http.door import BadAnswer, CallFailed, CircuitOpen, QuotaUsedUp, Sign
 from integrations.contract.message import Message, Standing
 from integrations.contract.outbound import Memory, NothingToTell, Outcome, OutgoingEvent, Remembered, Reserved
 from integrations.contract.telling import order_of
-from integrations.messages.tickets import Words, changes_of, comment_of, mark_of, ticket_messages, told_facts
+from integrations.messages.tickets import Words, changes_of, comment_of, key_of, mark_of, ticket_messages, told_facts
 from integrations.ticketing.rules import OnFix, OnReturn, Rules
 from integrations.ticketing.tracker import Ticket, TicketGone, Tracker
 
@@ -87,7 +87,7 @@ class _Telling:
 
     def __init__(self, tracker: Tracker, event: OutgoingEvent, message: Message, rules: Rules, memory: Memory) -> None:
         self._tracker, self._event, self._message, self._rules, self._memory = tracker, event, message, rules, memory
-        self._key = message.subject
+        self._key = key_of(message.subject)
 
     def tell(self) -> Outcome:
         if self._rules.other_branch(self._message):
@@ -158,7 +158,7 @@ class _Telling:
 
     def _make(self, generation: int, earlier: Words | None) -> Outcome:
         """Make the ticket, unless a try that was cut short made it."""
-        mark, note = mark_of(self._key, generation), f"{self._key}|making"
+        mark, note = mark_of(self._message.subject, generation), f"{self._key}|making"
         before = self._memory.recall(note)
         began = _moment(before) if before and before.data.get("generation", 1) == generation else None
         found = None
@@ -223,7 +223,7 @@ class _Telling:
     def _unnoted(self, making: Remembered) -> _Known | None:
         """Return the ticket that a try made which was cut short, None where none is found."""
         generation = making.data.get("generation", 1)
-        found = self._tracker.find(mark_of(self._key, generation), _moment(making) - _CLOCKS_DIFFER)
+        found = self._tracker.find(mark_of(self._message.subject, generation), _moment(making) - _CLOCKS_DIFFER)
         return self._keep(_Known(*found, facts=told_facts(self._message), generation=generation)) if found else None
 
     def _left(self, known: _Known) -> tuple[str, ...]:

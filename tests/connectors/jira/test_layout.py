@@ -97,4 +97,4 @@ def test_nobodys_text_is_wiki_markup() -> None:
     assert plain.endswith("CVE-2026-1 snake_case")
     message = message_of(told.example("finding.opened.single", findings=[told.finding(1, told.HOSTILE)]))
     for line in wiki.markup(body_of(message)).splitlines():
-        assert not re.search(r"(?<!\\)\{|(?<!\\)\[(?!CVE|Open in RepoGuard)", line), line
+        assert not re.search(r"(?<!\\)\{|(?<!\\)\[(?!CVE|Details)", line), line
