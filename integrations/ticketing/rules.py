@@ -30,8 +30,10 @@ class OnReturn(models.TextChoices):
     COMMENT = "comment", "Comment only"
 
 
+_FLOORS = (("critical", "critical only"), *((name, f"{name} and worse") for name in SEVERITIES[1:-1]), ("unknown", "all findings"))
+
 TICKET_FIELDS: tuple[Field, ...] = (
-    Field("min_severity", "Lowest severity", FieldKind.CHOICE, choices=tuple((name, name) for name in SEVERITIES), default="unknown",
+    Field("min_severity", "Lowest severity", FieldKind.CHOICE, choices=_FLOORS, default="unknown",
           help="No ticket is made of a finding below it. Gates, builds and the like have none, and always get their ticket."),
     Field("branches", "Branches", FieldKind.WORDS, max_length=200, placeholder="main",
           help="Only what is told of these: names, or patterns such as release/*. Empty: all; then a finding is fixed when it is fixed on"
