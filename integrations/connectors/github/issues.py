@@ -1,7 +1,8 @@
 """Issues at GitHub: one for each finding, gate or build; made, commented, closed and opened again.
 
-A ticket is found by a hidden mark in its body. GitHub's list of issues knows a new one at once or soon, so only what was made since an
-earlier try is read; its search would know more, but takes 30 questions a minute.
+A ticket is found by a hidden mark in its body. After a try that was cut short GitHub's list of issues is read, which knows a new one at
+once or soon; GitHub's search, which lags, is asked for those of a former webhook. It takes 30 questions a minute, and new issues are
+limited further.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ _IF = ("action", ("issue",))
 _MOST_PAGES = 10
 _ID = re.compile(r"([^/#\s]+/[^/#\s]+)#([1-9][0-9]{0,17})")
 _GONE = (404, 410)
+_NOT_SEARCHED = (403, 404, 422)
 
 ISSUE_FIELDS: tuple[Field, ...] = (
     Field("labels", "Labels", FieldKind.WORDS, max_length=50, default=("repoguard",), only_if=_IF,
@@ -63,7 +65,7 @@ def tell_issue(client: Client, event: OutgoingEvent, repository: str, options: M
 class IssueTracker:
     """The issues of a webhook in a repository. A ticket's id is such as acme/shop#12."""
 
-    always_finds: ClassVar[bool] = False
+    always_finds: ClassVar[bool] = True
     settles_in: ClassVar[float] = 60.0
 
     def __init__(self, client: Client, repository: str, options: Mapping[str, Any]) -> None:
@@ -78,15 +80,26 @@ class IssueTracker:
         return f"The repository {self._repository} can be read, and has issues."
 
     def find(self, mark: str, since: datetime | None) -> Ticket | None:
-        """Read the issues that changed since then, the newest first."""
-        params = {"state": "all", "sort": "created", "direction": "desc"}
-        if since:
-            params["since"] = f"{since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-        wanted, found = marker(mark), None
-        for row in self._listed(f"/repos/{self._repository}/issues", params, f"the issues of {self._repository}"):
-            if wanted in text(row, "body") and "pull_request" not in row:
-                found = row  # the last one is the oldest
-        return self._ticket(found) if found else None
+        """Read the issues that changed since then, the newest first; search where no time is given."""
+        if since is None:
+            return self._searched(mark)
+        at = f"{since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        params = {"state": "all", "sort": "created", "direction": "desc", "since": at}
+        return self._oldest(self._listed(f"/repos/{self._repository}/issues", params, f"the issues of {self._repository}"), mark)
+
+    def _searched(self, mark: str) -> Ticket | None:
+        asked = {"q": f'repo:{self._repository} is:issue in:body "repoguard:{mark}"', "per_page": "10"}
+        try:
+            found = rows(self._client.get("/search/issues", asked, what="the search for an earlier issue", anew=True), "items")
+        except BadAnswer as error:
+            if error.status_code not in _NOT_SEARCHED:
+                raise
+            return None  # what these credentials may not see, the creation says
+        return self._oldest(iter(found), mark)
+
+    def _oldest(self, issues: Iterator[Mapping[str, Any]], mark: str) -> Ticket | None:
+        marked = [one for one in issues if marker(mark) in text(one, "body") and "pull_request" not in one]
+        return self._ticket(min(marked, key=lambda one: number(one, "number") or 0)) if marked else None
 
     def create(self, message: Message, mark: str, earlier: Words | None) -> Ticket:
         """Create the issue."""

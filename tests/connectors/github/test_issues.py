@@ -48,7 +48,7 @@ class Issues:
         one = f"{REPO}/issues/{{issue_number}}"
         self.github.told |= {
             f"POST {REPO}/issues": self.create, f"GET {REPO}/issues": self.list, f"GET {one}": self.read, f"PATCH {one}": self.change,
-            f"POST {one}/comments": self.comment, f"GET {one}/comments": self.comments,
+            f"POST {one}/comments": self.comment, f"GET {one}/comments": self.comments, "GET /search/issues": self.search,
         }  # fmt: skip
 
     def create(self, call: Call) -> Answer:
@@ -59,6 +59,11 @@ class Issues:
 
     def shown(self, number: int) -> dict[str, Any]:
         return {name: self.issues[number][name] for name in ("number", "state", "html_url", "body")}
+
+    def search(self, call: Call) -> Answer:
+        word = re.fullmatch(r'repo:acme/shop is:issue in:body "(repoguard:[0-9a-f]+)"', call.query["q"])
+        assert word
+        return 200, {"items": [self.shown(number) for number, one in self.issues.items() if word[1] in one["body"]]}, {}
 
     def list(self, call: Call) -> Answer:
         assert call.query["state"] == "all"
@@ -136,6 +141,18 @@ def test_an_issue_that_was_deleted_is_made_anew_only_if_it_is_open() -> None:
     assert tell(about("reopened.single", 2)).details["did"] == "made"
     tell.issues.clear()
     assert tell(about("opened.single", 3, severity="critical")).details["did"] == "made"
+
+
+def test_a_webhook_that_lost_its_memory_goes_on_with_the_issues_there_are() -> None:
+    tell = Issues()
+    tell(about("opened.single"))
+    tell.memory = DictMemory()
+    assert tell(about("opened.single", 1)).details["did"] == "nothing new"
+    tell.memory, tell.only()["state"] = DictMemory(), "closed"
+    assert tell(about("opened.single", 2)).details["did"] == "opened again"
+    tell.memory = DictMemory()
+    tell.github.told["GET /search/issues"] = lambda call: (422, {"message": "The listed users and repositories cannot be searched."}, {})
+    assert tell(about("opened.single", 3)).details["did"] == "made"
 
 
 @pytest.mark.parametrize("lost", ["killed", "timed out"])
