@@ -65,8 +65,11 @@ JIRA_OPTIONS: tuple[Field, ...] = (
 def option_errors(options: Mapping[str, Any]) -> Errors:
     """Return what is wrong with a webhook's options, by field."""
     errors: Errors = {}
-    if unknown := sorted(set(options.get("priorities", {})) - set(SEVERITIES)):
+    named = options.get("priorities", {})
+    if unknown := sorted(set(named) - set(SEVERITIES)):
         errors["priorities"] = [f"{unknown[0]} is no severity; there are {', '.join(SEVERITIES)}."]
+    elif empty := sorted(severity for severity, priority in named.items() if not priority):
+        errors["priorities"] = [f"{empty[0]} has no name of a priority; leave it out."]
     if taken := sorted(set(options.get("extra_fields", {})) & set(_OURS)):
         errors["extra_fields"] = [f"{taken[0]} is set by the portal; leave it out."]
     return errors

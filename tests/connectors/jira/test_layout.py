@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from core.errors import InvalidInput
 from integrations.connectors.jira import adf, limits, wiki
 from integrations.contract.outbound import OutgoingEvent
 from integrations.messages.message import message_of
 from integrations.messages.tickets import TicketText, body_of, comment_of, title_of
 from tests.connectors import told
 from tests.connectors.contract import DictMemory
-from tests.connectors.jira.kit import DATA_CENTER, tell
+from tests.connectors.jira.kit import DATA_CENTER, options, tell
 from tests.connectors.jira.stub import MOST, Jira, adf_problem
 
 pytestmark = pytest.mark.once
@@ -98,3 +99,18 @@ def test_nobodys_text_is_wiki_markup() -> None:
     message = message_of(told.example("finding.opened.single", findings=[told.finding(1, told.HOSTILE)]))
     for line in wiki.markup(body_of(message)).splitlines():
         assert not re.search(r"(?<!\\)\{|(?<!\\)\[(?!CVE|Details)", line), line
+
+
+def test_a_summary_is_counted_as_java_counts() -> None:
+    title = limits.summary(title_of(message_of(told.example("finding.opened.single", findings=[told.finding(1, "🙈" * 300)])), 255))
+    assert java(title) in (254, 255)
+    assert title.startswith("high: 🙈")
+    assert title.endswith("🙈…")
+
+
+def test_options_that_jira_would_refuse_are_refused_before() -> None:
+    with pytest.raises(InvalidInput) as caught:
+        options(priorities={"worst": "Highest"}, extra_fields={"summary": "mine"})
+    assert set(caught.value.fields) == {"destination.priorities", "destination.extra_fields"}
+    with pytest.raises(InvalidInput, match="no name of a priority"):
+        options(priorities={"high": ""})
