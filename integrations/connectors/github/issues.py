@@ -17,6 +17,7 @@ from core.http.door import BadAnswer, Reply
 from integrations.connectors.github.client import Client, next_link, rows
 from integrations.connectors.github.issue_layout import MAX_TITLE, body, marker, title
 from integrations.connectors.github.reading import number, text
+from integrations.connectors.github.telling.told import Telling
 from integrations.contract.fields import Field, FieldKind
 from integrations.contract.message import SEVERITIES, Message
 from integrations.contract.outbound import Memory, Outcome, OutgoingEvent
@@ -60,6 +61,11 @@ def issue_problems(options: Mapping[str, Any]) -> dict[str, list[str]]:
 def tell_issue(client: Client, event: OutgoingEvent, repository: str, options: Mapping[str, Any], memory: Memory) -> Outcome:
     """Make, comment, close or open again the issue of what the event is about. Raises OutboundError and NothingToTell."""
     return tell(IssueTracker(client, repository, options), event, Rules.of(options), memory)
+
+
+def tell_telling(telling: Telling) -> Outcome:
+    """Do so for what an action gets."""
+    return tell_issue(telling.client, telling.event, telling.repository, telling.options, telling.memory)
 
 
 class IssueTracker:

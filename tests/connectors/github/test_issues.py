@@ -24,6 +24,7 @@ from tests.connectors import told
 from tests.connectors.contract import DictMemory
 from tests.connectors.door import TIMED_OUT
 from tests.connectors.github.rest_stub import Answer, Call, RestDoor, RestStub
+from tests.connectors.github.telling_kit import Teller
 
 pytestmark = pytest.mark.once
 API, REPO = "https://api.github.com", "/repos/{owner}/{repo}"
@@ -254,3 +255,17 @@ def test_options_are_checked() -> None:
     assert issue_problems({"severity_labels": {"high": "x"}}) == {}
     assert set(issue_problems({"severity_labels": {"worst": "x"}, "assignees": ["a"] * 11})) == {"severity_labels", "assignees"}
     assert "no label" in issue_problems({"severity_labels": {"high": ""}})["severity_labels"][0]
+
+
+def test_the_action_makes_issues_in_the_repository_of_the_event_or_of_the_option() -> None:
+    for options, path in (
+        ({}, {"owner": "acme", "repo": "shop"}),
+        ({"repository": "acme/security"}, {"owner": "acme", "repo": "security"}),
+    ):
+        teller = Teller({"action": "issue", **options})
+        teller.github.told[f"POST {REPO}/issues"] = lambda call: (201, {"number": 7}, {})
+        assert teller(about("opened.single")).status == 201
+        assert teller.github.calls[-1].path == path
+        assert teller.github.calls[-1].body["labels"] == ["repoguard"]
+        assert teller.github.refused == []
+    assert "has issues" in teller(told.example("webhook.test")).details["checked"]
