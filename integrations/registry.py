@@ -13,6 +13,7 @@ from integrations.connectors.github.connector import GitHub
 from integrations.connectors.gitlab.connector import GitLab
 from integrations.connectors.http.connector import HttpConnector
 from integrations.connectors.jenkins.connector import Jenkins
+from integrations.connectors.jira.connector import Jira
 from integrations.connectors.kev.connector import Kev
 from integrations.connectors.osv.connector import Osv
 from integrations.connectors.pagerduty.connector import PagerDuty
@@ -35,6 +36,7 @@ CONNECTORS: tuple[type[Connector], ...] = (
     Generic,
     GitLab,
     Jenkins,
+    Jira,
     Kev,
     Osv,
     PagerDuty,

@@ -7,6 +7,7 @@ from typing import Any
 
 from core.errors import InvalidInput
 from core.http.door import SignInFailed
+from integrations.connectors.github import issues
 from integrations.connectors.github.fields import SignIn
 from integrations.connectors.github.telling import checks, dispatch, statuses, workflows
 from integrations.connectors.github.telling.told import TEST_TYPE, Action, Telling
@@ -24,6 +25,7 @@ ACTIONS: Mapping[str, Action] = {
     ),
     "commit_status": Action("Set a commit's status", statuses.FIELDS, statuses.tell),
     "check_run": Action("Show a check with marks on lines (check run; GitHub Apps only)", checks.FIELDS, checks.tell, only_for_apps=True),
+    "issue": Action("Keep an issue for each finding, gate or build", issues.ISSUE_FIELDS, issues.tell_telling, issues.issue_problems),
 }
 
 DESTINATION_FIELDS: tuple[Field, ...] = (
@@ -66,10 +68,13 @@ def tell(telling: Telling, config: Mapping[str, Any]) -> Outcome:
 
 
 def _tested(telling: Telling) -> Outcome | None:
-    """Return what comes of a test: it is about no commit, so the repository is read; a dispatch to a named repository is really sent."""
+    """Return what comes of a test: it is about no commit, so the repository is read; a dispatch to a named repository is really sent.
+
+    Whether issues can be made, their own module looks.
+    """
     if "repository" not in telling.options:
         raise NothingToTell("a test is about no repository. Name one in the option repository, or send the example of an event.")
-    if telling.options["action"] == "repository_dispatch":
+    if telling.options["action"] in ("repository_dispatch", "issue"):
         return None
     reply = telling.client.get(telling.path, what=f"the repository {telling.repository}")
     return Outcome(

@@ -272,7 +272,7 @@ def test_states_and_tools_without_an_alert_left(stub: Stub) -> None:
         (Product.CODE, (403, {"message": "Advanced Security must be enabled for this repository to use code scanning."}, {}),
          "Code scanning alerts of acme/shop can't be read: GitHub Advanced Security is off there. Turn it on in the repository's settings,"
          " or take Code scanning alerts out of what this integration reads. GitHub says: Advanced Security must be enabled for"),
-        (Product.ADVISORIES, (410, {"message": "Gone"}, {}), "answered 410"),
+        (Product.ADVISORIES, (410, {"message": "Gone"}, {}), "gone (410)"),
     ],
 )  # fmt: skip
 def test_a_product_that_cant_be_read_is_passed_over_and_the_others_close(stub: Stub, product: Product, answer: Any, words: str) -> None:
