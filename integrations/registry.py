@@ -16,6 +16,7 @@ from integrations.connectors.jenkins.connector import Jenkins
 from integrations.connectors.kev.connector import Kev
 from integrations.connectors.osv.connector import Osv
 from integrations.connectors.pagerduty.connector import PagerDuty
+from integrations.connectors.prometheus_pushgateway.connector import PrometheusPushgateway
 from integrations.connectors.slack.connector import Slack
 from integrations.connectors.snyk.connector import Snyk
 from integrations.connectors.standard_webhooks.connector import StandardWebhooks
@@ -37,6 +38,7 @@ CONNECTORS: tuple[type[Connector], ...] = (
     Kev,
     Osv,
     PagerDuty,
+    PrometheusPushgateway,
     Slack,
     Snyk,
     StandardWebhooks,
