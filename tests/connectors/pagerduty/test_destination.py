@@ -86,6 +86,7 @@ def test_the_recovery_resolves_what_the_failure_opened() -> None:
 def test_what_passes_again_is_not_resolved_again() -> None:
     memory, passed = DictMemory(), example("gate.passed")
     assert sent(passed, memory)
+    assert sent(later(passed, -3), memory) == [], "one that is told late"
     assert sent(later(passed, 1), memory) == []
     assert sent(later(gate(1), -5), memory) == [], "a failure that is told late"
     assert sent(later(gate(1), 5), memory)
