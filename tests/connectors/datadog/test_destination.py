@@ -18,6 +18,7 @@ from integrations.contract.outbound import NothingToTell, OutgoingEvent
 from integrations.contract.values import validate_values
 from integrations.messages.message import message_of
 from integrations.models import Integration
+from integrations.rehearsal import rehearse
 from tests.connectors.contract import Context, DictMemory
 from tests.connectors.datadog.stub import EVENTS, KEY, SERIES, faults
 from tests.connectors.door import TIMED_OUT, Answer, FakeDoor, answer
@@ -151,3 +152,10 @@ def test_the_check_asks_for_the_key_at_the_site() -> None:
     with pytest.raises(SignInFailed):
         made(answer({}, 401)).check()
     assert len(next(field for field in FIELDS if field.name == "site").choices) == 10
+
+
+def test_a_preview_shows_event_and_metrics_without_the_key() -> None:
+    integration = Integration(type="datadog", name="Mine", config={"site": "datadoghq.eu"}, credentials={"api_key": KEY})
+    shown = rehearse(integration, OPTIONS, gate(1)).requests
+    assert [one.url for one in shown] == [f"https://api.datadoghq.eu{path}" for path in (SERIES, EVENTS)]
+    assert KEY not in repr(shown)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -17,6 +18,7 @@ from integrations.connectors.pagerduty.fields import DESTINATION_FIELDS
 from integrations.contract.outbound import NothingToTell, OutgoingEvent
 from integrations.contract.values import validate_options, validate_values
 from integrations.models import Integration
+from integrations.rehearsal import rehearse
 from tests.connectors.contract import Context, DictMemory
 from tests.connectors.door import TIMED_OUT, Answer, FakeDoor, answer
 from tests.connectors.pagerduty.stub import KEY, faults
@@ -171,3 +173,11 @@ def test_the_region_chooses_the_address() -> None:
         "https://proxy.example.com/pd/v2/enqueue",
     ]
     assert validate_options(PagerDuty, {}, config=own.config) == DEFAULTS
+
+
+def test_a_preview_shows_the_alert_without_the_key() -> None:
+    integration = Integration(type="pagerduty", name="Mine", config={"region": "us"}, credentials={"routing_key": KEY})
+    (shown,) = rehearse(integration, DEFAULTS, gate(1)).requests
+    assert (shown.url, json.loads(shown.body)["event_action"]) == ("https://events.pagerduty.com/v2/enqueue", "trigger")
+    assert KEY not in repr(shown) + shown.readable
+    assert "is set to nothing" in rehearse(integration, DEFAULTS | {"others": "nothing"}, example("repository.pushed")).note
