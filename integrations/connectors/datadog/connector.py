@@ -19,6 +19,7 @@ from integrations.contract.telling import Once, once
 from integrations.messages.message import message_of
 
 EVENTS, SERIES, VALIDATE = "/api/v1/events", "/api/v2/series", "/api/v1/validate"
+ACCEPTED = 202
 
 
 class Datadog(Checker, CallDestination):
@@ -62,7 +63,8 @@ class Datadog(Checker, CallDestination):
         if Once.BUSY in made.values():
             return Outcome(ok=False, error="Another delivery of this event is at it just now; it is looked at again.")
         details = {what: result.value for what, result in made.items()}
-        return Outcome(ok=True, confirmed=Once.UNKNOWN not in made.values(), details=details)
+        status = ACCEPTED if Once.NOW in made.values() else None
+        return Outcome(ok=True, confirmed=Once.UNKNOWN not in made.values(), status=status, details=details)
 
     def _post(self, path: str, body: dict[str, Any]) -> None:
         try:

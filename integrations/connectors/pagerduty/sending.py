@@ -78,7 +78,8 @@ class Sending:
         made = once(memory, f"change:{event.id}", event, lambda: self.post(layout.change(message), CHANGES))
         if made is Once.BUSY:
             return Outcome(ok=False, error="Another delivery of this event is at it just now; it is looked at again.")
-        return Outcome(ok=True, confirmed=made is not Once.UNKNOWN, details={"sent": "change", "when": made.value})
+        status = ACCEPTED if made is Once.NOW else None
+        return Outcome(ok=True, confirmed=made is not Once.UNKNOWN, status=status, details={"change event": made.value})
 
     def _explained(self, error: BadAnswer) -> BadAnswer:
         if error.status_code not in (400, 413):

@@ -118,7 +118,8 @@ def test_what_was_cut_off_is_not_sent_again_but_what_got_no_answer_is() -> None:
         killed.send(gate(1), options, memory)
     after = made()
     outcome = after.send(gate(1), options, memory)
-    assert (outcome.ok, outcome.confirmed, outcome.details, after.door.calls) == (True, False, {"event": "unknown"}, [])
+    assert (outcome.ok, outcome.confirmed, outcome.status, after.door.calls) == (True, False, None, [])
+    assert outcome.details == {"event": "not known: an earlier try was cut off"}
 
 
 def test_refusals_are_explained_and_what_passes_is_tried_again() -> None:
