@@ -122,6 +122,22 @@ def test_what_was_cut_off_is_not_sent_again_but_what_got_no_answer_is() -> None:
     assert outcome.details == {"event": "not known: an earlier try was cut off"}
 
 
+def test_what_somebody_else_sends_just_now_is_looked_at_again() -> None:
+    memory = DictMemory()
+    memory.reserve(f"event:{gate(1).id}", "another delivery")
+    outcome = made().send(gate(1), OPTIONS, memory)
+    assert (outcome.ok, outcome.permanent, outcome.error.endswith("looked at again.")) == (False, False, True)
+
+
+def test_build_metrics_leave_out_what_is_not_known() -> None:
+    def names(**data: Any) -> list[str]:
+        return [one["metric"] for one in sent(example("build.completed", **data), send="metrics")[SERIES]["series"]]
+
+    assert names() == ["repoguard.build.success", "repoguard.build.duration"]
+    assert names(status="cancelled") == ["repoguard.build.duration"]
+    assert names(duration_seconds=None) == ["repoguard.build.success"]
+
+
 def test_refusals_are_explained_and_what_passes_is_tried_again() -> None:
     cases = (
         (400, "text: too long", "refused what was sent (400): text: too long."),

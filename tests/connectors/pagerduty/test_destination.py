@@ -134,6 +134,13 @@ def test_a_change_whose_call_was_cut_off_is_not_sent_again_but_one_that_failed_i
     assert (outcome.ok, outcome.confirmed, after.door.calls) == (True, False, [])
 
 
+def test_a_change_that_somebody_else_sends_just_now_is_looked_at_again() -> None:
+    memory, pushed = DictMemory(), example("repository.pushed")
+    memory.reserve(f"change:{pushed.id}", "another delivery")
+    outcome = made().send(pushed, DEFAULTS, memory)
+    assert (outcome.ok, outcome.permanent, outcome.error.endswith("looked at again.")) == (False, False, True)
+
+
 def test_its_own_incidents_are_not_told_to_it_again() -> None:
     assert sent(example("inbound.alert_changed", provider="pagerduty"), others="alert") == []
     assert sent(example("inbound.alert_changed"), others="alert")
