@@ -1,5 +1,5 @@
 # `make run` starts the portal, `make test` runs everything that CI runs. Both need Python 3.11 and make, nothing else
-# (make test: also redis-server and curl).
+# (make test: also redis-server, prometheus-pushgateway and curl).
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin

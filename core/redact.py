@@ -107,11 +107,14 @@ _TOKEN_PATHS = (
     ("maker.ifttt.com", 2),
     ("hooks.zapier.com", 2),
     ("events.pagerduty.com", 1),
+    ("events.eu.pagerduty.com", 1),
     ("webexapis.com", 3),
     ("open.feishu.cn", 4),
     ("open.larksuite.com", 4),
     ("zulip.com", 3),
 )
+# of these hosts, but with the credential elsewhere: PagerDuty's current API has it in the body
+_OPEN_PATHS = frozenset({"/v2/enqueue", "/v2/change/enqueue"})
 _PIECES = re.compile(r"[-_.~=:]+")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _SHA = re.compile(r"[0-9a-fA-F]{40}|[0-9a-fA-F]{64}")
@@ -158,7 +161,7 @@ def url(text: str) -> str:
 def _path(path: str, host: str) -> str:
     kept = next((kept for suffix, kept in _TOKEN_PATHS if host == suffix or host.endswith("." + suffix)), None)
     segments = path.split("/")
-    if kept is not None:
+    if kept is not None and path not in _OPEN_PATHS:
         return "/".join(segment if place <= kept or not segment else MASK for place, segment in enumerate(segments))
     return "/".join(MASK if _is_token(segment) else segment for segment in segments)
 

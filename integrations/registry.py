@@ -6,6 +6,7 @@ from core.errors import InvalidInput
 from integrations.connectors.alertmanager.connector import Alertmanager
 from integrations.connectors.bitbucket.connector import Bitbucket
 from integrations.connectors.circleci.connector import CircleCI
+from integrations.connectors.datadog.connector import Datadog
 from integrations.connectors.discord.connector import Discord
 from integrations.connectors.epss.connector import Epss
 from integrations.connectors.generic.connector import Generic
@@ -17,6 +18,7 @@ from integrations.connectors.jira.connector import Jira
 from integrations.connectors.kev.connector import Kev
 from integrations.connectors.osv.connector import Osv
 from integrations.connectors.pagerduty.connector import PagerDuty
+from integrations.connectors.prometheus_pushgateway.connector import PrometheusPushgateway
 from integrations.connectors.slack.connector import Slack
 from integrations.connectors.snyk.connector import Snyk
 from integrations.connectors.standard_webhooks.connector import StandardWebhooks
@@ -32,6 +34,7 @@ CONNECTORS: tuple[type[Connector], ...] = (
     Bitbucket,
     CircleCI,
     Discord,
+    Datadog,
     Epss,
     Generic,
     GitLab,
@@ -40,6 +43,7 @@ CONNECTORS: tuple[type[Connector], ...] = (
     Kev,
     Osv,
     PagerDuty,
+    PrometheusPushgateway,
     Slack,
     Snyk,
     StandardWebhooks,

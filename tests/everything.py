@@ -23,7 +23,8 @@ from repoguard import keys
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 APPS = ["repoguard", "core", "access", "integrations", "templates_app", "webhooks", "scans", "builds"]
-NEEDED = {"redis-server": "redis-server", "curl": "curl"}
+NEEDED = {name: name for name in ("redis-server", "prometheus-pushgateway", "curl")}
+"""Programs, and the packages that have them."""
 
 
 class Run:

@@ -17,12 +17,12 @@ _MOST_CORRECTIONS = 5
 
 
 class Once(StrEnum):
-    """What became of something that is made at most once."""
+    """What became of something that is made at most once, in words for a log."""
 
-    NOW = "now"
-    BEFORE = "before"
+    NOW = "done"
+    BEFORE = "done before"
     """An earlier try made it."""
-    UNKNOWN = "unknown"
+    UNKNOWN = "not known: an earlier try was cut off"
     """An earlier try was cut off in the middle; it is not made a second time."""
     BUSY = "busy"
     """Somebody else is at it: try again later."""

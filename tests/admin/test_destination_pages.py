@@ -14,7 +14,7 @@ from django.utils import timezone
 from tests.admin.conftest import make_delivery
 from tests.factories import owner_of
 from tests.webhooks.destination_kit import connectors, integration, routed
-from webhooks.models import FollowUp, Webhook
+from webhooks.models import DeliveryAttempt, FollowUp, Webhook
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("connectors")]
 __all__ = ["connectors"]
@@ -96,6 +96,17 @@ def test_a_webhook_whose_integration_is_off_or_unknown_still_opens(browser: Clie
     for change_it in ({"status": "inactive"}, {"type": "removed"}):
         to = integration(**change_it)  # type: ignore[arg-type]
         assert browser.get(change(routed(to))).status_code == 200
+
+
+def test_an_attempt_that_had_nothing_to_send_looks_like_no_failure(browser: Client) -> None:
+    delivery = make_delivery(routed(integration()), status="success", last_error_class="")
+    page = reverse("admin:webhooks_webhookdelivery_change", args=[delivery.pk])
+    DeliveryAttempt.objects.update(outcome="success", status_code=None, error_class="", error="Nothing was sent: no metrics.")
+    text = browser.get(page).content.decode()
+    assert '<p class="rg-sentence rg-quiet">Nothing was sent: no metrics.</p>' in text
+    assert "no answer" not in text
+    DeliveryAttempt.objects.update(outcome="failed", error_class="timeout")
+    assert "no answer" in browser.get(page).content.decode()
 
 
 def test_a_delivery_shows_what_it_started(browser: Client) -> None:

@@ -1,4 +1,4 @@
-"""PagerDuty's webhooks, version 3: https://developer.pagerduty.com/docs/webhooks-overview."""
+"""PagerDuty: its webhooks, version 3 (https://developer.pagerduty.com/docs/webhooks-overview), and its Events API, version 2."""
 
 from __future__ import annotations
 
@@ -7,28 +7,68 @@ from datetime import datetime
 from typing import Any
 
 from core import signing
+from core.http.door import Auth, NoAuth
 from core.signing import Scheme
 from integrations.choices import Category
+from integrations.connectors.pagerduty.fields import DESTINATION_FIELDS, FIELDS
+from integrations.connectors.pagerduty.sending import Sending
 from integrations.contract import payloads
+from integrations.contract.connector import Checker, CheckResult
 from integrations.contract.inbound import InboundEvent, InboundRequest, Verified
+from integrations.contract.outbound import CallDestination, Memory, Outcome, OutgoingEvent
 from integrations.contract.payloads import at, json_object, moment, peek, text, whole
 from integrations.contract.simulated import Message, Signed, Simulated, read_samples
+from integrations.messages.message import message_of
 
 _SCHEME = Scheme("x-pagerduty-signature", prefix="v1=", listed=True)
 _ALERTS = ("incident.", "alert.")
 
 
-class PagerDuty(Simulated):
-    """An account at PagerDuty, which tells of incidents."""
+class BodyKey(NoAuth):
+    """The integration key, which stands in the body: nothing is put on a call, but it is masked wherever it would be shown."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+
+    def secrets(self) -> list[str]:
+        """Return the key."""
+        return [self._key]
+
+
+class PagerDuty(Simulated, Checker, CallDestination):
+    """A service of PagerDuty, which pages people and tells of incidents."""
 
     key = "pagerduty"
     title = "PagerDuty"
-    description = "Tells of incidents that were triggered, acknowledged or resolved."
+    description = "Pages the people on call, and tells of incidents that were triggered, acknowledged or resolved."
     categories = (Category.MONITORING,)
     docs = "https://developer.pagerduty.com/docs/webhooks-overview"
+    fields = FIELDS
+    destination_fields = DESTINATION_FIELDS
     samples = read_samples(__file__)
     key_help = "PagerDuty shows it once, after the webhook is saved."
     secret_is_given = True
+
+    # --- Events API ---
+
+    @classmethod
+    def auth(cls, config: Mapping[str, Any], credentials: Mapping[str, Any]) -> Auth:
+        """Return the key."""
+        return BodyKey(credentials["routing_key"])
+
+    def check(self) -> CheckResult:
+        """Resolve an alert that there is not, which tells nobody: PagerDuty has no question that could be asked with this key."""
+        self._sending().post({"event_action": "resolve", "dedup_key": "repoguard:connection-test"})
+        return CheckResult("PagerDuty takes events with this key. What it was sent opens no alert and pages nobody.")
+
+    def send(self, event: OutgoingEvent, options: Mapping[str, Any], memory: Memory) -> Outcome:
+        """Open, change or resolve an alert, or send a change event."""
+        return self._sending().send(message_of(event), event, options, memory)
+
+    def _sending(self) -> Sending:
+        return Sending(self.door, self.config, self.credentials["routing_key"], self.shown)
+
+    # --- Webhooks ---
 
     @classmethod
     def verify(cls, request: InboundRequest, secrets: Sequence[str], config: Mapping[str, Any], now: datetime) -> Verified:

@@ -1,0 +1,1 @@
+"""Datadog: events in its stream, and metrics for its dashboards."""

@@ -1,0 +1,1 @@
+"""Prometheus Pushgateway: keeps pushed metrics until Prometheus scrapes them."""
