@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from typing import Any, cast
 
@@ -17,7 +18,7 @@ from access.owners import resolve_owner
 from access.principals import principal
 from access.scopes import READ
 from core.api.viewsets import CreateRow, DestroyRow, ListRows, RetrieveRow, UpdateRow
-from core.errors import InvalidInput, NotAllowed
+from core.errors import InvalidInput, NotAllowed, NotFound
 from core.event_types import MAX_NAME, catalogue
 from templates_app.api.payload_serializers import (
     DiffSerializer,
@@ -42,7 +43,11 @@ from templates_app.rendering.filters import FILTERS
 DEFAULT_TYPE = "finding.opened"
 _CONTENT = ("body", "headers", "url_path", "url_query", "note")
 _DEFAULTS: dict[str, Any] = {"description": "", "events": ["*"]}
-_NUMBER = OpenApiParameter("number", int, OpenApiParameter.PATH)
+_NUMBER = re.compile("[0-9]{1,9}", re.ASCII)
+_DIFF = (
+    OpenApiParameter("number", int, OpenApiParameter.PATH, description="The version."),
+    OpenApiParameter("from", int, description="The other version; default the one before."),
+)
 
 
 class PayloadTemplateFilter(django_filters.FilterSet):
@@ -65,7 +70,6 @@ class PayloadTemplateViewSet(
     """What webhooks send in place of the event. Versions never change; a new one, or a rollback, is sent from then on."""
 
     scope_resource = "templates"
-    scope_verbs = {"preview": READ, "preview_of": READ}
     queryset = selectors.payload_templates()
     serializer_class = PayloadTemplateSerializer
     created_serializer_class = PayloadTemplateSerializer
@@ -109,14 +113,15 @@ class PayloadTemplateViewSet(
         added, is_new = services.add_version(template, version)
         return self.answer(added, status.HTTP_201_CREATED if is_new else status.HTTP_200_OK, VersionSerializer)
 
-    @extend_schema(parameters=[_NUMBER, OpenApiParameter("from", int, description="The other version; default the one before.")])
-    @extend_schema(responses={200: DiffSerializer})
-    @action(detail=True, methods=["get"], url_path=r"versions/(?P<number>[0-9]{1,9})/diff")
+    @extend_schema(parameters=[*_DIFF], responses={200: DiffSerializer})
+    @action(detail=True, methods=["get"], url_path="versions/<str:number>/diff")
     def diff(self, request: Request, id: str, number: str) -> Response:
         """Answer what changed from one version to another."""
         template = self.get_object()
+        if not _NUMBER.fullmatch(number):
+            raise NotFound(f"{number[:20]!r} is no number of a version.")
         given = request.query_params.get("from", str(max(1, int(number) - 1)))
-        if not given.isascii() or not given.isdigit() or len(given) > 9:
+        if not _NUMBER.fullmatch(given):
             raise InvalidInput.of("from", "must be the number of a version.")
         older, newer = selectors.version(template, int(given)), selectors.version(template, int(number))
         return Response({"from": older.number, "to": newer.number, "diff": selectors.diff(older, newer)})
@@ -125,10 +130,9 @@ class PayloadTemplateViewSet(
     @action(detail=True, methods=["post"])
     def rollback(self, request: Request, id: str) -> Response:
         """Make another version the active one: it is sent from now on."""
-        values = self.checked_data(RollbackSerializer)
-        return self.answer(
-            self._shown(services.roll_back(self.get_object(), values["version"])), serializer_class=PayloadTemplateSerializer
-        )
+        template, values = self.get_object(), self.checked_data(RollbackSerializer)
+        row = services.roll_back(template, values["version"])
+        return self.answer(self._shown(row), serializer_class=PayloadTemplateSerializer)
 
     @extend_schema(request=PreviewSerializer, responses={200: PreviewedSerializer})
     @action(detail=False, methods=["post"], url_path="preview")
@@ -141,7 +145,7 @@ class PayloadTemplateViewSet(
     @action(detail=True, methods=["post"], url_path="preview")
     def preview_of(self, request: Request, id: str) -> Response:
         """Answer what another content of this template would send of an event, checked with all that it is meant for."""
-        data, template = self.checked_data(PreviewSerializer), self.get_object()
+        template, data = self.get_object(), self.checked_data(PreviewSerializer)
         return self._previewed(data, template.platform, template.content_type, template.events)
 
     @extend_schema(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -19,6 +20,12 @@ ROOTS = (EVENT, DATA, MESSAGE)
 _EXAMPLE_ID = uuid.UUID("0192f0c1-2b3c-7d4e-8f50-61728394a5b6")
 _EXAMPLE_TIME = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
 _DEEPEST = 6
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+RESERVED = frozenset(
+    {"true", "false", "nil", "null", "empty", "blank", "and", "or", "contains", "not", "in", "offset", "limit", "reversed", "cols"}
+    | {"continue", "with", "for", "as", "if", "else", "required"}
+)
+"""Words of the language, which can't follow a dot."""
 
 
 @dataclass(frozen=True)
@@ -89,10 +96,17 @@ def variables(event_type: EventType) -> list[Variable]:
     return [Variable(name, _type(value), described.get(name, ""), value) for name, value in _leaves(merged, "")]
 
 
+def written(path: str, name: str) -> str:
+    """Return a path with one name more, as templates write it: words of the language and odd names in brackets."""
+    if name in RESERVED or not _NAME.fullmatch(name):
+        return f'{path}["{name}"]'
+    return f"{path}.{name}" if path else name
+
+
 def _leaves(value: Any, path: str, depth: int = 0) -> Iterator[tuple[str, Any]]:
     if isinstance(value, Mapping) and value and depth < _DEEPEST:
         for name, item in value.items():
-            yield from _leaves(item, f"{path}.{name}" if path else str(name), depth + 1)
+            yield from _leaves(item, written(path, str(name)), depth + 1)
     elif isinstance(value, list) and value and isinstance(value[0], Mapping) and depth < _DEEPEST:
         yield from _leaves(value[0], f"{path}[]", depth + 1)
     else:

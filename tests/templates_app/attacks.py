@@ -69,8 +69,9 @@ REFUSED: dict[str, str] = {
     "raw in raw": "{% raw %}{% endraw %}{% endraw %}",
 }
 EMPTY = (
-    "{{ x.__class__.__mro__ }}", "{{ x['__class__']['__init__']['__globals__'] }}", "{{ x.list.__len__ }}", "{{ x.keys }}", "{{ x.text.format }}",
-    "{{ x.list.append }}", "{{ self }}", "{{ context }}", "{{ environment }}", "{{ now }}", "{{ today }}", "{{ x.text.first }}",
+    "{{ x.__class__.__mro__ }}", "{{ x['__class__']['__init__']['__globals__'] }}", "{{ x.list.__len__ }}", "{{ x.keys }}",
+    "{{ x.text.format }}", "{{ x.list.append }}", "{{ self }}", "{{ context }}", "{{ environment }}",
+    "{{ now }}", "{{ today }}", "{{ x.text.first }}",
     "{{ x.list[99999999999999999999] }}", "{{ x[x] }}", "{{ x.a.b.c }}", "{{ x.text[0] }}",
 )  # fmt: skip
 """What is not there; written as null."""
