@@ -102,7 +102,7 @@ class ErrorClass(models.TextChoices):
     CIRCUIT_OPEN = "circuit_open", "breaker of the integration is open"
     QUOTA_USED_UP = "quota_used_up", "quota or rate limit of the integration is used up"
     INTEGRATION = "integration", "its integration can't be used"
-    UNSUITABLE = "unsuitable", "an event that can't be told there, or not by its template"
+    UNSUITABLE = "unsuitable", "an event that the destination can't take"
     UNREADABLE_SECRET = "unreadable_secret", "stored secret can't be decrypted"
     INTERNAL = "internal", "error of the portal itself"
 

@@ -21,6 +21,7 @@ MAX_URL = 2000
 MAX_PART = 2000
 _STYLES = {ContentType.JSON: Style.JSON, ContentType.TEXT: Style.TEXT, ContentType.XML: Style.XML, ContentType.FORM: Style.FORM}
 _NEAR = 30
+_KINDS = ("json", "xml", "form-urlencoded", "text/plain")
 _IN_PATHS = "/-._~!$&'()*+,;=:@%"
 
 
@@ -116,6 +117,15 @@ def render_values(content: Content, values: Mapping[str, Any], *, limit: int = M
     query = {name.removeprefix("url_query."): text for name, text in made.items() if name.startswith("url_query.")}
     encoded = "&".join(f"{quote_plus(name)}={quote_plus(text, errors='replace')}" for name, text in query.items())
     return Rendered(content.content_type, body.encode("utf-8", "replace"), headers, path, encoded)
+
+
+def with_type(headers: Mapping[str, str], content_type: str) -> dict[str, str]:
+    """Return the headers with the template's content type, unless the platform's own is of the same kind."""
+    own = {name: value for name, value in headers.items() if name.lower() == "content-type"}
+    kind = next(kind for kind in _KINDS if kind in content_type)
+    if any(kind in value.lower() for value in own.values()):
+        return dict(headers)
+    return {name: value for name, value in headers.items() if name not in own} | {"Content-Type": content_type}
 
 
 def check_json(text: str) -> None:

@@ -27,6 +27,7 @@ from webhooks.engine.pump import Engine
 from webhooks.engine.targets import TargetCache
 from webhooks.models import DeliveryAttempt, Webhook, WebhookDelivery
 from webhooks.services import WebhookValues
+from webhooks.services.previews import preview_message
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Start = Callable[[], Engine]
@@ -159,6 +160,20 @@ def test_webhooks_without_a_template_cost_nothing_more() -> None:
     with CaptureQueriesContext(connection) as again:
         cache.load({with_one.id: None, plain.id: None})
     assert len(again) == 2
+
+
+def test_the_preview_of_a_webhook_shows_what_its_template_makes() -> None:
+    body = '{"t": {{ data.t }}{% if data.bad %}oops{% endif %}}'
+    template = payload_template(body, events=["custom.*"], url_path="x", headers={"X-A": "{{ data.t }}"})
+    to_url = hook(url="https://ci.example.com/in", payload_template=template)
+    told = preview_message(to_url, publish("custom.a", {"t": "v"})).requests[0]
+    assert (told.url, told.body, told.size, told.headers["X-A"]) == ("https://ci.example.com/in/x", '{"t": "v"}', 10, "v")
+    none = preview_message(to_url, publish("custom.a", {"t": "v", "bad": True}))
+    assert (none.requests, "no JSON" in none.note) == ((), True)
+    for_http = payload_template('{"h": {{ data.t }}}', name="h", platform="http", events=["custom.*"])
+    routed = hook(url="", integration=through("https://t.example.com"), destination={"path": "/e"}, payload_template=for_http)
+    told = preview_message(routed, publish("custom.a", {"t": "v"})).requests[0]
+    assert (told.url, told.body) == ("https://t.example.com/e", '{"h": "v"}')
 
 
 # --- what may be had --------------------------------------------------------------------------------------------------

@@ -6,7 +6,6 @@ Rendering is bounded, but computing all the same: it has a thread of its own, so
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -14,12 +13,11 @@ from core.errors import InvalidInput
 from core.http.custom_headers import check_headers
 from core.texts import storable
 from integrations.contract.outbound import DestinationRequest, HttpDestination, OutgoingEvent
-from templates_app.payloads.content import Rendered, render_event
+from templates_app.payloads.content import Rendered, render_event, with_type
 from webhooks.destinations.event import outgoing
 from webhooks.engine.types import Claimed
 
 _threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="payload-templates")
-_KINDS = ("json", "xml", "form-urlencoded", "text/plain")
 
 
 async def templated(claimed: Claimed) -> Claimed:
@@ -38,7 +36,7 @@ async def templated_request(claimed: Claimed, connector: HttpDestination, wanted
     rendered = await _rendered(claimed)
     if problems := connector.body_problems(rendered.body):
         raise _about(claimed, InvalidInput(f"{connector.title} would refuse it: {problems[0]}"))
-    return replace(wanted, body=rendered.body, headers=_with_type(wanted.headers, rendered.content_type))
+    return replace(wanted, body=rendered.body, headers=with_type(wanted.headers, rendered.content_type))
 
 
 def event_of(claimed: Claimed) -> OutgoingEvent:
@@ -64,12 +62,3 @@ def _render(claimed: Claimed) -> Rendered:
 def _about(claimed: Claimed, error: InvalidInput) -> InvalidInput:
     name = claimed.target.template.name if claimed.target.template else "that it names"
     return InvalidInput(storable(f"What the payload template {name} makes of this event was not sent. {error.message}"))
-
-
-def _with_type(headers: Mapping[str, str], content_type: str) -> dict[str, str]:
-    """Return the headers with the template's content type, unless the platform's own is of the same kind."""
-    own = {name: value for name, value in headers.items() if name.lower() == "content-type"}
-    kind = next(kind for kind in _KINDS if kind in content_type)
-    if any(kind in value.lower() for value in own.values()):
-        return dict(headers)
-    return {name: value for name, value in headers.items() if name not in own} | {"Content-Type": content_type}
