@@ -33,27 +33,13 @@ from liquid.utils import ReadOnlyChainMap
 
 from templates_app.rendering.filters import FILTERS, FilterRefused
 from templates_app.rendering.meter import MAX_OUTPUT, Exceeded, Meter, TemplateRefused
-from templates_app.rendering.scanner import PieceKind, place, scan
+from templates_app.rendering.scanner import PieceKind, Used, place, scan
 from templates_app.rendering.writers import Style, Writer, writer
 
 MAX_DEPTH = 20
 MAX_LOCALS = 200
 _MAX_SENTENCE = 300
 TAGS = (IfTag, UnlessTag, CaseTag, BreakTag, ContinueTag, CaptureTag, AssignTag)
-
-
-@dataclass(frozen=True)
-class Used:
-    """A variable that a template takes from the event, and where."""
-
-    path: tuple[str | int, ...]
-    line: int
-    column: int
-
-    @property
-    def name(self) -> str:
-        """Return it as it is written."""
-        return ".".join(map(str, self.path))
 
 
 @dataclass(frozen=True)
@@ -80,8 +66,6 @@ def parse(source: str, style: Style) -> Parsed:
     except LiquidError as error:
         if isinstance(error.__cause__, TemplateRefused):
             raise error.__cause__ from None
-        if isinstance(error.__cause__, RecursionError):
-            raise TemplateRefused("It is nested too deeply.") from None
         _refuse(error, source)
     except RecursionError:
         raise TemplateRefused("It is nested too deeply.") from None
@@ -302,7 +286,6 @@ class _Environment(Environment):
     block_nesting_limit = MAX_DEPTH
     context_depth_limit = MAX_DEPTH * 2
     suppress_blank_control_flow_blocks = False
-    template_class = BoundTemplate
 
     def tokenizer(self) -> Any:
         """Return our own scanner."""

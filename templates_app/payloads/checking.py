@@ -16,10 +16,10 @@ from core.texts import storable
 from integrations.contract.outbound import HttpDestination
 from integrations.registry import find
 from templates_app.choices import ContentType
-from templates_app.engine import Used
 from templates_app.payloads.content import Content, Parts, Rendered, raise_errors, read, render_event
 from templates_app.payloads.variables import DATA, FREE, SHAPE, example_event
 from templates_app.rendering.meter import MAX_STEPS, Meter, TemplateRefused
+from templates_app.rendering.scanner import Used
 
 MAX_HEADERS, MAX_QUERY, MAX_EVENTS = 20, 20, 100
 MAX_PART_SOURCE = 2000

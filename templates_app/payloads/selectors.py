@@ -135,10 +135,10 @@ def preview(parts: Parts, event: OutgoingEvent, *, platform: str = "", events: C
     except InvalidInput as error:
         problems += _sentences(error)
     try:
-        if events:
+        if events and not problems:
             warnings = check(parts, list(events), platform)[1]
     except InvalidInput as error:
-        problems += [sentence for sentence in _sentences(error) if sentence not in problems]
+        problems += _sentences(error)
     return Preview(event, rendered, problems, warnings, meter.steps, meter.loops)
 
 

@@ -6,6 +6,7 @@ The language's own scanner tries patterns at each opening up to the end of the t
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -34,6 +35,20 @@ class Piece(NamedTuple):
     at: int
     expression: str = ""
     expression_at: int = 0
+
+
+@dataclass(frozen=True)
+class Used:
+    """A variable that a template takes from the event, and where."""
+
+    path: tuple[str | int, ...]
+    line: int
+    column: int
+
+    @property
+    def name(self) -> str:
+        """Return it as it is written."""
+        return ".".join(map(str, self.path))
 
 
 def scan(source: str) -> list[Piece]:

@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from templates_app.engine import parse, render
@@ -51,7 +51,7 @@ def test_the_clock_is_the_last_resort() -> None:
         render(parse("{% for i in (1..9000) %}{{ i }}{% endfor %}", Style.TEXT), {}, meter=Meter(seconds=0))
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(value=_JSON, name=st.text())
 def test_values_stay_values_whatever_they_hold(value: Any, name: str) -> None:
     source = '{"inside": "<{{ name }}>", "bare": {{ value }}, "filtered": {{ value | json }}, "text": "{{ value | json }}"}'
@@ -128,7 +128,7 @@ def test_errors_say_where(source: str, line: int, column: int | None, sentence: 
     assert sentence.lower() in refused.value.message.lower()
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(pieces=st.lists(st.sampled_from(["{{", "}}", "{%", "%}", "-", " if ", "endif", " x ", "|", "raw", "endraw", "comment", '"', "\n"])))
 def test_any_text_is_read_or_refused(pieces: list[str]) -> None:
     source = "".join(pieces)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from typing import Any, cast
 
 from django import forms
@@ -23,9 +24,12 @@ from core.errors import InvalidInput
 from core.event_types import catalogue
 from core.fields import DecryptError
 from integrations.models import Repository
+from templates_app.models import PayloadTemplate
+from webhooks.admin.payload_form import template_choices
 from webhooks.admin.route_fields import RouteFields
 from webhooks.admin.words import headers_text, parse_headers, parse_schedule, schedule_text
 from webhooks.choices import Lane
+from webhooks.destinations.templates import pick_template
 from webhooks.filters import OPERATORS, check_filter
 from webhooks.models import Webhook
 from webhooks.models.webhook import DEFAULT_CONCURRENCY
@@ -74,6 +78,11 @@ class WebhookForm(OwnedForm):
             }
         ),
         help_text="Each event is sent there as a signed POST. Inner addresses and http:// need EGRESS_ALLOW_CIDRS.",
+    )
+    payload_template = forms.ChoiceField(
+        required=False,
+        widget=UnfoldAdminSelectWidget,
+        help_text="What is sent in place of the portal's own JSON, or of the message that an integration makes.",
     )
     owner = OwnerField(help_text="It receives its owner's events only; a webhook of the admins receives everybody's.")
     events = forms.MultipleChoiceField(required=False, widget=GroupedChecks, help_text="At least one, here or below.")
@@ -148,6 +157,8 @@ class WebhookForm(OwnedForm):
         if isinstance(choice := self.fields.get("integration"), forms.ChoiceField):
             choice.choices = self.route.choices()
             self.fields.update({name: field for name, field in self.route.fields().items() if name in self.shown_fields})
+        if isinstance(choice := self.fields.get("payload_template"), forms.ChoiceField):
+            choice.choices = template_choices(self.who, webhook)
         if "repositories" in self.fields:
             offered = visible(Repository.objects.order_by("full_name"), self.who)
             self.fields["repositories"].queryset = offered  # type: ignore[attr-defined]
@@ -170,6 +181,7 @@ class WebhookForm(OwnedForm):
         return {
             **{name: getattr(webhook, name) for name in ("name", "url", "rate_limit", "concurrency", "priority")},
             "integration": self.route.stored_id,
+            "payload_template": str(webhook.payload_template_id or ""),
             "events": [name for name in webhook.events if name in listed],
             "more_events": ", ".join(name for name in webhook.events if name not in listed),
             "repositories": [row.repository_id for row in webhook.webhookrepository_set.all()],
@@ -187,6 +199,12 @@ class WebhookForm(OwnedForm):
             return check_filter(_parse_json(text))
         except InvalidInput as error:
             raise forms.ValidationError(error.fields.get("filter", [error.message])) from error
+
+    def clean_payload_template(self) -> PayloadTemplate | None:
+        """Return the template."""
+        text = self.cleaned_data["payload_template"]
+        stored_id = None if self.instance._state.adding else self.instance.payload_template_id
+        return pick_template(uuid.UUID(text) if text else None, self.who, stored_id)
 
     def clean_headers(self) -> Any:
         """Return the headers."""
@@ -212,6 +230,8 @@ class WebhookForm(OwnedForm):
         values: dict[str, Any] = {name: self.cleaned_data[name] for name in _CHECKED if name in self.cleaned_data}
         if "url" in self.cleaned_data and "integration" in self.cleaned_data:
             values |= self.route.values(self.cleaned_data)
+        if "payload_template" in self.cleaned_data:
+            values["payload_template"] = self.cleaned_data["payload_template"]
         if "owner" in self.cleaned_data:
             values["owner_id"] = self.cleaned_data["owner"]
         if "headers" not in self.changed_data:
@@ -246,6 +266,7 @@ class WebhookForm(OwnedForm):
             concurrency=data["concurrency"],
             priority=data["priority"],
             repositories=list(data["repositories"]),
+            payload_template=data["payload_template"],
             owner_id=data["owner"],
         )
         values.update(cast("WebhookValues", self.route.values(data)))
