@@ -195,7 +195,7 @@ class PreviewedSerializer(serializers.Serializer[Any]):
 @extend_schema_serializer(
     examples=[OpenApiExample("Of one version to the next", value={"from": 2, "to": 3, "diff": "--- version 2\n+++ version 3\n…"})]
 )
-class DiffSerializer(serializers.Serializer[Any]):
+class VersionDiffSerializer(serializers.Serializer[Any]):
     """What changed between two versions."""
 
     to = serializers.IntegerField()

@@ -21,7 +21,6 @@ from core.api.viewsets import CreateRow, DestroyRow, ListRows, RetrieveRow, Upda
 from core.errors import InvalidInput, NotAllowed, NotFound
 from core.event_types import MAX_NAME, catalogue
 from templates_app.api.payload_serializers import (
-    DiffSerializer,
     NewPayloadTemplateSerializer,
     NewVersionSerializer,
     PayloadTemplateSerializer,
@@ -29,6 +28,7 @@ from templates_app.api.payload_serializers import (
     PreviewSerializer,
     RollbackSerializer,
     VariablesSerializer,
+    VersionDiffSerializer,
     VersionSerializer,
 )
 from templates_app.choices import ContentType
@@ -113,7 +113,7 @@ class PayloadTemplateViewSet(
         added, is_new = services.add_version(template, version)
         return self.answer(added, status.HTTP_201_CREATED if is_new else status.HTTP_200_OK, VersionSerializer)
 
-    @extend_schema(parameters=[*_DIFF], responses={200: DiffSerializer})
+    @extend_schema(parameters=[*_DIFF], responses={200: VersionDiffSerializer})
     @action(detail=True, methods=["get"], url_path="versions/<str:number>/diff")
     def diff(self, request: Request, id: str, number: str) -> Response:
         """Answer what changed from one version to another."""
@@ -141,7 +141,7 @@ class PayloadTemplateViewSet(
         data = self.checked_data(PreviewSerializer)
         return self._previewed(data, data.get("platform", ""), data.get("content_type", ContentType.JSON), data.get("events", []))
 
-    @extend_schema(request=PreviewSerializer, responses={200: PreviewedSerializer})
+    @extend_schema(operation_id="payload_templates_preview_of", request=PreviewSerializer, responses={200: PreviewedSerializer})
     @action(detail=True, methods=["post"], url_path="preview")
     def preview_of(self, request: Request, id: str) -> Response:
         """Answer what another content of this template would send of an event, checked with all that it is meant for."""

@@ -204,7 +204,9 @@ class PayloadTemplateAdmin(PortalAdmin):
 
 
 def _older(request: HttpRequest, template: PayloadTemplate) -> list[ButtonField]:
-    rows = selectors.versions(template).exclude(id=template.active_id).order_by("-number")[:VERSIONS_SHOWN]
+    rows = (
+        selectors.versions(template).exclude(number=template.active.number if template.active else 0).order_by("-number")[:VERSIONS_SHOWN]
+    )
     choices = tuple((str(row.number), f"version {row.number}{f': {row.note}' if row.note else ''}"[:60]) for row in rows)
     return [ButtonField("version", "another version", "select", choices=choices)]
 
