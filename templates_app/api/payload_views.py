@@ -76,7 +76,6 @@ class PayloadTemplateViewSet(
     filterset_class = PayloadTemplateFilter
     list_actions = {"versions": None}
     query_parameters = {"diff": frozenset({"from"}), "variables": frozenset({"event_type"})}
-    not_idempotent = frozenset({"preview", "preview_of"})
 
     def get_serializer_class(self) -> type[BaseSerializer[Any]]:
         """Take the content with a new template only."""

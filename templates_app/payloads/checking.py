@@ -7,6 +7,7 @@ JSON for what will come, or nearly; what is not is found at the delivery, and no
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from time import thread_time
 from typing import Any
 
 from core.errors import InvalidInput
@@ -18,12 +19,14 @@ from integrations.registry import find
 from templates_app.choices import ContentType
 from templates_app.payloads.content import Content, Parts, Rendered, raise_errors, read, render_event
 from templates_app.payloads.variables import DATA, FREE, SHAPE, example_event
-from templates_app.rendering.meter import MAX_STEPS, Meter, TemplateRefused
+from templates_app.rendering.meter import MAX_SECONDS, MAX_STEPS, Meter, TemplateRefused
 from templates_app.rendering.scanner import Used
 
 MAX_HEADERS, MAX_QUERY, MAX_EVENTS = 20, 20, 100
 MAX_PART_SOURCE = 2000
 MAX_CHECK_STEPS = 5 * MAX_STEPS
+MAX_CHECK_SECONDS = 10 * MAX_SECONDS
+"""For all samples of all types together; the steps are what usually ends it."""
 _MAX_WARNINGS = 50
 HOSTILE = 'a "quoted" \\ back\\slash, </b>\n\tnew {{ line }} {% if %} \u2028\x00 \U0001f600 \ud800 &amp; =;'
 _SECRET_WORDS = ("authorization", "cookie", "token", "secret", "password", "api-key", "apikey", "x-key")
@@ -187,7 +190,7 @@ def _may_hold(schema: Any, example: Any, path: Sequence[str | int]) -> bool:
 
 
 def _try_out(content: Content, types: Sequence[EventType], platform: str) -> None:
-    steps = 0
+    steps, until = 0, thread_time() + MAX_CHECK_SECONDS
     for event_type in types:
         for how, data in _samples(event_type):
             meter = Meter()
@@ -199,7 +202,7 @@ def _try_out(content: Content, types: Sequence[EventType], platform: str) -> Non
             if how == "its example" and (problems := platform_problems(platform, rendered)):
                 raise InvalidInput.of("body", f"For {event_type.name} ({how}), {platform} would refuse it: {problems[0]}", code="template")
             steps += meter.steps
-            if steps > MAX_CHECK_STEPS:
+            if steps > MAX_CHECK_STEPS or thread_time() > until:
                 raise InvalidInput.of(
                     "body", "is so expensive that it can't be tried with all event types: name fewer in events, or make it simpler."
                 )

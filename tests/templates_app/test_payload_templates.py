@@ -90,6 +90,13 @@ def test_what_can_not_work_is_refused_and_says_where(changes, field, sentence) -
     assert not PayloadTemplate.objects.exists()
 
 
+def test_what_can_not_be_tried_with_all_types_is_refused() -> None:
+    body = "{% for i in (1..2000) %}{% assign a = i | plus: 1 %}{% endfor %}{}"
+    assert payload_template(body, name="few", events=["custom.*"])
+    with pytest.raises(InvalidInput, match="name fewer in events"):
+        payload_template(body, events=["*"])
+
+
 def test_names_are_unique_per_owner_also_for_the_admins(alice) -> None:
     payload_template()
     payload_template(owner_id=owner_of(alice).id)
