@@ -22,6 +22,7 @@ _INTEGRATOR_CHANGES = (
     "integrations.repositorysource",
     "scans.policy",
     "templates_app.integrationtemplate",
+    "templates_app.payloadtemplate",
     "webhooks.inboundsource",
     "webhooks.webhook",
 )

@@ -32,6 +32,7 @@ from scans.api.reports import ReportViewSet
 from scans.api.repositories import ROUTES as REPOSITORY_ROUTES
 from scans.api.repositories import RepositoryScansViewSet
 from scans.api.scans import ScanViewSet
+from templates_app.api.payload_views import PayloadTemplateViewSet
 from webhooks.api.deliveries import DeliveryViewSet
 from webhooks.api.events import EventTypeViewSet, EventViewSet
 from webhooks.api.inbound import BackfillViewSet, InboundSourceViewSet, ReceiptViewSet
@@ -57,6 +58,7 @@ RESOURCES: dict[str, type[GenericViewSet[Any]]] = {
     "inbound-events": ReceiptViewSet,
     "inbound-sources": InboundSourceViewSet,
     "integration-templates": InstantiableTemplateViewSet,
+    "payload-templates": PayloadTemplateViewSet,
     "integrations": IntegrationViewSet,
     "inventories": InventoryViewSet,
     "policies": PolicyViewSet,

@@ -83,6 +83,7 @@ _NAVIGATION: list[dict[str, Any]] = [
         "Integrations",
         _entry("Integrations", "hub", "integrations.integration"),
         _entry("Templates", "rocket_launch", "templates_app.integrationtemplate"),
+        _entry("Payload templates", "data_object", "templates_app.payloadtemplate"),
         _entry("Endpoints", "conversion_path", "integrations.endpoint"),
         _entry("Health", "monitor_heart", "integrations.integrationhealth"),
         _entry("Outbound calls", "call_made", "core.requestlog"),

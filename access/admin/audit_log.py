@@ -23,8 +23,8 @@ from core.models import Owner
 
 # the kinds of objects that are changed; an index leads from them to an object's entries
 OBJECT_TYPES = (
-    "accessattempt", "apikey", "encryptionkey", "endpoint", "group", "integration", "integrationtemplate", "replay", "repository",
-    "runtimesettings", "user", "webhook", "webhookdelivery",
+    "accessattempt", "apikey", "encryptionkey", "endpoint", "group", "integration", "integrationtemplate", "payloadtemplate", "replay",
+    "repository", "runtimesettings", "user", "webhook", "webhookdelivery",
 )  # fmt: skip
 MOST_NAME, FIELDS_SHOWN = 40, 3
 _TONES = {"created": show.GOOD, "deleted": show.BAD, "refused": show.WARN, "changed": show.INFO}

@@ -22,7 +22,9 @@ from integrations.models import Endpoint, Integration, Repository
 from scans.gates.conditions import Condition
 from scans.inventories.packed import packed
 from scans.models import Finding, GateResult, Inventory, Policy, Scan, Stream
-from templates_app.models import IntegrationTemplate
+from templates_app.models import IntegrationTemplate, PayloadTemplate
+from templates_app.payloads.services import PayloadTemplateValues, VersionValues
+from templates_app.payloads.services import create_template as create_payload_template
 from tests.access.keys import make_key
 from webhooks.choices import DeliveryStatus
 from webhooks.inbound.keeping import seal
@@ -133,6 +135,11 @@ def template(owner: Owner) -> IntegrationTemplate:
     return IntegrationTemplate.objects.create(name="t", type="http", config=config, owner=owner)
 
 
+def payload_template(owner: Owner) -> PayloadTemplate:
+    values = PayloadTemplateValues(name="p", content_type="text/plain", events=["custom.*"], owner_id=owner.id)
+    return create_payload_template(values, VersionValues("{{ event.id }}"))
+
+
 def backfill(owner: Owner) -> Model:
     return InboundBackfill.objects.create(source=inbound_source(owner), owner_id=owner.id, since=timezone.now(), state="done")
 
@@ -152,6 +159,7 @@ ROWS: dict[str, Callable[[Owner], Any]] = {
     "inbound-sources": inbound_source,
     "integration-templates": template,
     "integrations": integration,
+    "payload-templates": payload_template,
     "inventories": inventory,
     "policies": policy,
     "replays": replay,

@@ -44,7 +44,7 @@ class Endpoint:
         return str(self.view.scope_for(self.action, self.method.upper()))
 
     def call(self, client: Client | APIClient, row_id: Any) -> Any:
-        path = f"/api/v1/{self.path.replace('<str:id>', str(row_id)).replace('<str:name>', NAME)}"
+        path = f"/api/v1/{self.path.replace('<str:id>', str(row_id)).replace('<str:name>', NAME).replace('<str:number>', '1')}"
         if self.reads:
             return client.generic(self.method.upper(), path, QUERY_STRING=QUERIES.get(self.path, "").format(id=row_id))
         return client.generic(self.method.upper(), path, b"{}", content_type="application/json")

@@ -29,9 +29,10 @@ from integrations.services.integrations import IntegrationValues, create_integra
 from scans.gates.conditions import Condition
 from scans.inventories.packed import packed
 from scans.models import Finding, GateResult, Inventory, Policy, Presence, RiskAcceptance, Scan, Stream
-from templates_app.models import IntegrationTemplate
+from templates_app.models import IntegrationTemplate, PayloadTemplate
 from tests.builds.build_kit import MONDAY, WEEK, build, store
 from tests.factories import EventFactory, RepositoryFactory
+from tests.templates_app.payload_kit import payload_template
 from webhooks import services
 from webhooks.inbound.keeping import seal
 from webhooks.models import DeliveryAttempt, InboundBackfill, InboundSource, Receipt, Replay, Webhook, WebhookDelivery
@@ -125,6 +126,13 @@ def make_template(owner: User, name: str = "template") -> IntegrationTemplate:
         "integration": {"config": {"base_url": "{{ base_url }}"}},
     }
     return IntegrationTemplate.objects.create(name=name, type="http", description=EVIL, config=config, owner=owner_for_user(owner))
+
+
+def make_payload_template(owner: User, name: str = "payload template") -> PayloadTemplate:
+    owner_id = owner_for_user(owner).id
+    return payload_template(
+        EVIL, name=name, description=EVIL, content_type="text/plain", owner_id=owner_id, note=EVIL, url_query={EVIL: EVIL}
+    )
 
 
 def make_build(owner: User, name: str = "test") -> Build:
@@ -260,6 +268,7 @@ def things(alice: User, team: Group) -> SimpleNamespace:
         source=RepositorySource.objects.create(repository=repository, integration=integration),
         health=make_health(alice, EVIL),
         template=make_template(alice, EVIL),
+        payload_template=make_payload_template(alice, EVIL),
         integration=integration,
         endpoint=Endpoint.objects.create(
             integration=integration, name="get-issue", description=EVIL, path="/issues", fixed_query={"q": EVIL}

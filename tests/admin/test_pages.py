@@ -30,6 +30,7 @@ from tests.admin.conftest import (
     make_integration,
     make_inventory,
     make_key,
+    make_payload_template,
     make_template,
     make_webhook,
 )
@@ -47,6 +48,7 @@ LISTS = {
     "builds_buildimport": (OK, OK, OK),
     "builds_analysis": (OK, OK, OK),
     "templates_app_integrationtemplate": (OK, OK, OK),
+    "templates_app_payloadtemplate": (OK, OK, OK),
     "core_requestlog": (OK, OK, OK),
     "integrations_endpoint": (OK, OK, OK),
     "integrations_integration": (OK, OK, OK),
@@ -78,6 +80,7 @@ ADDS = {
     "builds_buildimport": (OK, OK, NO),
     "builds_analysis": (NO, NO, NO),
     "templates_app_integrationtemplate": (OK, OK, NO),
+    "templates_app_payloadtemplate": (OK, OK, NO),
     "core_requestlog": (NO, NO, NO),
     "integrations_endpoint": (OK, OK, NO),
     "integrations_integration": (OK, OK, NO),
@@ -133,6 +136,7 @@ def _change_pages(things: SimpleNamespace) -> dict[str, tuple[object, tuple[int,
         "builds_buildimport": (things.build_import.pk, (OK, OK, OK)),
         "builds_analysis": (things.analysis.pk, (OK, OK, OK)),
         "templates_app_integrationtemplate": (things.template.pk, (OK, OK, OK)),
+        "templates_app_payloadtemplate": (things.payload_template.pk, (OK, OK, OK)),
         "core_requestlog": (things.call.pk, (OK, OK, OK)),
         "integrations_endpoint": (things.endpoint.pk, (OK, OK, OK)),
         "integrations_integration": (things.integration.pk, (OK, OK, OK)),
@@ -295,6 +299,7 @@ def test_it_takes_as_many_statements_for_many_rows_as_for_few(
         RepositoryFactory(owner_id=hook.owner_id)
         make_health(alice, f"more {number}")
         make_template(alice, f"more {number}")
+        make_payload_template(alice, f"more {number}")
         make_build(alice, f"more {number}")
         make_finding(RepositoryFactory(owner_id=hook.owner_id))
         make_inventory(RepositoryFactory(owner_id=hook.owner_id))

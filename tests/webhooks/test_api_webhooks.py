@@ -10,12 +10,12 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from core.http.custom_headers import MASK
 from core.ids import uuid7
 from core.models import Event
 from tests.access.keys import client_of
 from tests.factories import EventFactory, RepositoryFactory, WebhookFactory, owner_of, statements
 from webhooks.choices import BreakerState, HoldReason, Lane
-from webhooks.headers import MASK
 from webhooks.models import DueHint, Lease, Webhook, WebhookDelivery, WebhookState
 from webhooks.secrets import new_secret, signing_secrets
 

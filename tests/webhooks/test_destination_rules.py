@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from core import leases, work
 from core.errors import AddressRefused, InvalidInput, OutboundError, Unavailable
+from core.event_links import event_link
 from core.fields import DecryptError
 from core.housekeeping import Batch
 from core.http import client as door_client
@@ -37,7 +38,6 @@ from tests.webhooks.engine_kit import due, hook, state_of
 from webhooks.choices import ErrorClass, HoldReason, Outcome
 from webhooks.destinations import deadline, follow
 from webhooks.destinations.binding import Route, bind
-from webhooks.destinations.event import event_link
 from webhooks.destinations.memory import RESERVED_FOR, RowMemory, stored_key
 from webhooks.engine.calls import Abandoned, CallPool
 from webhooks.engine.outcomes import Retry, of_error, of_outcome

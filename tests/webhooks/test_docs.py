@@ -16,12 +16,12 @@ import pytest
 from standardwebhooks.webhooks import Webhook as Verifier
 
 from core.event_types import catalogue, reference
+from core.http.custom_headers import FORBIDDEN, FORBIDDEN_PREFIXES
 from tests.webhooks.engine_kit import reply
 from webhooks.choices import Outcome
 from webhooks.engine.judge import judge
 from webhooks.engine.types import Verdict
 from webhooks.filters import OPERATORS, check_filter, matches
-from webhooks.headers import FORBIDDEN, FORBIDDEN_PREFIXES
 from webhooks.retry import DEFAULT_SCHEDULE
 from webhooks.secrets import new_secret
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from core.errors import InvalidInput
-from webhooks.headers import MASK, check_headers, masked
+from core.http.custom_headers import MASK, check_headers, masked
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ from django.utils import timezone
 
 from access.models import AuditEntry
 from core.errors import Conflict, InvalidInput
+from core.http.custom_headers import MASK
 from core.models import Event
 from tests.factories import RepositoryFactory, WebhookFactory, owner_of
 from webhooks.choices import BreakerState, HoldReason, InactiveReason, Lane, WebhookStatus
-from webhooks.headers import MASK
 from webhooks.models import DueHint, Subscription, Webhook, WebhookDelivery, WebhookRepository, WebhookState
 from webhooks.secrets import check_secret, new_secret, signing_secrets
 from webhooks.services import WebhookValues, create_webhook, delete_webhook, disable, enable, rotate_secret, update_webhook

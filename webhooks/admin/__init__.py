@@ -2,6 +2,26 @@
 
 from __future__ import annotations
 
-from webhooks.admin import deliveries, events, inbound_backfills, inbound_receipts, inbound_sources, replays, templates, webhooks
+from webhooks.admin import (
+    deliveries,
+    events,
+    inbound_backfills,
+    inbound_receipts,
+    inbound_sources,
+    payload_templates,
+    replays,
+    templates,
+    webhooks,
+)
 
-__all__ = ["deliveries", "events", "inbound_backfills", "inbound_receipts", "inbound_sources", "replays", "templates", "webhooks"]
+__all__ = [
+    "deliveries",
+    "events",
+    "inbound_backfills",
+    "inbound_receipts",
+    "inbound_sources",
+    "payload_templates",
+    "replays",
+    "templates",
+    "webhooks",
+]

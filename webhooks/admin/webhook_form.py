@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from typing import Any, cast
 
 from django import forms
@@ -20,14 +21,17 @@ from access.admin_base.show import pretty
 from access.admin_base.widgets import GroupedChecks
 from access.selectors import visible
 from core.errors import InvalidInput
-from core.event_types import catalogue
 from core.fields import DecryptError
 from integrations.models import Repository
+from templates_app.models import PayloadTemplate
 from webhooks.admin import routing_form
+from webhooks.admin.event_choices import event_choices
+from webhooks.admin.payload_form import template_choices
 from webhooks.admin.route_fields import RouteFields
 from webhooks.admin.routing_form import RoutingForm
 from webhooks.admin.words import headers_text, parse_headers, parse_schedule, schedule_text
 from webhooks.choices import Lane
+from webhooks.destinations.templates import pick_template
 from webhooks.filters import OPERATORS, check_filter
 from webhooks.models import Webhook
 from webhooks.models.webhook import DEFAULT_CONCURRENCY
@@ -39,20 +43,6 @@ DEFAULT, NONE, OWN = "default", "none", "own"
 REPOSITORIES_OFFERED = 1000
 UNREADABLE = "The stored headers can't be decrypted with the present FERNET_KEYS; add the key they were stored with."
 _CHECKED = ("name", "headers", "rate_limit", "concurrency", "priority", "repositories")
-
-
-def event_choices() -> list[Any]:
-    """Return the catalogue by family, each with its wildcard; operational types have none."""
-    groups: dict[str, list[tuple[str, str]]] = {"everything": [("*", "all events but operational ones")]}
-    for event_type in catalogue.all():
-        if event_type.recorded:
-            continue
-        entries = groups.setdefault(event_type.family, [])
-        if event_type.has_wildcards and not entries:
-            entries.append((f"{event_type.family}.*", f"all {event_type.family} events"))
-        if not event_type.name.endswith(".*"):
-            entries.append((event_type.name, event_type.title))
-    return list(groups.items())
 
 
 class WebhookForm(RoutingForm):
@@ -78,6 +68,11 @@ class WebhookForm(RoutingForm):
             }
         ),
         help_text="Each event is sent there as a signed POST. Inner addresses and http:// need EGRESS_ALLOW_CIDRS.",
+    )
+    payload_template = forms.ChoiceField(
+        required=False,
+        widget=UnfoldAdminSelectWidget,
+        help_text="What is sent in place of the portal's own JSON, or of the message that an integration makes.",
     )
     owner = OwnerField(help_text="It receives its owner's events only; a webhook of the admins receives everybody's.")
     events = forms.MultipleChoiceField(required=False, widget=GroupedChecks, help_text="At least one, here or below.")
@@ -152,6 +147,8 @@ class WebhookForm(RoutingForm):
         if isinstance(choice := self.fields.get("integration"), forms.ChoiceField):
             choice.choices = self.route.choices()
             self.fields.update({name: field for name, field in self.route.fields().items() if name in self.shown_fields})
+        if isinstance(choice := self.fields.get("payload_template"), forms.ChoiceField):
+            choice.choices = template_choices(self.who, webhook)
         if "repositories" in self.fields:
             offered = visible(Repository.objects.order_by("full_name"), self.who)
             self.fields["repositories"].queryset = offered  # type: ignore[attr-defined]
@@ -174,6 +171,7 @@ class WebhookForm(RoutingForm):
         return {
             **{name: getattr(webhook, name) for name in ("name", "url", "rate_limit", "concurrency", "priority")},
             "integration": self.route.stored_id,
+            "payload_template": str(webhook.payload_template_id or ""),
             "events": [name for name in webhook.events if name in listed],
             "more_events": ", ".join(name for name in webhook.events if name not in listed),
             "repositories": [row.repository_id for row in webhook.webhookrepository_set.all()],
@@ -192,6 +190,12 @@ class WebhookForm(RoutingForm):
             return check_filter(_parse_json(text))
         except InvalidInput as error:
             raise forms.ValidationError(error.fields.get("filter", [error.message])) from error
+
+    def clean_payload_template(self) -> PayloadTemplate | None:
+        """Return the template."""
+        text = self.cleaned_data["payload_template"]
+        stored_id = None if self.instance._state.adding else self.instance.payload_template_id
+        return pick_template(uuid.UUID(text) if text else None, self.who, stored_id)
 
     def clean_headers(self) -> Any:
         """Return the headers."""
@@ -217,6 +221,8 @@ class WebhookForm(RoutingForm):
         values: dict[str, Any] = {name: self.cleaned_data[name] for name in _CHECKED if name in self.cleaned_data}
         if "url" in self.cleaned_data and "integration" in self.cleaned_data:
             values |= self.route.values(self.cleaned_data)
+        if "payload_template" in self.cleaned_data:
+            values["payload_template"] = self.cleaned_data["payload_template"]
         if "owner" in self.cleaned_data:
             values["owner_id"] = self.cleaned_data["owner"]
         if "headers" not in self.changed_data:
@@ -259,6 +265,7 @@ class WebhookForm(RoutingForm):
             concurrency=data["concurrency"],
             priority=data["priority"],
             repositories=list(data["repositories"]),
+            payload_template=data["payload_template"],
             owner_id=data["owner"],
         )
         values.update(cast("WebhookValues", self.route.values(data)))

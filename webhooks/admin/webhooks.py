@@ -86,7 +86,7 @@ class WebhookAdmin(RecoverPage, MessagePage):
         if obj is not None and not self.has_change_permission(request, obj):
             return [(None, {"fields": self._shown})]
         options = RouteFields(self.who(request), obj).names()
-        return [("Endpoint", {"fields": ("name", "integration", "url", *options, "owner")}), *self._sections]
+        return [("Endpoint", {"fields": ("name", "integration", "url", *options, "payload_template", "owner")}), *self._sections]
 
     # --- Changes ---
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from django.forms import ValidationError
 
 from access.admin_base.show import duration
-from webhooks.headers import MASK
+from core.http.custom_headers import MASK
 from webhooks.retry import LONGEST_DELAY
 
 _DELAY = re.compile(r"(\d+(?:\.\d+)?)\s*(s|sec|seconds?|m|min|minutes?|h|hours?|d|days?)?", re.IGNORECASE)

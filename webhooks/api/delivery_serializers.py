@@ -116,7 +116,9 @@ class FollowUpSerializer(StrictModelSerializer[FollowUp]):
 class DeliveryDetailSerializer(DeliverySerializer):
     """A delivery with the body that is sent and its latest attempts, oldest first."""
 
-    body = serializers.SerializerMethodField(help_text="Null where the settings say that bodies are not shown.")
+    body = serializers.SerializerMethodField(
+        help_text="Before a payload template changes it; null where the settings say that bodies are not shown."
+    )
     attempts = AttemptSerializer(many=True, read_only=True, source="shown_attempts")
     follow_up = FollowUpSerializer(
         read_only=True, allow_null=True, source="shown_follow_up", help_text="Null where the delivery started nothing that can be followed."

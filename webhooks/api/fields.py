@@ -10,8 +10,8 @@ from rest_framework import serializers
 
 from access.principals import principal
 from core import redact
+from core.http.custom_headers import masked
 from webhooks.choices import Lane
-from webhooks.headers import masked
 from webhooks.models import Webhook
 from webhooks.routing.checking import FLOORS, LONGEST_LIFE, LONGEST_WINDOW, MAX_DIGEST, SHORTEST_LIFE, SHORTEST_QUIET, SHORTEST_WINDOW
 from webhooks.routing.rules import Digest, DigestKey, DigestMode, Lanes

@@ -17,11 +17,11 @@ from core import redact
 from core.api.idempotency import HEADER
 from core.api.serializers import StrictSerializer
 from core.errors import InvalidInput, NotAllowed
+from core.http.custom_headers import MASK
 from integrations.checking import CheckReport
 from templates_app.api.views import TemplateViewSet
 from templates_app.models import IntegrationTemplate
 from webhooks.api.previews import as_json as as_shown
-from webhooks.headers import MASK
 from webhooks.models import Webhook
 from webhooks.services.templates import Made, instantiate, require_good, try_out
 

@@ -10,9 +10,9 @@ from rest_framework import serializers
 from access.api.serializers import OwnerField
 from core.api.serializers import SecretField, StrictModelSerializer, StrictSerializer
 from core.event_types import MAX_NAME
+from core.http.custom_headers import MASK
 from webhooks.api.fields import HeadersField, PriorityField, RepositoriesField, RoutingField, WebhookUrlField
 from webhooks.choices import BreakerState, HoldReason
-from webhooks.headers import MASK
 from webhooks.models import Webhook
 
 _ID = "0192f0c1-2b3c-7d4e-8f50-61728394a5b6"
@@ -22,6 +22,7 @@ _WRITE: dict[str, Any] = {
     "url": "https://ci.example.com/hooks/repoguard",
     "integration": None,
     "destination": {},
+    "payload_template": None,
     "events": ["gate.passed", "finding.*"],
     "filter": {"severity": {"$in": ["high", "critical"]}},
     "routing": {"branches": ["main", "release/*"], "min_severity": "high", "digest": {"window_seconds": 300, "key": ["repository"]}},
@@ -80,6 +81,9 @@ class WebhookSerializer(StrictModelSerializer[Webhook]):
     )
     destination = serializers.DictField(
         required=False, help_text="Options of that destination, as GET /api/v1/connectors describes them; they must hold no secrets."
+    )
+    payload_template = serializers.UUIDField(
+        source="payload_template_id", required=False, allow_null=True, help_text="Its active version is sent in place of the event."
     )
     events = serializers.ListField(child=serializers.CharField(max_length=MAX_NAME), max_length=100, help_text="Names and wildcards.")
     filter = serializers.JSONField(required=False, allow_null=True, help_text="Conditions on the data; see docs/webhooks.md.")

@@ -33,6 +33,7 @@ from webhooks.api.webhook_serializers import (
 )
 from webhooks.choices import Lane
 from webhooks.destinations.checks import pick_integration
+from webhooks.destinations.templates import pick_template
 from webhooks.models import Webhook
 from webhooks.models.webhook import DEFAULT_CONCURRENCY
 from webhooks.selectors import deliveries, shown_headers, shown_webhooks, stats
@@ -43,6 +44,7 @@ _DEFAULTS: dict[str, Any] = {
     "url": "",
     "integration_id": None,
     "destination": {},
+    "payload_template_id": None,
     "filter": None,
     "routing": None,
     "retry_config": None,
@@ -73,6 +75,7 @@ class WebhookViewSet(
         secret = data.pop("secret", None)
         self._load_repositories(data)
         self._load_integration(data)
+        self._load_template(data)
         webhook, secret = services.create_webhook(WebhookValues(**data), secret=secret)  # type: ignore[typeddict-item]
         return _with_secret(webhook, secret)
 
@@ -87,6 +90,7 @@ class WebhookViewSet(
         secret = data.pop("secret", None)
         self._load_repositories(data, known={link.repository_id for link in row.webhookrepository_set.all()})
         self._load_integration(data, row)
+        self._load_template(data, row)
         webhook = services.update_webhook(row, WebhookValues(**data), secret=secret)  # type: ignore[typeddict-item]
         return shown_webhooks().get(id=webhook.id)
 
@@ -147,6 +151,12 @@ class WebhookViewSet(
         found = pick_integration(wanted, principal(self.request), stored_id, options_change=new_options)
         if wanted != stored_id:
             data["integration"] = found
+
+    def _load_template(self, data: dict[str, Any], row: Webhook | None = None) -> None:
+        """Turn the payload template's id into its row."""
+        if "payload_template_id" in data:
+            stored_id = row.payload_template_id if row else None
+            data["payload_template"] = pick_template(data.pop("payload_template_id"), principal(self.request), stored_id)
 
     def _load_repositories(self, data: dict[str, Any], known: Collection[uuid.UUID] = ()) -> None:
         """Turn ids into rows; those that the webhook has already may be sent back, also when the caller can't see them."""

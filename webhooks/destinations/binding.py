@@ -52,6 +52,11 @@ class Bound:
     problem: str = ""
     fault: ErrorClass = ErrorClass.NONE
 
+    @property
+    def connector_takes_templates(self) -> bool:
+        """Say whether a payload template's body may take the place of the connector's."""
+        return isinstance(self.connector, HttpDestination) and self.connector.takes_templates and not self.calls
+
 
 def integration_calls(integration: Integration) -> bool:
     """Say whether webhooks with an integration's destination need a thread for each delivery; not where it takes no events."""

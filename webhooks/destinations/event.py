@@ -6,12 +6,8 @@ import json
 import uuid
 from datetime import UTC, datetime
 
-from django.conf import settings
-
+from core.event_links import event_link
 from integrations.contract.outbound import OutgoingEvent
-
-# written out: resolving it would load every page of the portal into the processes that deliver
-EVENT_PAGE = "/admin/core/event/{id}/change/"
 
 
 def outgoing(
@@ -28,8 +24,3 @@ def outgoing(
         link=event_link(event_id),
         delivery_id=delivery_id,
     )
-
-
-def event_link(event_id: uuid.UUID) -> str:
-    """Return the address of the portal's page about an event."""
-    return settings.PUBLIC_URL.rstrip("/") + EVENT_PAGE.format(id=event_id)

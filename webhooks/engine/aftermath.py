@@ -87,6 +87,8 @@ def attempt_values(result: Result) -> dict[str, Any]:
         "first_byte_ms": timings.first_byte_ms,
         "total_ms": timings.total_ms,
     }
+    if claimed.target.template is not None:
+        values["template_version"] = claimed.target.template.id
     if verdict.delay is not None:
         values["next_attempt_at"] = retry_at(result)
     if timings.connect_ms is not None:  # a new connection

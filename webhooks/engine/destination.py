@@ -30,17 +30,16 @@ from integrations.contract.outbound import (
     FollowUpStart,
     HttpDestination,
     NothingToTell,
-    OutgoingEvent,
 )
 from integrations.contract.outbound import Outcome as Told
 from webhooks.choices import ErrorClass, Outcome
 from webhooks.destinations import deadline, follow
-from webhooks.destinations.event import outgoing
 from webhooks.destinations.memory import RowMemory
 from webhooks.engine.calls import Abandoned, CallPool
 from webhooks.engine.judge import judge
 from webhooks.engine.outcomes import Retry, of_error, of_fault, of_nothing, of_outcome, unusable
 from webhooks.engine.request import build, facts, no_answer
+from webhooks.engine.templating import event_of, templated_request
 from webhooks.engine.types import Claimed, Result, Verdict
 
 logger = logging.getLogger(__name__)
@@ -90,6 +89,8 @@ async def _attempt(sender: Sender, pool: CallPool, claimed: Claimed, limits: Run
         return Sent(no_answer(), of_fault(bound.fault, bound.problem, retry), {}, _where(claimed))
     if bound.problem:
         return Sent(no_answer(), unusable(bound.problem, retry), {}, _where(claimed))
+    if claimed.target.template_id is not None and not bound.connector_takes_templates:
+        raise InvalidInput.of("payload_template", f"{bound.name} takes no payload template as it is set up now: give the webhook none.")
     if bound.calls:
         return _told(await pool.run(partial(_call, claimed, pool.seconds)), claimed, retry)
     if isinstance(bound.connector, HttpDestination):
@@ -102,7 +103,9 @@ async def _attempt(sender: Sender, pool: CallPool, claimed: Claimed, limits: Run
 
 async def _request(sender: Sender, connector: HttpDestination, claimed: Claimed, limits: Runtime, retry: Retry) -> Sent:
     bound = claimed.target.bound
-    wanted = connector.build(_event(claimed), bound.options if bound else {})
+    wanted = connector.build(event_of(claimed), bound.options if bound else {})
+    if claimed.target.template_id is not None:
+        wanted = await templated_request(claimed, connector, wanted)
     request = _outbound(claimed, wanted, limits)
     answer = await sender.send(request)
     shown = _mask(claimed).url(request.url, follow.MAX_URL)
@@ -159,7 +162,7 @@ def _call(claimed: Claimed, seconds: float) -> Told:
     connector = deadline.limited(build_connector(bound.integration, CallPurpose.DESTINATION), seconds)
     if not isinstance(connector, CallDestination):
         raise TypeError(f"{bound.title} says that it makes calls, but has none.")
-    told = connector.send(_event(claimed), bound.options, RowMemory(claimed.target.webhook_id))
+    told = connector.send(event_of(claimed), bound.options, RowMemory(claimed.target.webhook_id))
     return replace(told, follow_up=follow.checked(told.follow_up) if told.ok else None)
 
 
@@ -203,11 +206,6 @@ def _log_fault(claimed: Claimed, error: Exception) -> None:
     logger.error(
         "destination_fault", extra={"delivery": str(claimed.delivery_id), "fault": type(error).__name__, "place": fault_place(error)}
     )
-
-
-def _event(claimed: Claimed) -> OutgoingEvent:
-    row = claimed.row
-    return outgoing(row.event_id, row.event_type, row.event_at, row.attempts + 1, claimed.body, claimed.delivery_id)
 
 
 def _where(claimed: Claimed) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from time import time
@@ -11,11 +11,13 @@ from time import time
 from django.utils import timezone
 
 from core import redact, signing
+from core.errors import InvalidInput
 from core.http.sender import Answer, OutboundRequest, Sender, Timings
 from core.runtime import Runtime
 from core.texts import storable
 from webhooks.choices import ErrorClass, Outcome, Trigger
 from webhooks.engine.judge import judge
+from webhooks.engine.templating import templated
 from webhooks.engine.types import Claimed, Result, Verdict
 
 logger = logging.getLogger(__name__)
@@ -27,12 +29,16 @@ async def attempt(sender: Sender, claimed: Claimed, limits: Runtime, random: Cal
     try:
         if claimed.target.problem:
             return _unsendable(claimed, ErrorClass.UNREADABLE_SECRET, claimed.target.problem, random)
+        if claimed.target.template_id is not None:
+            claimed = await templated(claimed)
         request = build(claimed, limits)
         answer = await sender.send(request)
         # header lines may hold any bytes; what no database stores would spoil a whole batch
         answer.headers = {storable(name): storable(value) for name, value in answer.headers.items()}
         answer.error = storable(answer.error)
         verdict = judge(answer, step=claimed.row.step + 1, schedule=claimed.target.schedule, random=random)
+    except InvalidInput as error:  # what the template makes can't be sent
+        return _unsendable(claimed, ErrorClass.UNSUITABLE, error.message, random)
     except Exception:  # an error of ours must end the attempt, be seen in the delivery's log, and be tried again
         logger.exception("attempt_failed", extra={"delivery": str(claimed.delivery_id), "request_id": claimed.row.request_id})
         return _unsendable(claimed, ErrorClass.INTERNAL, "The portal itself failed to send this; its log says why.", random)
@@ -48,7 +54,7 @@ def build(claimed: Claimed, limits: Runtime) -> OutboundRequest:
     timestamp = int(time())
     event_id = str(claimed.row.event_id)
     headers = {
-        "Content-Type": "application/json",
+        "Content-Type": "application/json" if claimed.target.rendered is None else claimed.target.rendered.content_type,
         "User-Agent": USER_AGENT,
         "webhook-id": event_id,
         "webhook-timestamp": str(timestamp),
@@ -62,8 +68,9 @@ def build(claimed: Claimed, limits: Runtime) -> OutboundRequest:
     if claimed.row.trigger == Trigger.REPLAY:
         headers["X-RepoGuard-Replay"] = "true"
     if claimed.target.headers:
-        ours = {name.lower() for name in headers}
-        headers = {name: value for name, value in claimed.target.headers.items() if name.lower() not in ours} | headers
+        headers = _beside(headers, claimed.target.headers)
+    if claimed.target.rendered is not None and claimed.target.rendered.headers:
+        headers = _beside(headers, claimed.target.rendered.headers)  # last: the webhook's own, and ours, count more
     return OutboundRequest(
         url=claimed.target.url,
         headers=headers,
@@ -72,6 +79,12 @@ def build(claimed: Claimed, limits: Runtime) -> OutboundRequest:
         total_timeout=float(limits.request_timeout_seconds),
         max_response_body=limits.response_body_bytes,
     )
+
+
+def _beside(headers: dict[str, str], more: Mapping[str, str]) -> dict[str, str]:
+    """Return headers with further ones, of which those stay away that are there already."""
+    known = {name.lower() for name in headers}
+    return {name: value for name, value in more.items() if name.lower() not in known} | headers
 
 
 def shown_headers(claimed: Claimed, request: OutboundRequest) -> dict[str, str]:

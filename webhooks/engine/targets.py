@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from core.fields import DecryptError
 from core.models import Event
+from templates_app.payloads.selectors import active_versions
 from webhooks.destinations.binding import Route, bind
 from webhooks.engine.types import EventRow, Target
 from webhooks.envelope import envelope_bytes
@@ -47,7 +48,7 @@ class TargetCache:
             version = versions[hook]
             if version is not None and not target.problem:
                 self._kept[hook] = version, target
-        return _bound(found | loaded)
+        return _templated(_bound(found | loaded))
 
     def _fresh(self, webhook_id: uuid.UUID, version: str | None, now: datetime) -> Target | None:
         kept_version, target = self._kept.get(webhook_id, (None, None))
@@ -79,9 +80,20 @@ def _bound(targets: dict[uuid.UUID, Target]) -> dict[uuid.UUID, Target]:
     return targets | {webhook_id: replace(targets[webhook_id], bound=bound) for webhook_id, bound in bind(routes).items()}
 
 
+def _templated(targets: dict[uuid.UUID, Target]) -> dict[uuid.UUID, Target]:
+    """Add the versions of payload templates that are active now, loaded anew for each batch for the same reason."""
+    wanted = {target.template_id for target in targets.values() if target.template_id is not None}
+    if not wanted:
+        return targets
+    active = active_versions(wanted)
+    return {
+        id: replace(target, template=active.get(target.template_id)) if target.template_id else target for id, target in targets.items()
+    }
+
+
 def _hooks(webhook_ids: Collection[uuid.UUID]) -> QuerySet[Webhook]:
     return Webhook.objects.filter(id__in=webhook_ids).only(
-        "id", "url", "secrets", "headers", "retry_config", "integration_id", "destination"
+        "id", "url", "secrets", "headers", "retry_config", "integration_id", "destination", "payload_template_id"
     )
 
 
@@ -98,7 +110,7 @@ def _readable(hook: Webhook) -> Target:
 
 def _unusable(hook: Webhook, problem: str) -> Target:
     logger.error("webhook_unreadable", extra={"webhook": str(hook.id), "reason": problem})
-    return Target(hook.id, hook.url, (), {}, _schedule(hook), problem=problem, route=_route(hook))
+    return Target(hook.id, hook.url, (), {}, _schedule(hook), problem=problem, route=_route(hook), template_id=hook.payload_template_id)
 
 
 def _schedule(hook: Webhook) -> tuple[float, ...]:
@@ -120,7 +132,10 @@ def _target(hook: Webhook) -> Target:
     if not secrets:
         raise DecryptError("No secret of this webhook can sign any more. Rotate its secret.")
     schedule = tuple(float(delay) for delay in schedule_of(hook.retry_config))
-    return Target(hook.id, hook.url, secrets, headers, schedule, valid_until=next_expiry(entries, now), route=_route(hook))
+    valid_until = next_expiry(entries, now)
+    return Target(
+        hook.id, hook.url, secrets, headers, schedule, valid_until=valid_until, route=_route(hook), template_id=hook.payload_template_id
+    )
 
 
 def _route(hook: Webhook) -> Route | None:

@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 from core.http.sender import Answer
 from integrations.contract.outbound import FollowUpStart
+from templates_app.payloads.content import Rendered
+from templates_app.payloads.selectors import ActiveVersion
 from webhooks.choices import ErrorClass, HoldReason, Outcome
 from webhooks.destinations.binding import Bound, Route
 
@@ -32,6 +34,11 @@ class Target:
     route: Route | None = None
     """The integration it goes through, where it has one, and `bound` is that one's destination."""
     bound: Bound | None = None
+    template_id: uuid.UUID | None = None
+    """The payload template that it sends, where it has one, and `template` is the version of it that is active now."""
+    template: ActiveVersion | None = field(default=None, repr=False)
+    rendered: Rendered | None = field(default=None, repr=False)
+    """What that made of one delivery's event."""
 
 
 class Limits(NamedTuple):

@@ -9,6 +9,7 @@ from core.fields import EncryptedJSONField
 from core.ids import uuid7
 from core.models import Owned
 from integrations.models import Integration, Repository
+from templates_app.models import PayloadTemplate
 from webhooks.choices import InactiveReason, Lane, WebhookStatus
 
 DEFAULT_CONCURRENCY = 50
@@ -24,6 +25,14 @@ class Webhook(Owned):
         Integration, null=True, blank=True, on_delete=models.PROTECT, related_name="webhooks", help_text="Whose destination is used."
     )
     destination = models.JSONField(default=dict, blank=True, help_text="Options of that destination, as its connector's fields say.")
+    payload_template = models.ForeignKey(
+        PayloadTemplate,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="webhooks",
+        help_text="What is sent; empty is the event.",
+    )
     events = models.JSONField(default=list, help_text="Exact names and wildcards: finding.opened, scan.*, *.")
     filter = models.JSONField(null=True, blank=True, help_text="Conditions on the payload; see docs/webhooks.md.")
     routing = models.JSONField(null=True, blank=True, help_text="How events reach it; see docs/routing.md.")

@@ -6,6 +6,7 @@ import uuid
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Model
 from django.utils import timezone
 
 from access import audit
@@ -13,7 +14,6 @@ from access.choices import AuditVerb
 from core import bus, redact, runtime
 from core.errors import Conflict, InvalidInput
 from core.fields import DecryptError
-from integrations.models import Integration
 from webhooks import secrets
 from webhooks.choices import InactiveReason, WebhookStatus
 from webhooks.destinations import memory
@@ -98,7 +98,7 @@ def delete_webhook(webhook: Webhook) -> None:
     with transaction.atomic():
         lock_states([webhook.id])
         gone = Webhook.objects.filter(id=webhook.id, deleted_at__isnull=True)
-        if not gone.update(deleted_at=timezone.now(), integration=None):  # it must not keep its integration from being deleted
+        if not gone.update(deleted_at=timezone.now(), integration=None, payload_template=None):  # it must not keep them from being deleted
             return
         WebhookState.objects.filter(webhook_id=webhook.id).update(enabled=False)
         rules.drop(webhook)
@@ -184,8 +184,9 @@ def _differences(before: dict[str, Any], after: dict[str, Any]) -> dict[str, lis
     changes = audit.diff(
         {name: value or None for name, value in before.items()}, {name: value or None for name, value in after.items()}, ("headers",)
     )
-    if "integration" in changes:
-        changes["integration"] = [str(value.id) if isinstance(value, Integration) else None for value in changes["integration"]]
+    for name in ("integration", "payload_template"):
+        if name in changes:
+            changes[name] = [str(value.pk) if isinstance(value, Model) else None for value in changes[name]]
     if "url" in changes:
         changes["url"] = [redact.url(url) if url else None for url in changes["url"]]
     return changes

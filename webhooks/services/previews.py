@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -13,14 +14,19 @@ from core import redact
 from core.errors import Conflict, InvalidInput
 from core.event_types import catalogue
 from core.fields import DecryptError
+from core.http.custom_headers import MASK
 from core.ids import uuid7
 from core.models import Event
+from core.texts import storable
+from integrations.contract.outbound import OutgoingEvent
 from integrations.messages.digests import DIGEST_TYPE
-from integrations.rehearsal import Rehearsal, Shown, rehearse
+from integrations.rehearsal import MAX_SHOWN, Rehearsal, Shown, rehearse
+from templates_app.payloads.checking import platform_problems
+from templates_app.payloads.content import render_event, with_type
+from templates_app.payloads.selectors import active_versions
 from webhooks.destinations.event import outgoing
 from webhooks.engine.request import USER_AGENT
 from webhooks.envelope import envelope_bytes
-from webhooks.headers import MASK
 from webhooks.models import Webhook
 from webhooks.routing.rules import DigestMode, routing_of
 from webhooks.selectors import shown_headers, shown_webhooks
@@ -37,13 +43,33 @@ def preview_message(webhook: Webhook, event: Event | None = None, event_type: st
     """
     id, kind, at, data = _told(webhook, event, event_type)
     body = envelope_bytes(id, kind, at, data)
+    told = outgoing(id, kind, at.timestamp(), 1, body)
     through = webhook.integration
     if through is None:
-        return Rehearsal((_plain(webhook, id, kind, at, body),))
+        return _with_template(webhook, told, Rehearsal((_plain(webhook, id, kind, at, body),)))
     try:
-        return rehearse(through, webhook.destination, outgoing(id, kind, at.timestamp(), 1, body))
+        return _with_template(webhook, told, rehearse(through, webhook.destination, told))
     except DecryptError as error:
         raise Conflict(f"The credentials of {through.name} can't be read: {error}", code="unreadable_secret") from error
+
+
+def _with_template(webhook: Webhook, event: OutgoingEvent, shown: Rehearsal) -> Rehearsal:
+    """Return it as the webhook's payload template, if it has one, changes it."""
+    template = active_versions([webhook.payload_template_id])[webhook.payload_template_id] if webhook.payload_template_id else None
+    if template is None or not shown.requests:
+        return shown
+    request, *others = shown.requests
+    try:
+        rendered = render_event(template.content(), event)
+        url = rendered.address(request.url)
+        if problems := platform_problems(template.platform, rendered):
+            raise InvalidInput(problems[0])
+    except InvalidInput as error:
+        return Rehearsal((), f"Nothing would be sent, because of the payload template {template.name}: {error.message}")
+    text = rendered.body.decode("utf-8", "replace")
+    headers = {**rendered.headers, **with_type(request.headers, rendered.content_type)}
+    body = storable(text[:MAX_SHOWN] + ("…" if len(text) > MAX_SHOWN else ""))
+    return replace(shown, requests=(replace(request, url=url, headers=headers, body=body, size=len(rendered.body)), *others))
 
 
 def example_type(patterns: list[str]) -> str:

@@ -9,12 +9,14 @@ from typing import Any, TypedDict, cast
 from core.errors import InvalidInput
 from core.event_types import MAX_NAME, check_pattern
 from core.fields import DecryptError
+from core.http.custom_headers import check_headers
 from core.http.guard import clean_url
 from integrations.models import Integration, Repository
+from templates_app.models import PayloadTemplate
 from webhooks.choices import Lane, WebhookStatus
 from webhooks.destinations.checks import Route, checked_route
+from webhooks.destinations.templates import template_errors
 from webhooks.filters import check_filter
-from webhooks.headers import check_headers
 from webhooks.models import Webhook
 from webhooks.retry import check_retry_config
 from webhooks.routing.checking import check_routing
@@ -33,6 +35,7 @@ class WebhookValues(TypedDict, total=False):
     url: str
     integration: Integration | None
     destination: dict[str, Any]
+    payload_template: PayloadTemplate | None
     events: list[str]
     filter: dict[str, Any] | None
     routing: dict[str, Any] | None
@@ -57,6 +60,8 @@ def checked(values: WebhookValues, stored: Webhook | None = None) -> WebhookValu
             result |= checked_route(result, route_of(stored), _owner_id(values, stored))
         except InvalidInput as error:
             _collect(errors, error)
+        else:
+            errors |= template_errors(result, stored, _owner_id(values, stored))
     if errors:
         raise InvalidInput(" ".join(f"{field}: {sentences[0]}" for field, sentences in errors.items()), fields=errors)
     return cast("WebhookValues", result)

@@ -1,0 +1,300 @@
+"""The one renderer of payload templates, and the only place that knows the language: Liquid, without what could do harm.
+
+No loader and no tag that reads other templates, no clock, no attribute of any object: data are plain JSON. The scanner and every filter
+are our own, because the language's take time and memory without bound; loops, steps and texts are counted (rendering/meter.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import takewhile
+from typing import Any, NoReturn, TextIO, cast
+
+from liquid import BoundTemplate, Environment, RenderContext
+from liquid.ast import Node
+from liquid.builtin.content import Literal
+from liquid.builtin.expressions import LoopExpression
+from liquid.builtin.expressions.primitive import Blank, Empty, RangeLiteral
+from liquid.builtin.illegal import Illegal
+from liquid.builtin.output import Output, OutputNode
+from liquid.builtin.tags.assign_tag import AssignTag
+from liquid.builtin.tags.capture_tag import CaptureTag
+from liquid.builtin.tags.case_tag import CaseTag
+from liquid.builtin.tags.for_tag import BreakTag, ContinueTag, ForLoop, ForNode, ForTag
+from liquid.builtin.tags.if_tag import IfTag
+from liquid.builtin.tags.unless_tag import UnlessTag
+from liquid.exceptions import BreakLoop, ContinueLoop, LiquidError
+from liquid.expression import Expression
+from liquid.token import TOKEN_CONTENT, TOKEN_EXPRESSION, TOKEN_OUTPUT, TOKEN_TAG, Token
+from liquid.undefined import Undefined
+from liquid.utils import ReadOnlyChainMap
+
+from templates_app.rendering.filters import FILTERS, FilterRefused
+from templates_app.rendering.meter import MAX_OUTPUT, Exceeded, Meter, TemplateRefused
+from templates_app.rendering.scanner import PieceKind, Used, place, scan
+from templates_app.rendering.writers import Style, Writer, writer
+
+MAX_DEPTH = 20
+MAX_LOCALS = 200
+_MAX_SENTENCE = 300
+TAGS = (IfTag, UnlessTag, CaseTag, BreakTag, ContinueTag, CaptureTag, AssignTag)
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """A template that can be rendered, as often as wanted and by several threads."""
+
+    source: str
+    style: Style
+    used: tuple[Used, ...]
+    _template: BoundTemplate = field(repr=False, compare=False)
+
+    @property
+    def roots(self) -> frozenset[str]:
+        """Return the first words of its variables."""
+        return frozenset(str(used.path[0]) for used in self.used)
+
+
+def parse(source: str, style: Style) -> Parsed:
+    """Read a template. Raises TemplateRefused, which says where what is wrong."""
+    try:
+        template = _ENVIRONMENT.from_string(source)
+        _check_expressions(template)
+        used = tuple(_used(template, source))
+    except LiquidError as error:
+        if isinstance(error.__cause__, TemplateRefused):
+            raise error.__cause__ from None
+        _refuse(error, source)
+    except RecursionError:
+        raise TemplateRefused("It is nested too deeply.") from None
+    return Parsed(source, style, used, template)
+
+
+def render(parsed: Parsed, values: Mapping[str, Any], *, meter: Meter | None = None, limit: int = MAX_OUTPUT) -> str:
+    """Return what a template makes of plain JSON values. Raises TemplateRefused where it reaches a bound or can't be worked out."""
+    meter = Meter() if meter is None else meter
+    target = writer(parsed.style, meter, limit)
+    context = _Context(parsed._template, globals=values)
+    context.meter = meter
+    try:
+        parsed._template.render_with_context(context, cast("TextIO", target))
+    except LiquidError as error:
+        _refuse(error, parsed.source)
+    except Exceeded as error:
+        raise TemplateRefused(str(error)) from None
+    except RecursionError:
+        raise TemplateRefused("It is nested too deeply.") from None
+    except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:  # whatever the language did not expect
+        raise TemplateRefused(f"It can't be worked out with these values ({type(error).__name__}).") from None
+    return target.getvalue()
+
+
+def _refuse(error: LiquidError, source: str) -> NoReturn:
+    sentence = str(error.message or "It can't be read.")[:_MAX_SENTENCE]
+    sentence = sentence[:1].upper() + sentence[1:] + ("" if sentence.endswith(".") else ".")
+    if error.token is None or error.token.start_index < 0:
+        raise TemplateRefused(sentence) from None
+    line, column = place(source, error.token.start_index)
+    raise TemplateRefused(sentence, line=line, column=column) from None
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+
+def _tokens(source: str) -> Iterator[Token]:
+    """Yield the tokens that the language's parser takes, cut by our own scanner."""
+    for piece in scan(source):
+        if piece.kind is PieceKind.TEXT:
+            yield Token(TOKEN_CONTENT, piece.text, piece.at, source)
+            continue
+        yield Token(TOKEN_OUTPUT if piece.kind is PieceKind.OUTPUT else TOKEN_TAG, piece.text, piece.at, source)
+        if piece.expression:
+            yield Token(TOKEN_EXPRESSION, piece.expression, piece.expression_at, source)
+
+
+def _nodes(nodes: Iterable[Node], context: RenderContext) -> Iterator[Node]:
+    for node in nodes:
+        yield node
+        yield from _nodes(node.children(context), context)
+
+
+def _check_expressions(template: BoundTemplate) -> None:
+    """Refuse ranges that are not looped over at once (they can be endless), and filters that there are not."""
+    for node in _nodes(template.nodes, RenderContext(template)):
+        for expression in node.expressions():
+            _check(expression, node.expression.iterable if isinstance(node, ForNode) else None)
+    for name, spans in template.analyze().filters.items():
+        if name not in FILTERS:
+            raise LiquidError(f"there is no filter {name}: {', '.join(sorted(FILTERS))}", token=Token(TOKEN_TAG, "", spans[0].index, ""))
+
+
+def _check(expression: Expression, looped: Expression | None) -> None:
+    if isinstance(expression, RangeLiteral) and expression is not looped:
+        raise LiquidError("a range such as (1..5) can stand in {% for … in (1..5) %} only", token=expression.token)
+    for child in expression.children():
+        _check(child, looped)
+
+
+def _used(template: BoundTemplate, source: str) -> Iterator[Used]:
+    for variables in template.analyze().globals.values():
+        for variable in variables:
+            # behind data[name] nothing is known
+            path = tuple(takewhile(lambda segment: isinstance(segment, str | int), variable.segments))
+            if path:
+                yield Used(cast("tuple[str | int, ...]", path), *place(source, variable.span.index))
+
+
+# --- rendering --------------------------------------------------------------------------------------------------------
+
+
+class _Context(RenderContext):
+    """Where the steps are counted: everything that a template does asks something of its context."""
+
+    __slots__ = ("meter",)
+    meter: Meter
+
+    def __init__(self, template: BoundTemplate, **given: Any) -> None:
+        self.meter = Meter()
+        super().__init__(template, **given)
+        self.scope = ReadOnlyChainMap(self.locals, self.globals)  # without the language's clock and counters
+
+    @property
+    def disabled_tags(self) -> list[str]:  # each node asks for it before it is worked off
+        """Count the step of a node."""
+        self.meter.step()
+        return []
+
+    @disabled_tags.setter
+    def disabled_tags(self, value: list[str]) -> None:
+        pass
+
+    def get(self, path: list[object], **given: Any) -> object:
+        """Count the step of a variable."""
+        self.meter.step(len(path))
+        return super().get(path, **given)
+
+    def get_item(self, obj: Any, key: Any) -> Any:
+        """Look into objects and lists, and nothing else."""
+        if isinstance(obj, ForLoop | Undefined) and isinstance(key, str):
+            return obj[key]
+        if isinstance(obj, dict) and isinstance(key, str) and key in obj:
+            return obj[key]
+        if isinstance(obj, list) and isinstance(key, int) and not isinstance(key, bool):
+            return obj[key]
+        if key == "size" and isinstance(obj, dict | list | str):
+            return len(obj)
+        if key in ("first", "last") and isinstance(obj, list):
+            return obj[0 if key == "first" else -1]
+        raise KeyError(key)
+
+    def filter(self, name: str, token: Token | None) -> Any:
+        """Return a filter that counts what it makes."""
+        self.meter.step()
+        return partial(_filtered, name, self.meter, token)
+
+    def assign(self, key: str, val: Any) -> None:
+        """Keep a value."""
+        self.meter.step()
+        if len(self.locals) >= MAX_LOCALS and key not in self.locals:
+            raise Exceeded(f"It assigns more than {MAX_LOCALS} variables.")
+        value = _plain(val)
+        if isinstance(value, str):
+            self.meter.text(len(value))  # it is kept
+        self.locals[key] = value
+
+    def get_buffer(self, buf: TextIO | None = None) -> Writer:
+        """Return where a capture is kept: as text, which is escaped where it is written."""
+        return writer(Style.TEXT, self.meter)
+
+
+def _filtered(name: str, meter: Meter, token: Token | None, value: Any, *given: Any, **named: Any) -> Any:
+    if named:
+        raise LiquidError(f"{name} takes no named values", token=token)
+    try:
+        return FILTERS[name](meter, _plain(value), *map(_plain, given))
+    except FilterRefused as error:
+        raise LiquidError(f"{name}: {error}", token=token) from None
+    except TypeError:
+        raise LiquidError(f"{name} does not take {len(given)} values like these", token=token) from None
+
+
+def _plain(value: Any) -> Any:
+    """Return a value of the language as a JSON value."""
+    if isinstance(value, str | int | float | dict | list) or value is None:
+        return value
+    if isinstance(value, Undefined | Empty | Blank):
+        return None
+    if isinstance(value, tuple):  # a pair of an object that is looped over
+        return [_plain(item) for item in value]
+    raise LiquidError("forloop is no value; take one of its parts, such as forloop.index", token=None)
+
+
+class _OutputNode(OutputNode):
+    def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
+        return cast("Writer", buffer).put(_plain(self.expression.evaluate(context)))
+
+
+class _Output(Output):
+    node_class = _OutputNode
+
+
+class _Loop(LoopExpression):
+    """What a loop goes over: pairs of an object are lists, and nothing is longer than all loops may be."""
+
+    def _to_iter(self, obj: object, context: RenderContext) -> tuple[Iterator[Any], int]:
+        if isinstance(obj, dict):
+            obj = [[name, value] for name, value in obj.items()]
+        found, length = super()._to_iter(obj, context)
+        cast("_Context", context).meter.items(length)
+        return found, length
+
+
+class _ForNode(ForNode):
+    def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
+        found = self.expression
+        expression = _Loop(
+            found.token, found.identifier, found.iterable, limit=found.limit, offset=found.offset, reversed_=found.reversed, cols=None
+        )
+        items, length = expression.evaluate(context)
+        if not length:
+            return self.default.render(context, buffer) if self.default else 0
+        return self._turns(context, buffer, ForLoop(found.identifier, items, length, context.parentloop()))
+
+    def _turns(self, context: RenderContext, buffer: TextIO, loop: ForLoop) -> int:
+        namespace: dict[str, object] = {"forloop": loop, self.expression.identifier: None}
+        written = 0
+        with context.loop(namespace, loop):
+            for item in loop:
+                cast("_Context", context).meter.turn()
+                namespace[self.expression.identifier] = item
+                try:
+                    written += self.block.render(context, buffer)
+                except ContinueLoop:
+                    continue
+                except BreakLoop:
+                    break
+        return written
+
+
+class _ForTag(ForTag):
+    node_class = _ForNode
+
+
+class _Environment(Environment):
+    block_nesting_limit = MAX_DEPTH
+    context_depth_limit = MAX_DEPTH * 2
+    suppress_blank_control_flow_blocks = False
+
+    def tokenizer(self) -> Any:
+        """Return our own scanner."""
+        return _tokens
+
+    def setup_tags_and_filters(self, *, extra: bool = False) -> None:
+        """Take only what is safe; filters are looked up by the context."""
+        for tag in (Literal, Illegal, _Output, _ForTag, *TAGS):
+            self.add_tag(tag)
+
+
+_ENVIRONMENT = _Environment(globals={})

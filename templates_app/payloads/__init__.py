@@ -1,0 +1,1 @@
+"""Payload templates: what webhooks send in place of the portal's own body."""
