@@ -6,6 +6,7 @@ from core.errors import InvalidInput
 from integrations.connectors.alertmanager.connector import Alertmanager
 from integrations.connectors.bitbucket.connector import Bitbucket
 from integrations.connectors.circleci.connector import CircleCI
+from integrations.connectors.email.connector import Email
 from integrations.connectors.epss.connector import Epss
 from integrations.connectors.generic.connector import Generic
 from integrations.connectors.github.connector import GitHub
@@ -28,6 +29,7 @@ CONNECTORS: tuple[type[Connector], ...] = (
     Alertmanager,
     Bitbucket,
     CircleCI,
+    Email,
     Epss,
     Generic,
     GitLab,
