@@ -19,6 +19,7 @@ from integrations.connectors.pagerduty.connector import PagerDuty
 from integrations.connectors.slack.connector import Slack
 from integrations.connectors.snyk.connector import Snyk
 from integrations.connectors.standard_webhooks.connector import StandardWebhooks
+from integrations.connectors.storage.connector import Storage
 from integrations.connectors.stripe.connector import Stripe
 from integrations.contract.connector import Connector
 from integrations.contract.describe import capabilities
@@ -40,6 +41,7 @@ CONNECTORS: tuple[type[Connector], ...] = (
     Slack,
     Snyk,
     StandardWebhooks,
+    Storage,
     Stripe,
 )  # fmt: skip
 _BY_KEY = {connector.key: connector for connector in CONNECTORS}

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from core.errors import InvalidInput, OutboundError
-from core.http.door import Auth, NoAuth
+from core.http.door import Auth
 from core.http.lines import line
+from integrations.auth import CarriedByLibrary
 from integrations.choices import Category
 from integrations.connectors.email import checks, services, smtp
 from integrations.connectors.email.fields import DESTINATION_FIELDS, FIELDS, Security, Way, config_errors, option_errors, port_of
@@ -19,17 +19,6 @@ from integrations.contract.outbound import CallDestination, Memory, Outcome, Out
 from integrations.messages.message import message_of
 
 _BUSY_SECONDS = 60.0
-
-
-@dataclass(frozen=True)
-class CarriedByLibrary(NoAuth):
-    """Credentials that a client library puts on its requests: the door knows them to keep them out of its log."""
-
-    texts: tuple[str, ...] = field(repr=False)
-
-    def secrets(self) -> list[str]:
-        """Return them."""
-        return list(self.texts)
 
 
 class Email(Checker, CallDestination):
