@@ -7,6 +7,7 @@ errors, which pass through the library.
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, cast
 
@@ -28,6 +29,7 @@ class DoorAdapter(BaseAdapter):
         super().__init__()
         self._door = door
         self._expected = expected
+        self._thread = threading.get_ident()
 
     def send(
         self,
@@ -39,6 +41,8 @@ class DoorAdapter(BaseAdapter):
         proxies: Mapping[str, str] | None = None,
     ) -> Response:
         """Send; timeouts, certificates and proxies are the door's. Raises OutboundError."""
+        if threading.get_ident() != self._thread:  # a library that works on by itself would outlive limits and deadline
+            raise RuntimeError("A door is used by the thread that opened it, and by no other.")
         headers = {_text(name): _text(value) for name, value in request.headers.items()}
         reply = self._door.request(
             request.method or "GET", request.url or "", headers=headers, body=whole(request.body), expected=self._expected

@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 from core.http.door import BadAnswer, SignInFailed
 
+# what the libraries raise on answers that their services never give
+UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError)
 _CODE = re.compile(r"<Code>([^<]{1,100})</Code>")
 _MESSAGE = re.compile(r"<Message>([^<]{1,1000})</Message>")
 _SIGN_IN = frozenset({

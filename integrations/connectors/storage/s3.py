@@ -19,7 +19,7 @@ from storages.backends.s3 import S3Storage
 from core.http.aws import through
 from core.http.client import Door
 from core.http.door import BadAnswer
-from integrations.connectors.storage.answers import explained
+from integrations.connectors.storage.answers import UNREADABLE, explained
 from integrations.connectors.storage.stores import Shown, Values
 
 _TITLE = "The bucket's server"
@@ -32,7 +32,7 @@ def _loader() -> Loader:
     return create_loader()
 
 
-class DoorS3(S3Storage):  # type: ignore[misc]
+class DoorS3(S3Storage):
     """django-storages' backend, without a thread, a retry, a socket or a look at the environment of its own."""
 
     def _create_session(self) -> Any:
@@ -73,5 +73,5 @@ def opened(config: Values, credentials: Values, door: Door, shown: Shown) -> Ite
         yield store
     except BadAnswer as error:
         raise explained(error, _TITLE, shown) from error
-    except (BotoCoreError, ClientError) as error:
+    except (BotoCoreError, ClientError, *UNREADABLE) as error:
         raise BadAnswer(f"{_TITLE} answered something that is not S3 ({type(error).__name__}). Check the address.") from None
