@@ -41,10 +41,10 @@ class Kept:
 
 def archive(archives: Sequence[Integration], ids: Sequence[uuid.UUID]) -> Kept:
     """Write deliveries with their attempts to the archives, as gzipped JSON lines. Raises Unavailable; not in a transaction."""
-    deliveries = _fitting(list(WebhookDelivery.objects.filter(id__in=ids).order_by("id").values()[:MOST_ROWS]))
+    deliveries = _fitting(_rows(WebhookDelivery.objects.filter(id__in=ids).order_by("id").values()[:MOST_ROWS]))
     of_these = DeliveryAttempt.objects.filter(delivery_id__in=[row["id"] for row in deliveries])
-    attempts = list(of_these.order_by("delivery_id", "id").values()[:MOST_ROWS])
-    follow_ups = list(FollowUp.objects.filter(delivery_id__in=[row["id"] for row in deliveries]).order_by("id").values(*_FOLLOW_UP))
+    attempts = _rows(of_these.order_by("delivery_id", "id").values()[:MOST_ROWS])
+    follow_ups = _rows(FollowUp.objects.filter(delivery_id__in=[row["id"] for row in deliveries]).order_by("id").values(*_FOLLOW_UP))
     if deliveries:
         keep(archives, _name(deliveries, attempts), _file(deliveries, attempts, follow_ups), _CONTENT_TYPE)
     return Kept(
@@ -52,6 +52,10 @@ def archive(archives: Sequence[Integration], ids: Sequence[uuid.UUID]) -> Kept:
         attempts=frozenset(row["id"] for row in attempts),
         partial=len(attempts) == MOST_ROWS,
     )
+
+
+def _rows(rows: Iterable[Any]) -> list[dict[str, Any]]:
+    return list(rows)
 
 
 def _fitting(deliveries: list[dict[str, Any]]) -> list[dict[str, Any]]:

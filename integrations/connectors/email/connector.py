@@ -15,7 +15,7 @@ from integrations.connectors.email.fields import DESTINATION_FIELDS, FIELDS, Sec
 from integrations.connectors.email.mail import compose
 from integrations.connectors.email.sent import Sent
 from integrations.contract.connector import Checker, CheckResult
-from integrations.contract.outbound import CallDestination, Memory, Outcome, OutgoingEvent, Reserved
+from integrations.contract.outbound import CallDestination, DestinationRequest, Memory, Outcome, OutgoingEvent, Reserved
 from integrations.messages.message import message_of
 
 _BUSY_SECONDS = 60.0
@@ -72,7 +72,7 @@ class Email(Checker, CallDestination):
         state = memory.reserve(key, event.holder)
         if state is Reserved.BUSY:
             return Outcome(ok=False, error="Another delivery of this event is sending the mail just now.", retry_after=_BUSY_SECONDS)
-        to = list(dict.fromkeys([*options["to"], *options.get("cc", ())]))
+        to = self._recipients(options)
         if state is Reserved.MADE:
             made = memory.recall(key)
             missing = made.data.get("missing", []) if made else []
@@ -86,6 +86,21 @@ class Email(Checker, CallDestination):
                 memory.forget(key)
             raise
         return self._noted(key, event, to, sent, memory)
+
+    def rehearse(self, event: OutgoingEvent, options: Mapping[str, Any]) -> list[DestinationRequest]:
+        """Return the mail as plain text, with its headers; the same is sent as HTML too."""
+        mail = compose(message_of(event), self.config, options, self._recipients(options))
+        headers = {"From": mail.from_email, "To": ", ".join(mail.to), "Cc": ", ".join(mail.cc), "Subject": str(mail.subject)}
+        headers |= {str(name): str(value) for name, value in mail.extra_headers.items()}
+        place = f"smtp://{self.config['host']}:{port_of(self.config)}" if self.config["provider"] == Way.SMTP else self.config["provider"]
+        head = "".join(
+            f"{name}: {value}\n" for name, value in headers.items() if value
+        )  # headers by themselves are masked but for known ones
+        return [DestinationRequest(place, {}, f"{head}\n{mail.body}".encode(), "MAIL")]
+
+    @staticmethod
+    def _recipients(options: Mapping[str, Any]) -> list[str]:
+        return list(dict.fromkeys([*options["to"], *options.get("cc", ())]))
 
     def _send(self, event: OutgoingEvent, options: Mapping[str, Any], to: Sequence[str]) -> Sent:
         mail = compose(message_of(event), self.config, options, to)

@@ -15,7 +15,7 @@ from integrations.connectors.storage.keys import key_of, template_errors, under
 from integrations.connectors.storage.stores import Store, opened
 from integrations.contract.archive import Archive
 from integrations.contract.connector import Checker, CheckResult
-from integrations.contract.outbound import CallDestination, Memory, Outcome, OutgoingEvent
+from integrations.contract.outbound import CallDestination, DestinationRequest, Memory, Outcome, OutgoingEvent
 
 PROBE = b"RepoGuard wrote this to see whether it can.\n"
 
@@ -74,6 +74,12 @@ class Storage(Checker, Archive, CallDestination):
         with self._opened() as store:
             store.put(name, event.body, "application/json")
         return Outcome(ok=True, details={"object": name, "bytes": len(event.body)})
+
+    def rehearse(self, event: OutgoingEvent, options: Mapping[str, Any]) -> list[DestinationRequest]:
+        """Return the object that would be stored."""
+        where = next(str(self.config[name]) for name in ("bucket", "container", "host", "folder") if self.config.get(name))
+        url = f"{self.config['place']}://{where}/{key_of(event, options.get('key', DEFAULT_KEY), self._prefix)}"
+        return [DestinationRequest(url, {"Content-Type": "application/json"}, event.body, "PUT")]
 
     def keep(self, name: str, content: bytes, content_type: str) -> None:
         """Store a file of the archive."""

@@ -19,6 +19,7 @@ from integrations.checking import run_check
 from integrations.connectors.email.connector import Email
 from integrations.contract.schema import validate_options, validate_values
 from integrations.models import Integration
+from integrations.rehearsal import rehearse
 from tests.connectors.contract import DictMemory
 from tests.connectors.email.sink import Sink, smtp
 from tests.connectors.told import HOSTILE, ID, gate, monsters
@@ -87,6 +88,18 @@ def test_no_event_adds_a_header_or_a_recipient(sink: Sink) -> None:
             assert len(getaddresses([mail["From"]])) == 1
             assert sink.envelopes[-1][1] == ["a@example.com", "b@example.com", "c@example.com"]
             assert max(len(one) for one in sink.raw[-1].split(b"\r\n")) <= 998
+
+
+def test_a_preview_shows_the_mail_and_connects_to_nobody(sink: Sink) -> None:
+    found = rehearse(integration(sink.port), TO, gate(2))
+    (shown,) = found.requests
+    assert (shown.method, shown.url) == ("MAIL", f"smtp://127.0.0.1:{sink.port}")
+    assert shown.body.startswith(
+        "From: RepoGuard <repoguard@example.com>\nTo: a@example.com, b@example.com\nCc: c@example.com\nSubject: [Repo"
+    )
+    assert "\n\nGate failed: acme/shop\n" in shown.body
+    assert sink.mails == []
+    assert not RequestLog.objects.exists()
 
 
 def test_a_repeated_delivery_sends_nothing_and_a_killed_one_the_same_mail(sink: Sink) -> None:

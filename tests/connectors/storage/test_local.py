@@ -44,6 +44,13 @@ def test_an_event_is_a_file(settings: Any, tmp_path: Path) -> None:
     assert files[0].stat().st_mode & 0o777 == 0o640
 
 
+def test_a_preview_names_the_object_and_writes_none(settings: Any, tmp_path: Path) -> None:
+    settings.STORAGE_LOCAL_ROOT = str(tmp_path)
+    (shown,) = made().rehearse(gate(1), {})
+    assert (shown.method, shown.url, shown.body) == ("PUT", f"local://archive/{NAME}", gate(1).body)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_write_that_fails_leaves_the_old_file(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.STORAGE_LOCAL_ROOT = str(tmp_path)
     made().send(gate(1), {}, DictMemory())
