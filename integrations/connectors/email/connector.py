@@ -93,9 +93,8 @@ class Email(Checker, CallDestination):
         headers = {"From": mail.from_email, "To": ", ".join(mail.to), "Cc": ", ".join(mail.cc), "Subject": str(mail.subject)}
         headers |= {str(name): str(value) for name, value in mail.extra_headers.items()}
         place = f"smtp://{self.config['host']}:{port_of(self.config)}" if self.config["provider"] == Way.SMTP else self.config["provider"]
-        head = "".join(
-            f"{name}: {value}\n" for name, value in headers.items() if value
-        )  # headers by themselves are masked but for known ones
+        # in the body: headers of a request are masked but for known ones
+        head = "".join(f"{name}: {value}\n" for name, value in headers.items() if value)
         return [DestinationRequest(place, {}, f"{head}\n{mail.body}".encode(), "MAIL")]
 
     @staticmethod

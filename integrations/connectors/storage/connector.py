@@ -16,7 +16,9 @@ from integrations.connectors.storage.stores import Store, opened
 from integrations.contract.archive import Archive
 from integrations.contract.connector import Checker, CheckResult
 from integrations.contract.outbound import CallDestination, DestinationRequest, Memory, Outcome, OutgoingEvent
+from integrations.report_files import report_of
 
+MOST_REPORT_BYTES = 20 * 1024 * 1024
 PROBE = b"RepoGuard wrote this to see whether it can.\n"
 
 
@@ -69,11 +71,18 @@ class Storage(Checker, Archive, CallDestination):
         return CheckResult("An object was written, read and deleted.", {"place": self.config["place"], "name": name})
 
     def send(self, event: OutgoingEvent, options: Mapping[str, Any], memory: Memory) -> Outcome:
-        """Store the event's envelope. Told twice, it replaces itself."""
+        """Store the event's envelope, and its report where that is wanted. Told twice, they replace themselves."""
         name = key_of(event, options.get("key", DEFAULT_KEY), self._prefix)
+        report = report_of(event, wanted, MOST_REPORT_BYTES) if (wanted := options.get("report", "none")) != "none" else None
+        details: dict[str, Any] = {"object": name, "bytes": len(event.body)}
         with self._opened() as store:
             store.put(name, event.body, "application/json")
-        return Outcome(ok=True, details={"object": name, "bytes": len(event.body)})
+            if report is not None and report.left_out:
+                details["report_left_out"] = report.left_out
+            elif report is not None:
+                details["report"] = f"{name.removesuffix('.json')}.report.{report.ending}"
+                store.put(details["report"], report.content, report.content_type)
+        return Outcome(ok=True, details=details)
 
     def rehearse(self, event: OutgoingEvent, options: Mapping[str, Any]) -> list[DestinationRequest]:
         """Return the object that would be stored."""

@@ -9,6 +9,7 @@ from typing import Any
 from django.db import models
 
 from integrations.contract.fields import Field, FieldKind
+from integrations.report_files import FORMATS
 
 
 class Place(models.TextChoices):
@@ -83,6 +84,8 @@ FIELDS: tuple[Field, ...] = (
 DESTINATION_FIELDS: tuple[Field, ...] = (
     Field("key", "Name of each object", max_length=300, pattern=r"[A-Za-z0-9._=/{}-]+", default=DEFAULT_KEY,
           help="{year}, {month}, {day}, {date}, {type}, {repository} and {id} stand for the event's; {id} must be there."),
+    Field("report", "With the report", FieldKind.CHOICE, choices=(("none", "no"), *FORMATS), default="none",
+          help="Of completed scans and of gates: the findings of the ref, beside the event."),
 )  # fmt: skip
 
 
