@@ -57,7 +57,6 @@ def test_repositories_stand_for_themselves(repository: Any, expected: str) -> No
     [
         ("{date}.json", "must hold {id}"), ("{id}/{nothing}", "{nothing}, which stands for nothing"), ("{id}/{", "stands for nothing"),
         ("../{id}", "one of dots alone"), ("a//{id}", "an empty part"), ("/{id}", "an empty part"), ("{id} x", "expected form"),
-    
     ],
 )  # fmt: skip
 def test_a_template_that_can_not_work_is_refused(template: str, words: str) -> None:
