@@ -94,9 +94,10 @@ FIELDS: tuple[Field, ...] = (
 )  # fmt: skip
 
 DESTINATION_FIELDS: tuple[Field, ...] = (
-    Field("to", "To", FieldKind.WORDS, required=True, max_length=254, pattern=_ADDRESS, example=("security@example.com",),
+    Field("to", "To", FieldKind.WORDS, required=True, max_length=254, pattern=_ADDRESS, placeholder="security@example.com",
+          example=("security@example.com",),
           help=f"Addresses alone, without names; with those in copy at most {MOST_RECIPIENTS}. All of them see each other."),
-    Field("cc", "In copy", FieldKind.WORDS, max_length=254, pattern=_ADDRESS),
+    Field("cc", "In copy", FieldKind.WORDS, max_length=254, pattern=_ADDRESS, placeholder="team-lead@example.com"),
     Field("subject_prefix", "Before each subject", max_length=60, default="[RepoGuard]", help="For filters in mail programs."),
 )  # fmt: skip
 
