@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -190,6 +191,17 @@ class QueryAuth(_StaticAuth):
     def apply(self, request: Outgoing) -> None:
         """Set the parameter, in place of one of the same name."""
         request.params = [(name, value) for name, value in request.params if name != self._name] + [(self._name, self._value)]
+
+
+@dataclass(frozen=True)
+class CarriedByLibrary(NoAuth):
+    """Credentials that a client library puts on its requests: the door knows them to keep them out of its log."""
+
+    texts: tuple[str, ...] = field(repr=False)
+
+    def secrets(self) -> list[str]:
+        """Return them."""
+        return list(self.texts)
 
 
 class WithHeaders:

@@ -121,6 +121,12 @@ _INTEGRATION_TYPES = [
     _integration(
         "credentials_expiring", "Credentials expiring", "An integration's credentials end soon.", expires_at="2026-12-01T00:00:00Z"
     ),
+    _integration(
+        "archive_failed",
+        "Old logs can't be archived",
+        "The storage that keeps old delivery logs does not take them, so none are deleted. Said once a day.",
+        reason="Old logs wait: the bucket's server answered 403 (AccessDenied). Give the key the right to write.",
+    ),
 ]
 
 EVENT_TYPES = [*_REPOSITORY_TYPES, *_INTEGRATION_TYPES]

@@ -8,6 +8,7 @@ from integrations.connectors.bitbucket.connector import Bitbucket
 from integrations.connectors.circleci.connector import CircleCI
 from integrations.connectors.datadog.connector import Datadog
 from integrations.connectors.discord.connector import Discord
+from integrations.connectors.email.connector import Email
 from integrations.connectors.epss.connector import Epss
 from integrations.connectors.generic.connector import Generic
 from integrations.connectors.github.connector import GitHub
@@ -22,6 +23,7 @@ from integrations.connectors.prometheus_pushgateway.connector import PrometheusP
 from integrations.connectors.slack.connector import Slack
 from integrations.connectors.snyk.connector import Snyk
 from integrations.connectors.standard_webhooks.connector import StandardWebhooks
+from integrations.connectors.storage.connector import Storage
 from integrations.connectors.stripe.connector import Stripe
 from integrations.connectors.teams.connector import Teams
 from integrations.contract.connector import Connector
@@ -35,6 +37,7 @@ CONNECTORS: tuple[type[Connector], ...] = (
     CircleCI,
     Discord,
     Datadog,
+    Email,
     Epss,
     Generic,
     GitLab,
@@ -47,6 +50,7 @@ CONNECTORS: tuple[type[Connector], ...] = (
     Slack,
     Snyk,
     StandardWebhooks,
+    Storage,
     Stripe,
     Teams,
 )  # fmt: skip

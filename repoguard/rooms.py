@@ -17,3 +17,5 @@ BADGE_SOURCES = {
 }
 # who tells connectors the findings behind an event (integrations/findings.py)
 FINDINGS_SOURCE = "scans.placed.placed_findings"
+# who makes the report that belongs to an event (integrations/report_files.py)
+REPORT_SOURCES = ["scans.reports.files.report_of"]

@@ -12,6 +12,7 @@ from repoguard.env import locate, process_environment
 from repoguard.rooms import BADGE_SOURCES as BADGE_SOURCES
 from repoguard.rooms import EVENT_SINKS as EVENT_SINKS
 from repoguard.rooms import FINDINGS_SOURCE as FINDINGS_SOURCE
+from repoguard.rooms import REPORT_SOURCES as REPORT_SOURCES
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 _ENV_FILE, DATA_DIR = locate(BASE_DIR)
@@ -205,6 +206,9 @@ EGRESS_ALLOW_CIDRS = ENV.networks(
     "EGRESS_ALLOW_CIDRS", [], "Inner networks that outbound calls may reach (`10.0.0.0/8,127.0.0.1/32`); also the only hosts for http://."
 )
 TRUSTED_PROXIES = ENV.networks("TRUSTED_PROXIES", [], "Networks of proxies whose X-Forwarded-For and -Proto are believed.")
+STORAGE_LOCAL_ROOT = ENV.text(
+    "STORAGE_LOCAL_ROOT", "", "Folder below which storage integrations may keep files on this machine; empty: none may."
+)
 API_KEY_RATE = ENV.integer("API_KEY_RATE", 100, "Requests per minute of an API key that has no rate of its own.", low=1)
 INITIAL_API_KEY = ENV.text(
     "INITIAL_API_KEY", "", "An admin API key to create at the first start (`rg_` and at least 40 characters).", secret=True

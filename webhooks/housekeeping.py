@@ -15,6 +15,8 @@ from core import runtime
 from core.housekeeping import Batch, Job, Step, delete_rows, prune_by_age
 from core.ids import first_id_at
 from core.models import Event
+from integrations.archives import log_archives
+from webhooks.archiving import MOST_ROWS, archive
 from webhooks.choices import DeliveryStatus
 from webhooks.engine.due import lock_states, recompute
 from webhooks.engine.sweep import lost_holders, sweep
@@ -39,15 +41,27 @@ def prune_deliveries(batch: Batch) -> Step:
         return Step(0, FINISHED[following] if following < len(FINISHED) else "")
     if batch.dry_run:
         return Step(len(ids), f"{status} {ids[-1]}")
+    kept = None
+    if archives := log_archives():
+        ids = ids[:MOST_ROWS]
+        kept = archive(archives, ids)  # before any transaction: these are calls to other systems
     with transaction.atomic():
         # locked and asked again: one that is redelivered at this moment is pending, and stays with its attempts
-        held = list(old.filter(id__in=ids).order_by("id").select_for_update(skip_locked=True, of=("self",)).values_list("id", "attempts"))
-        chosen = _within([attempts for _, attempts in held], batch.limit)
-        victims = [delivery_id for delivery_id, _ in held[:chosen]]
-        attempts = list(DeliveryAttempt.objects.filter(delivery_id__in=victims).values_list("id", flat=True)[: batch.limit])
+        rows = old.filter(id__in=ids).order_by("id").select_for_update(skip_locked=True, of=("self",))
+        held = list(rows.values_list("id", "attempts", "finished_at"))
+        if kept is not None:
+            held = [row for row in held if kept.holds(*row)]
+        chosen = _within([attempts for _, attempts, _ in held], batch.limit)
+        victims = [delivery_id for delivery_id, _, _ in held[:chosen]]
+        logged = DeliveryAttempt.objects.filter(delivery_id__in=victims)
+        if kept is not None:
+            logged = logged.filter(id__in=kept.attempts)
+        attempts = list(logged.values_list("id", flat=True)[: batch.limit])
         count = delete_rows(DeliveryAttempt.objects.filter(id__in=attempts))
-        if len(attempts) == batch.limit:
+        if attempts and (len(attempts) == batch.limit or (kept is not None and kept.partial)):
             return Step(count, batch.cursor or status)  # there may be more of them: their deliveries wait for the next batch
+        if kept is not None and kept.partial:
+            return Step(count, f"{status} {ids[-1]}")  # they changed meanwhile: another run comes back to them
         count += delete_rows(FollowUp.objects.filter(delivery_id__in=victims))
         count += delete_rows(WebhookDelivery.objects.filter(id__in=victims))
     return Step(count, f"{status} {victims[-1] if victims else ids[-1]}")

@@ -113,7 +113,7 @@ class Door:
         Raises InvalidInput for what can't be sent, AddressRefused, CircuitOpen, QuotaUsedUp, Throttled, CallFailed, BadAnswer and
         SignInFailed; those with `retry_after` are worth trying again then. CallInTransaction inside a transaction.
         """
-        _refuse_in_transaction()
+        refuse_in_transaction()
         log = CallLog(self.terms, Mask(self.auth.secrets()))
         request = Outgoing(method.upper(), url)
         try:
@@ -197,14 +197,15 @@ class Door:
         """Take the call's share of all limits; short waits are slept through."""
         while True:
             try:
-                return self._take()
+                return self.take()
             except CircuitOpen as error:
                 self._refuse(call, log, error)
             except (Throttled, QuotaUsedUp) as error:
                 if not call.wait(error.retry_after or 0.0):
                     self._refuse(call, log, error)
 
-    def _take(self) -> Pass:
+    def take(self) -> Pass:
+        """Take a call's share of all limits. Raises CircuitOpen, Throttled, QuotaUsedUp."""
         if wait := pauses.remaining(self.terms.integration_id):
             raise Throttled(f"{self.terms.name} asked not to be called for another {wait:.0f} s.", retry_after=wait)
         leave = breaker.enter(self.terms)
@@ -215,12 +216,12 @@ class Door:
             raise
         return leave
 
-    def _leaving(self) -> Terms:
+    def leaving(self) -> Terms:
         """Return the terms for a request that leaves now, all waits behind it. Raises OutboundError where it is too late for it."""
         return self.terms
 
     def _send(self, call: _Call) -> Answered:
-        terms, signed = self._leaving(), call.signed
+        terms, signed = self.leaving(), call.signed
         size = Limits(terms.connect_timeout, terms.timeout, terms.max_body)
         return exchange(signed.method, call.signed_url, signed.headers, signed.body, size, repeatable=call.repeatable)
 
@@ -292,7 +293,7 @@ def _error(judgement: Judgement, answered: Answered, mask: Mask) -> OutboundErro
     return BadAnswer(sentence, status_code=answered.status, body=body, headers=headers, code=judgement.code, permanent=permanent)
 
 
-def _refuse_in_transaction() -> None:
+def refuse_in_transaction() -> None:
     """Raise CallInTransaction inside a transaction; the one that Django's test cases open around a test does not count."""
     if connection.in_atomic_block and any(not getattr(block, "_from_testcase", False) for block in connection.atomic_blocks):
         raise CallInTransaction("A call to another system was made inside a transaction. Commit first, then call.")

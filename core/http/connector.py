@@ -203,9 +203,15 @@ def guarded_socket(info: tuple[Any, ...]) -> socket.socket:
 
 
 def tls_context() -> ssl.SSLContext:
+    """Return the context of HTTP."""
+    context = verifying_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def verifying_context() -> ssl.SSLContext:
     """Return a verifying context that trusts the system's authorities (so a company's own too) and certifi's."""
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2  # Debian's Python leaves it to the system's openssl.cnf, which may allow less
     context.load_verify_locations(certifi.where())
-    context.set_alpn_protocols(["http/1.1"])
     return context

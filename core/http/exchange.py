@@ -25,7 +25,7 @@ from core.http.guard import ParsedTarget, check_url
 from core.http.messages import Failure
 from core.http.wire import GuardedAdapter, HeadTooLargeError, Wire
 
-__all__ = ["Answered", "Failure", "Limits", "exchange"]
+__all__ = ["Answered", "Failure", "Limits", "diagnose", "exchange"]
 
 logger = logging.getLogger(__name__)
 READ_BYTES = 65_536
@@ -109,7 +109,7 @@ def exchange(method: str, url: str, headers: Mapping[str, str], body: bytes | No
     finally:
         MARKS.reset(token)
     if error is not None:
-        answered.failure, answered.sentence = _diagnose(wire.cause or error, wire, target, limits)
+        answered.failure, answered.sentence = diagnose(wire.cause or error, wire, target, limits)
         if answered.failure is Failure.INTERNAL:
             logger.error("calling %s failed: %s", target.host, redact.text("".join(traceback.format_tb(error.__traceback__))))
     answered.address, answered.sent = wire.address, wire.ready is not None
@@ -169,7 +169,8 @@ def _was_closed(wire: Wire, answered: Answered) -> bool:
     return wire.reused and wire.first_byte is None and answered.status is None and isinstance(wire.cause, ConnectionError)
 
 
-def _diagnose(cause: BaseException, wire: Wire, target: ParsedTarget, limits: Limits) -> Verdict:
+def diagnose(cause: BaseException, wire: Wire, target: ParsedTarget, limits: Limits) -> Verdict:
+    """Say what went wrong on the way there or back."""
     host, place = target.host, f"{target.host}:{target.port}"
     if wire.refused is not None and wire.ready is None:
         return Failure.ADDRESS_REFUSED, wire.refused.message if wire.literal else f"{host}: {wire.refused.message}"
@@ -207,7 +208,7 @@ def _root(error: BaseException) -> BaseException:
     while id(error) not in seen:
         seen.add(id(error))
         inner = error.__cause__ or error.__context__
-        if inner is None or isinstance(error, DecodeError):
+        if inner is None or isinstance(error, DecodeError | TimeoutError):
             break
         error = inner
     return error

@@ -163,6 +163,13 @@ class _Source:
         return io.BufferedReader(self.io)
 
 
+def reader(sock: socket.socket, wire: Wire) -> io.BufferedReader:
+    """Return a file that reads from a socket until the deadline, for protocols other than HTTP."""
+    source = _Source(sock, wire)
+    source.io.head_left = None
+    return source.makefile()
+
+
 class _Response(HTTPResponse):
     """An answer whose head is bounded, and which follows the informational ones (103)."""
 

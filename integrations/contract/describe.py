@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from integrations.contract.addresses import PublishedAddresses
+from integrations.contract.archive import Archive
 from integrations.contract.backfill import Backfill
 from integrations.contract.connector import BuildSource, Checker, Connector
 from integrations.contract.feeds import VulnerabilityFeed
@@ -27,6 +28,7 @@ CAPABILITIES: dict[str, tuple[type[Connector], str]] = {
     "backfill": (Backfill, "it sends missed webhooks again"),
     "addresses": (PublishedAddresses, "it publishes the addresses that its webhooks come from"),
     "destination": (Destination, "events are sent to it"),
+    "archive": (Archive, "it keeps old logs before they are deleted"),
     "follow_up": (Followed, "what an event starts there is followed to its end"),
 }
 _EXAMPLES: dict[FieldKind, Any] = {

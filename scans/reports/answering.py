@@ -77,6 +77,12 @@ def report(scope: Scope, format: str) -> StreamingHttpResponse:
     return answer
 
 
+def pieces(scope: Scope, format: ReportFormat) -> tuple[str, str, Iterator[bytes]]:
+    """Return ending, type and pieces of a report that nobody waits for: it takes no place."""
+    kind = _KINDS[format]
+    return kind.ending, kind.content_type, iter(kind.make(overview(scope)))
+
+
 class _Content:
     """Pieces of a file, collected to a size worth sending; gives its place back when the answer is closed, read or not."""
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from integrations.checks import found_in
-from integrations.contract import addresses, backfill, feeds, gateway, inbound, outbound, scans, simulated
+from integrations.contract import addresses, archive, backfill, feeds, gateway, inbound, outbound, scans, simulated
 from integrations.contract import connector as bases
 from integrations.contract.connector import Connector
 from integrations.contract.outbound import DestinationAnswer
@@ -75,7 +75,7 @@ def test_it_is_written_as_the_rest_of_the_code_is(tmp_path: Any) -> None:
 def test_the_page_names_every_base() -> None:
     own = {
         name
-        for module in (addresses, backfill, bases, feeds, gateway, inbound, outbound, scans, simulated)
+        for module in (addresses, archive, backfill, bases, feeds, gateway, inbound, outbound, scans, simulated)
         for name, value in vars(module).items()
         if isinstance(value, type) and issubclass(value, Connector) and name not in ("Connector", "Destination")
     }

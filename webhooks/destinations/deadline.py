@@ -25,10 +25,10 @@ class LimitedDoor(Door):
 
     def request(self, method: str, url: str, **more: Any) -> Reply:
         """Make a call in what is left of the time; raises CallFailed (code timeout) when nothing is."""
-        self.terms = self._leaving()
+        self.terms = self.leaving()
         return super().request(method, url, **more)
 
-    def _leaving(self) -> Terms:
+    def leaving(self) -> Terms:
         """Return the terms with what is left: waiting for a token or a limit counts, too. Raises CallFailed."""
         left = self._until - time.monotonic()
         if left < SHORTEST_CALL:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from datetime import timedelta
 
 from django.db import transaction
 from django.utils import timezone
 
+from integrations.archives import log_archives
+from integrations.models import Integration
+from webhooks.archiving import archive
 from webhooks.engine.due import lock_states
 from webhooks.models import DeliveryAttempt, DigestEntry, DueHint, Lease, SubjectMark, Webhook, WebhookDelivery
 
@@ -25,26 +29,37 @@ def purge_deleted_webhooks(limit: int = 50_000) -> int:
     """
     gone = Webhook.objects.filter(deleted_at__lt=timezone.now() - GRACE).order_by("deleted_at")
     removed = 0
+    archives = log_archives()
     for webhook_id in gone.values_list("id", flat=True)[:_WEBHOOKS_AT_ONCE]:
         while removed < limit:
-            count = _purge_log(webhook_id)
+            count = _purge_log(webhook_id, archives)
             removed += count or _remove(webhook_id)
             if not count:
                 break
     return removed
 
 
-def _purge_log(webhook_id: uuid.UUID) -> int:
+def _purge_log(webhook_id: uuid.UUID, archives: Sequence[Integration]) -> int:
     """Remove one batch of a webhook's attempts and deliveries; leased ones stay until their request has ended."""
+    kept = None
+    if archives:
+        first = WebhookDelivery.objects.filter(webhook_id=webhook_id).order_by("id").values_list("id", flat=True)
+        kept = archive(archives, list(first[:_DELIVERIES_AT_ONCE]))
     with transaction.atomic():
         lock_states([webhook_id])
         if Lease.objects.filter(webhook_id=webhook_id).exists():
             return 0
-        idle = WebhookDelivery.objects.filter(webhook_id=webhook_id)
-        deliveries = list(idle.order_by("id").values_list("id", flat=True)[:_DELIVERIES_AT_ONCE])
-        attempts = DeliveryAttempt.objects.filter(delivery_id__in=deliveries).values_list("id", flat=True)[:_ATTEMPTS_AT_ONCE]
+        idle = WebhookDelivery.objects.filter(webhook_id=webhook_id).order_by("id")
+        if kept is not None:
+            idle = idle.filter(id__in=kept.deliveries)
+        rows = idle.values_list("id", "attempts", "finished_at")[:_DELIVERIES_AT_ONCE]
+        deliveries = [row[0] for row in rows if kept is None or kept.holds(*row)]
+        logged = DeliveryAttempt.objects.filter(delivery_id__in=deliveries)
+        if kept is not None:
+            logged = logged.filter(id__in=kept.attempts)
+        attempts = logged.values_list("id", flat=True)[:_ATTEMPTS_AT_ONCE]
         count = DeliveryAttempt.objects.filter(id__in=list(attempts)).delete()[0]
-        if count < _ATTEMPTS_AT_ONCE:
+        if count < _ATTEMPTS_AT_ONCE and not (kept is not None and kept.partial):
             count += WebhookDelivery.objects.filter(id__in=deliveries).delete()[0]
     return count
 

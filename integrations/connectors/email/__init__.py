@@ -1,0 +1,1 @@
+"""E-mail: over SMTP, or through the API of a mail service."""

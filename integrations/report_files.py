@@ -1,0 +1,35 @@
+"""Reports that belong to events, from whichever room makes them: sources are named in settings.REPORT_SOURCES, as sinks of events are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+from integrations.contract.outbound import OutgoingEvent
+
+FORMATS = (("json", "JSON"), ("sarif", "SARIF"), ("html", "HTML"), ("csv", "CSV"))
+
+
+@dataclass(frozen=True)
+class ReportFile:
+    """A report as a file. `ending` without a dot; `content` is empty where `left_out` says why."""
+
+    ending: str
+    content_type: str
+    content: bytes = field(default=b"", repr=False)
+    left_out: str = ""
+
+
+Source = Callable[[OutgoingEvent, str, int], ReportFile | None]
+
+
+def report_of(event: OutgoingEvent, format: str, most_bytes: int) -> ReportFile | None:
+    """Return the report that belongs to an event, None where none does."""
+    for path in settings.REPORT_SOURCES:
+        source: Source = import_string(path)
+        if (found := source(event, format, most_bytes)) is not None:
+            return found
+    return None
