@@ -106,6 +106,11 @@ class Message:
     more_items: int = 0
 
     @property
+    def alert_key(self) -> str:
+        """Return what an alert is known by: its subject, for a finding on its branch, since it may be fixed on one and open on another."""
+        return f"{self.subject}@{self.branch}" if self.subject.startswith("finding:") else self.subject
+
+    @property
     def short_commit(self) -> str:
         """Return the commit as people write it."""
         return self.commit[:12]

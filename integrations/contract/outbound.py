@@ -30,6 +30,13 @@ class OutgoingEvent:
     delivery_id: uuid.UUID | None = None
     """Who tells it, the same on each try; no two tries of a delivery run at once."""
 
+    about: str = ""
+    """`provider:owner/name` of the repository, registered here, to which it belongs; "" where there is none.
+
+    Known to call destinations and previews. What `data` says of a repository anybody with a key may have written: it must not choose
+    where an integration's credentials are used.
+    """
+
     @property
     def holder(self) -> str:
         """Return by which name it reserves keys of the memory."""
@@ -187,6 +194,14 @@ class Destination(Connector):
     def validate_options(cls, options: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, list[str]]:
         """Return errors by field that the declared destination fields can't express; their own rules were checked before."""
         return {}
+
+    @classmethod
+    def chosen_by_events(cls, options: Mapping[str, Any]) -> str:
+        """Return the name of the option that would say which repository is told, where it is left to the events; else "".
+
+        An integration of the admins is lent to a team's webhook only where the option is given: the team could register any repository.
+        """
+        return ""
 
     def rehearse(self, event: OutgoingEvent, options: Mapping[str, Any]) -> list[DestinationRequest] | None:
         """Return what would be sent, for people to look at before; None where the engine finds it out by itself.

@@ -111,7 +111,7 @@ class DictMemory:
 def event(**more: Any) -> OutgoingEvent:
     """Return an event as the engine hands it out."""
     data = more.pop("data", {"repository": {"full_name": "acme/shop"}, "text": 'ü <b>&</b> \u2028 "quoted"'})
-    values: dict[str, Any] = {"id": uuid.UUID(int=7), "type": "gate.failed", "timestamp": NOW} | more
+    values: dict[str, Any] = {"id": uuid.UUID(int=7), "type": "gate.failed", "timestamp": NOW, "about": "github:acme/shop"} | more
     body = json.dumps({"id": str(values["id"]), "type": values["type"], "timestamp": "2026-05-04T12:00:00.000Z", "data": data}).encode()
     return OutgoingEvent(data=data, body=body, **values)
 

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from core.event_types import catalogue
 from integrations.contract.outbound import OutgoingEvent
 from integrations.messages.digests import DIGEST_TYPE
+from integrations.messages.reading import repository_of
 
 AT = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
 ID = uuid.UUID("0192f0c1-2b3c-7d4e-8f50-61728394a5b8")
@@ -37,7 +38,8 @@ GOLDEN_TYPES = (
 def outgoing(type: str, data: dict[str, Any], **more: Any) -> OutgoingEvent:
     """Return an event as the engine hands it out."""
     body = json.dumps({"id": str(ID), "type": type, "timestamp": "2026-11-20T09:30:00.000Z", "data": data}).encode()
-    values: dict[str, Any] = {"id": ID, "timestamp": AT, "link": LINK, "delivery_id": uuid.UUID(int=9)} | more
+    named = f"{data.get('provider') or 'github'}:{repository_of(data)}"
+    values: dict[str, Any] = {"id": ID, "timestamp": AT, "link": LINK, "delivery_id": uuid.UUID(int=9), "about": named} | more
     return OutgoingEvent(type=type, data=json.loads(body)["data"], body=body, **values)
 
 

@@ -79,6 +79,13 @@ def test_what_is_settled_has_the_subject_of_what_was_opened(opened: Any, settled
     assert first.subject == last.subject != ""
 
 
+def test_an_alert_about_a_finding_is_of_its_branch() -> None:
+    on_main, on_dev = (message_of(example("finding.fixed.single", ref=ref)) for ref in ("main", "dev"))
+    assert on_main.subject == on_dev.subject
+    assert on_main.alert_key != on_dev.alert_key
+    assert message_of(gate(1)).alert_key == message_of(gate(1)).subject
+
+
 def test_many_findings_are_one_message_and_no_alert() -> None:
     told = message_of(example("finding.opened", count=400, by_severity={"high": 100, "odd": 300}, findings=[finding(n) for n in range(5)]))
     assert told.title == "New: high – 400 findings in acme/shop"

@@ -124,6 +124,17 @@ def test_an_admin_may_lend_an_integration_of_the_admins_and_only_they_change_its
     assert client_of().patch(path, {"destination": {"path": "elsewhere"}}, format="json").status_code == 200
 
 
+def test_a_lent_integration_does_not_tell_whatever_repository_a_teams_events_name(alice: User) -> None:
+    values = {"type": "github", "config": {"auth": "token", "api_url": "https://api.github.com/"}, "credentials": {"token": "t" * 20}}
+    lent = Integration.objects.create(name="GitHub of the admins", category="development", **values)
+    said = {"integration": str(lent.id), "owner": "user:alice"}
+    refused = post(client_of(), **said, destination={"action": "repository_dispatch"})
+    assert refused.status_code == 400
+    assert list(refused.json()["fields"]) == ["destination.repository"]
+    assert post(client_of(), **said, destination={"action": "repository_dispatch", "repository": "acme/shop"}).status_code == 201
+    assert post(client_of(), integration=str(lent.id), destination={"action": "repository_dispatch"}).status_code == 201
+
+
 def test_a_webhook_changes_between_url_and_integration(client: APIClient, mine: Integration) -> None:
     made = post(client, url="https://example.com/hook").json()
     path = f"/api/v1/webhooks/{made['id']}"

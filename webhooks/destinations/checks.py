@@ -44,7 +44,9 @@ def checked_route(given: Mapping[str, Any], stored: Route | None, owner_id: uuid
         _check_usable(integration, owner_id)
     values: dict[str, Any] = {"url": "", "integration": integration}
     if changed or "destination" in given:
-        values["destination"] = validate_options(connector, given.get("destination") or {}, config=integration.config)
+        options = validate_options(connector, given.get("destination") or {}, config=integration.config)
+        _check_target(connector, options, integration, owner_id)
+        values["destination"] = options
     return values
 
 
@@ -98,6 +100,14 @@ def _destination_of(integration: Integration) -> type[Destination]:
     if not issubclass(connector, Destination):
         raise InvalidInput.of("integration", f"{integration.name} ({connector.title}) takes no events; choose one that does.")
     return connector
+
+
+def _check_target(connector: type[Destination], options: Mapping[str, Any], integration: Integration, owner_id: uuid.UUID | None) -> None:
+    """Refuse to lend the admins' credentials for whatever repository a team's events name."""
+    name = connector.chosen_by_events(options)
+    if name and integration.owner_id is None and owner_id is not None:
+        sentence = f"must be given: {integration.name} belongs to the admins, so a team's events can't choose what is told with it."
+        raise InvalidInput.of(f"destination.{name}", sentence)
 
 
 def _check_usable(integration: Integration, owner_id: uuid.UUID | None) -> None:

@@ -20,11 +20,12 @@ from core.models import Event
 from core.texts import storable
 from integrations.contract.outbound import OutgoingEvent
 from integrations.messages.digests import DIGEST_TYPE
+from integrations.messages.reading import repository_of
 from integrations.rehearsal import MAX_SHOWN, Rehearsal, Shown, rehearse
 from templates_app.payloads.checking import platform_problems
 from templates_app.payloads.content import render_event, with_type
 from templates_app.payloads.selectors import active_versions
-from webhooks.destinations.event import outgoing
+from webhooks.destinations.event import about, outgoing
 from webhooks.engine.request import USER_AGENT
 from webhooks.envelope import envelope_bytes
 from webhooks.models import Webhook
@@ -43,7 +44,7 @@ def preview_message(webhook: Webhook, event: Event | None = None, event_type: st
     """
     id, kind, at, data = _told(webhook, event, event_type)
     body = envelope_bytes(id, kind, at, data)
-    told = outgoing(id, kind, at.timestamp(), 1, body)
+    told = outgoing(id, kind, at.timestamp(), 1, body, about=about(id) if event is not None else _example_about(data))
     through = webhook.integration
     if through is None:
         return _with_template(webhook, told, Rehearsal((_plain(webhook, id, kind, at, body),)))
@@ -51,6 +52,12 @@ def preview_message(webhook: Webhook, event: Event | None = None, event_type: st
         return _with_template(webhook, told, rehearse(through, webhook.destination, told))
     except DecryptError as error:
         raise Conflict(f"The credentials of {through.name} can't be read: {error}", code="unreadable_secret") from error
+
+
+def _example_about(data: str) -> str:
+    """Take the repository of an example for one that is registered here, so that its message can be shown."""
+    said = json.loads(data)
+    return f"{said.get('provider') or 'github'}:{repository_of(said)}"
 
 
 def _with_template(webhook: Webhook, event: OutgoingEvent, shown: Rehearsal) -> Rehearsal:

@@ -32,7 +32,7 @@ def event(message: Message, further_tags: Sequence[str], now: datetime) -> dict[
         "text": _text(message),
         "alert_type": _ALERT_TYPES[message.tone],
         "priority": "low" if message.tone is Tone.INFO else "normal",
-        "aggregation_key": hashlib.sha256(message.subject.encode("utf-8", "replace")).hexdigest(),
+        "aggregation_key": hashlib.sha256(message.alert_key.encode("utf-8", "replace")).hexdigest(),
         "source_type_name": _SOURCE,
         "tags": tags(_about(message), further_tags),
     }

@@ -95,6 +95,11 @@ class GitHub(Checker, ScanSource, BuildSource, Backfill, PublishedAddresses, Sim
         """Check what the action needs: a sign-in that may do it, and what its own fields say together."""
         return option_errors(options, config)
 
+    @classmethod
+    def chosen_by_events(cls, options: Mapping[str, Any]) -> str:
+        """Return the option that names the repository, where it is left out."""
+        return "" if "repository" in options else "repository"
+
     def send(self, event: OutgoingEvent, options: Mapping[str, Any], memory: Memory) -> Outcome:
         """Do with the event what the webhook's options say; see integrations/connectors/github/actions.py."""
         is_app = self.config["auth"] == SignIn.APP

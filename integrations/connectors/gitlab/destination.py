@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from core.errors import InvalidInput
 from core.http.door import Auth, BadAnswer
 from integrations.connectors.gitlab import pipelines, statuses
 from integrations.connectors.gitlab.client import Client
@@ -43,6 +44,11 @@ class GitLabDestination(Checker, CallDestination, Followed):
         return option_errors(options)
 
     @classmethod
+    def chosen_by_events(cls, options: Mapping[str, Any]) -> str:
+        """Return the option that names the project, where it is left out."""
+        return "" if options.get("project") else "project"
+
+    @classmethod
     def auth(cls, config: Mapping[str, Any], credentials: Mapping[str, Any]) -> Auth:
         """Return what signs in."""
         return GitLabAuth(credentials)
@@ -79,6 +85,9 @@ class GitLabDestination(Checker, CallDestination, Followed):
                 raise NothingToTell(
                     self.shown(f"{whose or 'the event names no repository'}, and the webhook names no project at GitLab.", 400)
                 )
+            if event.about.lower() != f"gitlab:{shown.repository}".lower():
+                sentence = "which is not registered here as a GitLab project of the event's owner: register it, or name one in the webhook."
+                raise InvalidInput.of("project", self.shown(f"The event names {shown.repository}, {sentence}", 400))
             project = shown.repository
         try:
             if sets_status:

@@ -48,7 +48,7 @@ def alert(message: Message, key: str) -> Payload:
 
 def resolution(message: Message) -> Payload:
     """Return what resolves the alert about the message's subject."""
-    return {"event_action": "resolve", "dedup_key": dedup_key(message.subject)}
+    return {"event_action": "resolve", "dedup_key": dedup_key(message.alert_key)}
 
 
 def change(message: Message) -> Payload:

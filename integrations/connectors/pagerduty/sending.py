@@ -35,7 +35,7 @@ class Sending:
             return self._resolve(message, event, memory)
         if layout.is_open(message):
             _check_floor(message, options)
-            key = layout.dedup_key(message.subject)
+            key = layout.dedup_key(message.alert_key)
             tell_latest(memory, key, event, layout.alert(message, key), self.post)
             return _told("alert", key)
         return self._tell_other(message, event, options, memory)

@@ -82,7 +82,8 @@ def test_it_is_sent_to_the_events_repository_under_its_type_unless_told_otherwis
 @pytest.mark.parametrize(
     ("event", "said"),
     [
-        (outgoing("custom.deploy", {"repository": "acme/secrets"}), "custom event does not choose"),
+        (outgoing("build.failed", {"repository": "acme/secrets", "build_id": 1}, about=""), "not registered here"),
+        (outgoing("custom.deploy", {"repository": "acme/secrets"}, about="github:acme/shop"), "not registered here"),
         (example("gate.failed", provider="gitlab"), "repository at gitlab"),
         (example("integration.unhealthy"), "names no repository"),
     ],

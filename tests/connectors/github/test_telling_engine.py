@@ -14,6 +14,7 @@ from core.models import RequestLog
 from integrations.models import Integration
 from scans.events import EVENT_TYPES
 from tests.connectors.github.rest_stub import RestStub, rest_stub
+from tests.factories import RepositoryFactory
 from tests.webhooks.engine_kit import hook, state_of
 from tests.webhooks.receivers import wait_for
 from webhooks.choices import ErrorClass
@@ -43,15 +44,16 @@ def github() -> Iterator[RestStub]:
         yield stub
 
 
-def told(engine: Engine, github: RestStub, **options: Any) -> tuple[Webhook, DeliveryAttempt]:
+def told(engine: Engine, github: RestStub, *, is_registered: bool = True, **options: Any) -> tuple[Webhook, DeliveryAttempt]:
     """Publish a failed gate to a webhook with these options, and return the attempt."""
     config = {"api_url": github.url, "auth": "token", "products": []}
     to = Integration.objects.create(type="github", name="GitHub", category="development", config=config, credentials={"token": TOKEN})
+    repository_id = RepositoryFactory.create(full_name="acme/shop").id if is_registered else None
     made = hook(url="", events=["gate.failed"], integration=to, destination=options)
     WebhookState.objects.filter(webhook=made).update(calls=True)
     engine.start()
     engine.claim_for(60)
-    publish("gate.failed", GATE)
+    publish("gate.failed", GATE, repository_id=repository_id)
     wait_for(lambda: DeliveryAttempt.objects.exists())
     return made, DeliveryAttempt.objects.get()
 
@@ -85,6 +87,12 @@ def test_what_github_refuses_for_good_fails_and_names_the_permission_but_no_toke
     logged = f"{attempt.__dict__} {[row.__dict__ for row in RequestLog.objects.all()]}"
     assert "Resource not accessible" in logged
     assert TOKEN not in logged
+
+
+def test_an_event_of_no_registered_repository_chooses_none(engine: Engine, github: RestStub) -> None:
+    _, attempt = told(engine, github, is_registered=False, action="commit_status")
+    assert (attempt.error_class, "not registered here" in attempt.error) == (ErrorClass.UNSUITABLE, True)
+    assert github.calls == []
 
 
 def test_a_rate_limit_holds_the_webhook_until_it_is_reset(engine: Engine, github: RestStub) -> None:

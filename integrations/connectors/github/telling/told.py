@@ -43,17 +43,19 @@ class Told:
     def repository(self) -> str:
         """Return the full name of the repository that is told. Raises InvalidInput where neither the event nor the option names one.
 
-        What anybody with a key may publish does not choose where the integration's credentials are used.
+        What anybody with a key may publish does not choose where the integration's credentials are used: only a repository that is
+        registered here, and to which the event belongs.
         """
         if "repository" in self.options:
             return str(self.options["repository"])
         said = self.message
-        if self.event.type.startswith("custom."):
-            raise _untold("repository", "A custom event does not choose the repository: name it in the webhook's option repository.")
         if not _FULL_NAME.fullmatch(said.repository):
             raise _untold("repository", "The event names no repository such as acme/shop: name one in the webhook's option repository.")
         if said.provider not in ("", "github"):
             raise _untold("repository", f"The event is about a repository at {said.provider}: name one at GitHub in the option repository.")
+        if self.event.about.lower() != f"github:{said.repository}".lower():
+            sentence = "which is not registered here at GitHub for the event's owner"
+            raise _untold("repository", f"The event names {said.repository}, {sentence}: register it, or use the option repository.")
         return said.repository
 
     @property
