@@ -37,6 +37,12 @@ def test_attacks_are_refused_within_the_bounds() -> None:
         assert meter.steps <= MAX_STEPS + MAX_ITEMS, name  # beyond a bound by one step of work at most
 
 
+def test_the_turns_of_nested_loops_count_together() -> None:
+    said, meter = outcome("{% for i in (1..20) %}{% for j in (1..30) %}{% endfor %}{% endfor %}")
+    assert (said, meter.loops) == ("", 20 + 20 * 30)
+    assert "turns in all" in outcome(REFUSED["nested loops"])[0]
+
+
 def test_no_attack_takes_memory_or_time() -> None:
     done = subprocess.run([sys.executable, "-m", "tests.templates_app.attacks"], capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stdout) == (0, "all refused\n"), done.stderr[-2000:]

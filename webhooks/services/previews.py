@@ -62,7 +62,8 @@ def _example_about(data: str) -> str:
 
 def _with_template(webhook: Webhook, event: OutgoingEvent, shown: Rehearsal) -> Rehearsal:
     """Return it as the webhook's payload template, if it has one, changes it."""
-    template = active_versions([webhook.payload_template_id])[webhook.payload_template_id] if webhook.payload_template_id else None
+    template_id = webhook.payload_template_id
+    template = active_versions([template_id]).get(template_id) if template_id else None
     if template is None or not shown.requests:
         return shown
     request, *others = shown.requests
