@@ -41,8 +41,9 @@ class UsableTemplates(BaseFilterBackend):
 
 
 class TemplateFilter(django_filters.FilterSet):
-    """By connector, and whether it ships with the portal or is public."""
+    """By connector or key, and whether it ships with the portal or is public."""
 
+    key = django_filters.CharFilter(max_length=60, label="Of a built-in one, such as slack-channel.")
     type = django_filters.CharFilter(max_length=40)
     is_public = django_filters.BooleanFilter()
     built_in = django_filters.BooleanFilter(field_name="key", lookup_expr="isnull", exclude=True)

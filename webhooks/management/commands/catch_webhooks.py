@@ -7,7 +7,7 @@ import json
 import signal
 import time
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
@@ -90,10 +90,14 @@ class Catcher:
         reads = request.method in ("GET", "HEAD")
         if not reads:
             self.count += 1
-            self.report(replace(self._catch(request, body, self.count), type=f"{request.method} {printable(request.path)}"))
-            if self._status(self.count) >= 300:
-                return self._answer(self.count)
         said = platform(Asked(request.method, request.path, body, self.count, f"http://{request.host}"))
+        fails = not reads and self._status(self.count) >= 300
+        if not reads:
+            self.seen[f"request {self.count}"] = 1  # such requests carry no id: none is known for a duplicate
+            answer = f"answered {self._status(self.count) if fails else said.status}"
+            self.report(Catch("", f"{request.method} {printable(request.path)}", "", 1, answer, dict(request.headers), body))
+        if fails:
+            return self._answer(self.count)
         return web.Response(status=said.status, text=said.body, content_type=said.kind, headers=said.headers)
 
     def _catch(self, request: web.BaseRequest, body: bytes, number: int) -> Catch:
@@ -227,8 +231,9 @@ class Command(BaseCommand):
         if self.silent:
             return
         again = f"  duplicate, seen {catch.seen} times" if catch.seen > 1 else ""
-        told = f"{self._painted(catch)}  {catch.answer}{again}"
-        self._say(f"{now.astimezone():%H:%M:%S}  {catch.type}  {catch.id}  {len(catch.body):,} bytes  {told}")
+        told = "  ".join(part for part in (self._painted(catch) if catch.verdict else "", f"{catch.answer}{again}") if part)
+        shown = [f"{now.astimezone():%H:%M:%S}", catch.type, catch.id, f"{len(catch.body):,} bytes", told]
+        self._say("  ".join(part for part in shown if part))
         if self.verbose:
             self._say(printable(catch.body.decode(errors="replace"), MAX_SHOWN, keep="\n\t"))
 
