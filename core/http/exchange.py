@@ -19,11 +19,12 @@ from urllib3.exceptions import DecodeError, HTTPError
 
 from core import redact
 from core.errors import AddressRefused, InvalidInput
+from core.http.adapter import GuardedAdapter
 from core.http.connector import MARKS, tls_context
 from core.http.failures import Verdict, explain_certificate, explain_connect, explain_disconnected, explain_dns
 from core.http.guard import ParsedTarget, check_url
 from core.http.messages import Failure
-from core.http.wire import GuardedAdapter, HeadTooLargeError, Wire
+from core.http.wire import HeadTooLargeError, Wire
 
 __all__ = ["Answered", "Failure", "Limits", "diagnose", "exchange"]
 

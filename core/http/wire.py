@@ -9,14 +9,11 @@ from __future__ import annotations
 import io
 import os
 import socket
-import ssl
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPException, HTTPMessage, HTTPResponse, IncompleteRead  # noqa: TID251 - this is the door
 from time import monotonic
 from typing import Any, cast
 
-import urllib3
-from requests.adapters import HTTPAdapter  # noqa: TID251
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
@@ -27,8 +24,6 @@ from core.http.connector import MARKS, Marks, RefusedError
 
 KEEPALIVE_SECONDS = 10.0
 MAX_HEAD_BYTES = 131_072
-POOLS = 50
-CONNECTIONS_PER_HOST = 10
 DNS_THREADS = 16
 SENT_AT_ONCE = 16_384  # one TLS record: each has its share of the deadline
 
@@ -283,23 +278,3 @@ class TlsPool(_GuardedPool, HTTPSConnectionPool):
     """Kept TLS connections to one host."""
 
     ConnectionCls = TlsConnection
-
-
-class GuardedAdapter(HTTPAdapter):
-    """requests' transport over guarded connections only: no proxy, no environment, no redirect, no retry."""
-
-    def __init__(self, context: ssl.SSLContext) -> None:
-        self._context = context
-        super().__init__(pool_connections=POOLS, pool_maxsize=CONNECTIONS_PER_HOST)
-
-    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **options: Any) -> None:
-        """Make the pools."""
-        self.poolmanager = urllib3.PoolManager(num_pools=connections, maxsize=maxsize, block=block, ssl_context=self._context)
-        self.poolmanager.pool_classes_by_scheme = {"http": PlainPool, "https": TlsPool}
-
-    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
-        """Leave it to the context, which verifies; requests would read certifi's file once more for each connection."""
-
-    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
-        """Refuse: a proxy would connect in our place, past the guard."""
-        raise RuntimeError("the door uses no proxy")

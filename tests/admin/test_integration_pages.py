@@ -79,7 +79,7 @@ def test_adding_begins_with_the_choice_of_a_connector(browser: Client) -> None:
     content = browser.get(reverse(ADD)).content.decode()
     assert "Any HTTP service" in content
     assert '?type=http"' in content
-    assert "type=slack" not in content  # it only sends webhooks here
+    assert "type=stripe" not in content  # it only sends webhooks here
     assert "c_base_url" not in content
     assert "What should be connected" in browser.get(reverse(ADD), {"type": "pigeon"}).content.decode()
 

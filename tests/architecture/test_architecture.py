@@ -57,7 +57,7 @@ def test_every_test_folder_mirrors_an_app() -> None:
 def test_links_between_documents_lead_somewhere() -> None:
     broken = []
     for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
-        for target in re.findall(r"\]\((?!https?://|#|mailto:)([^)#\s]+)", path.read_text(encoding="utf-8")):
+        for target in re.findall(r"\]\((?!<?https?://|#|mailto:)([^)#\s]+)", path.read_text(encoding="utf-8")):
             if not (path.parent / target).exists():
                 broken.append(f"{path.name}: {target}")
     assert broken == []

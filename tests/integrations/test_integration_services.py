@@ -52,7 +52,7 @@ def make(service: Service, **more: Any) -> Integration:
 
 def test_none_is_made_of_a_connector_that_only_receives() -> None:
     with pytest.raises(InvalidInput, match="make an inbound source instead") as caught:
-        services.create_integration(services.IntegrationValues(name="Shop", type="slack"))
+        services.create_integration(services.IntegrationValues(name="Shop", type="stripe"))
     assert (caught.value.code, list(caught.value.fields)) == ("only_receives", ["type"])
 
 
