@@ -25,6 +25,7 @@ from tests.core.http_servers import post, sending
 from webhooks.management.commands.catch_webhooks import Catch, Catcher, Command, manners_of
 from webhooks.management.platforms import PLATFORMS, Asked
 
+pytestmark = pytest.mark.once  # it asks no database
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
