@@ -13,12 +13,15 @@ _FAMILIES = ("scan.completed", "gate.")
 
 
 def report_of(event: OutgoingEvent, format: str, most_bytes: int) -> ReportFile | None:
-    """Return it for completed scans and gates. The scan is found by its id alone: names in examples and tests are not looked up."""
+    """Return it for completed scans and gates: of a scan of the repository that the event belongs to.
+
+    An id that somebody made up, or that stands in an example, must not bring another repository's findings.
+    """
     scan_id = event.data.get("scan_id")
     if not event.type.startswith(_FAMILIES) or not isinstance(scan_id, str) or not is_uuid(scan_id):
         return None
     scan = Scan.objects.filter(id=scan_id).select_related("repository").only("repository", "ref").first()
-    if scan is None:
+    if scan is None or event.about != f"{scan.repository.provider}:{scan.repository.full_name}":
         return None
     ending, content_type, parts = pieces(Scope(repository=scan.repository, ref=scan.ref), ReportFormat(format))
     held, size = [], 0

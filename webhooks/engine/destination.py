@@ -30,7 +30,6 @@ from integrations.contract.outbound import (
     FollowUpStart,
     HttpDestination,
     NothingToTell,
-    OutgoingEvent,
 )
 from integrations.contract.outbound import Outcome as Told
 from webhooks.choices import ErrorClass, Outcome
@@ -164,13 +163,9 @@ def _call(claimed: Claimed, seconds: float) -> Told:
     connector = deadline.limited(build_connector(bound.integration, CallPurpose.DESTINATION), seconds)
     if not isinstance(connector, CallDestination):
         raise TypeError(f"{bound.title} says that it makes calls, but has none.")
-    told = connector.send(_belonging(event_of(claimed), connector, bound.options), bound.options, RowMemory(claimed.target.webhook_id))
+    event = event_of(claimed)
+    told = connector.send(replace(event, about=about(event.id)), bound.options, RowMemory(claimed.target.webhook_id))
     return replace(told, follow_up=follow.checked(told.follow_up) if told.ok else None)
-
-
-def _belonging(event: OutgoingEvent, connector: CallDestination, options: Mapping[str, object]) -> OutgoingEvent:
-    """Return the event with the repository that it belongs to, where that decides what is told."""
-    return replace(event, about=about(event.id)) if connector.chosen_by_events(options) else event
 
 
 def _told(told: Told, claimed: Claimed, retry: Retry) -> Sent:

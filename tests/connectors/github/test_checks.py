@@ -171,6 +171,13 @@ def test_one_run_goes_from_in_progress_to_the_gates_answer_with_marks_in_batches
     assert (query.provider, query.repository, query.scan_id) == ("github", "acme/shop", example("gate.failed").data["scan_id"])
 
 
+def test_findings_are_those_of_the_repository_that_the_event_belongs_to_whatever_it_says() -> None:
+    tell = Checks(options={"action": "check_run", "repository": "acme/mine"}, config=APP)
+    tell(replace(at(1, "gate.failed"), about="github:acme/mine"))
+    [query] = ASKED
+    assert (query.provider, query.repository) == ("github", "acme/mine")
+
+
 def test_a_later_decision_marks_what_is_new_only_and_no_findings_still_make_a_run() -> None:
     tell = checks()
     assert tell(at(1, "gate.passed")).details["annotations"] == 0

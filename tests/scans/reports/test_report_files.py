@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,10 @@ def test_no_report_of_what_the_event_does_not_speak_of(
     assert "report" not in send(kept, "gate.failed", "0192f0c1-2b3c-7d4e-8f50-61728394a5b6")
     assert "report" not in send(kept, "scan.started", scan_id)
     assert "report" not in send(kept, "gate.failed", scan_id, "none")
+    options = validate_options(storage.Storage, {"key": "{id}.json", "report": "json"}, config=kept.config)
+    for about in ("", "github:acme/other"):  # somebody else's event, which names this scan
+        forged = replace(example("gate.failed", scan_id=scan_id), about=about)
+        assert "report" not in kept.send(forged, options, DictMemory()).details
     monkeypatch.setattr(storage, "MOST_REPORT_BYTES", 10)
     assert send(kept, "gate.failed", scan_id)["report_left_out"] == "The report is larger than 10 bytes."
     assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 1

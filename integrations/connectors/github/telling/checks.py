@@ -78,9 +78,9 @@ def _marks(telling: Telling, verdict: Verdict) -> list[Mark]:
     annotate = telling.options["annotate"]
     if annotate == "none" or verdict not in _CONCLUSIONS:
         return []
-    said, scan_id = telling.message, str(telling.event.data.get("scan_id") or "")
-    query = FindingsQuery(said.provider, said.repository, scan_id, only_new=annotate == "new", limit=MOST_MARKS)
-    return marks(placed_findings(query) or said.findings)
+    provider, _, repository = telling.event.about.partition(":")  # not what it says of itself: anybody's findings could be asked for
+    query = FindingsQuery(provider, repository, str(telling.event.data.get("scan_id") or ""), annotate == "new", MOST_MARKS)
+    return marks(placed_findings(query) or telling.message.findings)
 
 
 @dataclass(frozen=True)
