@@ -106,7 +106,7 @@ def _check_target(connector: type[Destination], options: Mapping[str, Any], inte
     """Refuse to lend the admins' credentials for whatever repository a team's events name."""
     name = connector.chosen_by_events(options)
     if name and integration.owner_id is None and owner_id is not None:
-        sentence = f"must be given: {integration.name} belongs to the admins, so a team's events can't choose what is told with it."
+        sentence = f"must be given in full: {integration.name} belongs to the admins, so a team's events can't choose what is told with it."
         raise InvalidInput.of(f"destination.{name}", sentence)
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from core.errors import InvalidInput
 from core.http.door import BadAnswer, Reply
 from integrations.connectors.jenkins.client import NO_CRUMB, Client, explained, said
 from integrations.connectors.jenkins.fields import EVENT_PARAMETER
 from integrations.connectors.jenkins.following import Run, listed, start
-from integrations.connectors.jenkins.jobs import build_at, job_name, job_path, queue_item
+from integrations.connectors.jenkins.jobs import build_at, is_chosen_by_events, job_name, job_path, queue_item
 from integrations.contract.outbound import Memory, Outcome, OutgoingEvent, Reserved
 from integrations.messages.flat import fill, flat
 
@@ -25,6 +26,7 @@ def send(client: Client, event: OutgoingEvent, options: Mapping[str, Any], memor
     """Begin a build, unless an earlier try did, and remember it. Raises OutboundError, and InvalidInput for an event without a part."""
     values = flat(event)
     job = job_path(options["job"], values)
+    _check_choice(event, options["job"], str(values["repository"]))
     parameters = {name: fill(text, values) for name, text in options.get("parameters", {}).items()}
     if parameters:
         parameters.setdefault(EVENT_PARAMETER, str(event.id))
@@ -40,6 +42,15 @@ def send(client: Client, event: OutgoingEvent, options: Mapping[str, Any], memor
         memory.forget(key)
         return _not_queued(client, reply, job)
     return _remember(client, memory, key, Run(job, item), reply.status, note)
+
+
+def _check_choice(event: OutgoingEvent, template: str, repository: str) -> None:
+    """Let an event choose the job only where it belongs to the repository that it names: anybody with a key may publish one that does not."""
+    if is_chosen_by_events(template) and event.about.partition(":")[2].lower() != repository.lower():
+        raise InvalidInput.of(
+            "job", f"The event names {repository[:100] or 'no repository'}, which is not registered here for its owner: register it, or name"
+            " the job without placeholders."
+        )  # fmt: skip
 
 
 def _remember(client: Client, memory: Memory, key: str, run: Run, status: int | None, note: str) -> Outcome:

@@ -19,6 +19,7 @@ from integrations.connectors.jenkins.fields import (
     option_errors,
 )
 from integrations.connectors.jenkins.following import poll, remembered, start
+from integrations.connectors.jenkins.jobs import is_chosen_by_events
 from integrations.contract.connector import Checker, CheckResult
 from integrations.contract.outbound import CallDestination, Followed, Memory, Outcome, OutgoingEvent, Progress, Reserved
 
@@ -43,6 +44,12 @@ class JenkinsDestination(Checker, CallDestination, Followed):
     def validate_options(cls, options: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, list[str]]:
         """Check the job's name and the placeholders."""
         return option_errors(options, config)
+
+    @classmethod
+    def chosen_by_events(cls, options: Mapping[str, Any]) -> str:
+        """Return the option that names the job, where what an event says is put into it."""
+        is_chosen = options.get("trigger") == Trigger.BUILD and is_chosen_by_events(options["job"])
+        return "job" if is_chosen else ""
 
     @classmethod
     def auth(cls, config: Mapping[str, Any], credentials: Mapping[str, Any]) -> Auth:

@@ -40,6 +40,11 @@ def job_path(template: str, values: Mapping[str, Value]) -> str:
     return path_of(names)
 
 
+def is_chosen_by_events(template: str) -> bool:
+    """Say whether what an event says decides which job it is."""
+    return fill(template, {}) != template
+
+
 def path_of(names: list[str]) -> str:
     """Return the path of a job by the parts of its full name."""
     return "".join(f"/job/{quote(name.encode('utf-8', 'replace'), safe='')}" for name in names)

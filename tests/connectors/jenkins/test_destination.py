@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -121,6 +122,18 @@ def test_a_job_is_found_by_the_events_repository_and_branch(jenkins: Jenkins) ->
         with pytest.raises((InvalidInput, OutboundError)):
             connector(jenkins).send(told.example("gate.failed", ref=ref, repository=repository), options(given), DictMemory())
     assert len(jenkins.posts) == 1
+
+
+def test_an_event_chooses_no_job_by_a_repository_that_it_does_not_belong_to(jenkins: Jenkins) -> None:
+    jenkins.jobs = {"/job/acme/job/deploy": Job(declared=None)}
+    given = {"trigger": "build_with_parameters", "job": "{repository}"}
+    for about in ("", "github:acme/shop"):
+        forged = replace(told.example("gate.failed", repository="acme/deploy"), about=about)
+        with pytest.raises(InvalidInput, match="not registered here"):
+            connector(jenkins).send(forged, options(given), DictMemory())
+    assert jenkins.posts == []
+    assert Connector.chosen_by_events(options(given)) == "job"
+    assert Connector.chosen_by_events(options(BUILD)) == Connector.chosen_by_events(options(GWT)) == ""
 
 
 def test_options_say_what_is_wrong_with_them() -> None:
