@@ -84,4 +84,16 @@ def _forms(secret: str) -> set[str]:
     if len(secret) >= 6:
         encoded = base64.b64encode(secret.encode("utf-8", "replace")).decode()
         forms |= {encoded, encoded.rstrip("="), encoded.replace("+", "-").replace("/", "_")}
+        inside = set(_inside_base64(secret.encode("utf-8", "replace")))
+        forms |= inside | {form.replace("+", "-").replace("/", "_") for form in inside}
     return {form for form in forms if form}
+
+
+def _inside_base64(secret: bytes) -> Iterator[str]:
+    """Yield what a secret becomes within the base64 of something longer (user and password, SMTP's AUTH PLAIN), wherever it stands there.
+
+    The signs at its edges, which hold bits of its neighbours as well, are left out.
+    """
+    for before in range(3):
+        encoded = base64.b64encode(bytes(before) + secret).decode()
+        yield encoded[-(-before * 8 // 6) : (before + len(secret)) * 8 // 6]

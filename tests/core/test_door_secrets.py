@@ -132,6 +132,14 @@ def test_a_secret_that_is_cut_in_two_is_not_half_shown(service):
     assert "***" in mask.text("x " + secret, 100)
 
 
+@pytest.mark.parametrize("before", ["", "u:", "\0bob\0", "abc"])
+def test_it_is_hidden_within_the_base64_of_something_longer(before):
+    encoded = base64.b64encode(f"{before}{SECRET}:x".encode()).decode()  # as SMTP's AUTH PLAIN and Basic send user and password
+    for sent in (encoded, encoded.replace("+", "-").replace("/", "_")):
+        start, _, end = Mask([SECRET]).known(sent).partition("***")
+        assert (len(start) <= len(before) * 4 // 3 + 2, len(end) <= 8) == (True, True)
+
+
 def test_short_secrets_are_hidden_too():
     assert Mask(["ab", ""]).text("xaby", 100) == "x***y"
 
