@@ -11,7 +11,7 @@ from urllib.parse import quote
 from core.http.client import Door
 from core.http.door import BadAnswer, SignInFailed
 from integrations.connectors.email.fields import Way
-from integrations.connectors.email.services import Shown, Values, addresses_of, backend_of, basic, refused
+from integrations.connectors.email.services import Shown, Values, addresses_of, backend_of, basic, refused, unreadable
 
 _POSTAL_MAY_NOT = frozenset({"InvalidServerAPIKey", "AccessDenied", "ServerSuspended"})
 
@@ -62,7 +62,7 @@ def check(config: Values, credentials: Values, door: Door, shown: Shown) -> None
     way = Way(config["provider"])
     if way == Way.AMAZON_SES:
         with contextlib.closing(backend_of(config, credentials, door)) as backend:
-            _ses(backend.client)
+            _ses(backend.client, unreadable(config))
         return
     asked = question(config, credentials)
     # Resend says 401 to a key that may send and nothing else, which is the better key to have here
@@ -92,12 +92,10 @@ def _postal(said: Any, shown: Shown) -> None:
         raise SignInFailed(f"Postal refused the key: {shown(str(data.get('message') or data['code']))}. Check it.")
 
 
-def _ses(client: Any) -> None:
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - loaded by now
-
+def _ses(client: Any, misread: tuple[type[Exception], ...]) -> None:
     try:
         account = client.get_account()
-    except (BotoCoreError, ClientError):
+    except misread:
         raise BadAnswer("Amazon SES answered something that is not its API. Check the region.") from None
     if not account.get("SendingEnabled", True):
         raise BadAnswer("Amazon SES has sending switched off for this account. Look at the account's status there.", permanent=True)

@@ -28,6 +28,7 @@ Values = Mapping[str, Any]
 Shown = Callable[[str], str]
 _MAILGUN = {"us": "https://api.mailgun.net/v3", "eu": "https://api.eu.mailgun.net/v3"}
 _SPARKPOST = {"us": "https://api.sparkpost.com/api/v1", "eu": "https://api.eu.sparkpost.com/api/v1"}
+_UNREADABLE = (LookupError, TypeError, AttributeError, ValueError, RecursionError)
 _REFUSED = frozenset({"invalid", "rejected", "failed"})
 
 
@@ -95,13 +96,23 @@ def send(config: Values, credentials: Values, door: Door, mail: EmailMultiAltern
         ) from None
     except AnymailError as error:
         raise _misread(error, title, shown) from None
-    except (KeyError, TypeError, AttributeError, ValueError):
+    except unreadable(config):
         raise _unreadable(title) from None
     finally:
         backend.close()
     status: Any = mail.anymail_status  # type: ignore[attr-defined]
     found = {address: Refusal(one.status) for address, one in status.recipients.items() if one.status in _REFUSED}
     return Sent(found, str(status.message_id or "")[:200] if not isinstance(status.message_id, set) else "")
+
+
+def unreadable(config: Values) -> tuple[type[Exception], ...]:
+    """Return what a service's library raises on answers that the service never gives."""
+    if config["provider"] != Way.AMAZON_SES:
+        return _UNREADABLE
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - loaded by now
+    from botocore.parsers import ResponseParserError  # noqa: PLC0415
+
+    return (*_UNREADABLE, BotoCoreError, ClientError, ResponseParserError)
 
 
 def _misread(error: AnymailError, title: str, shown: Shown) -> BadAnswer | InvalidInput:

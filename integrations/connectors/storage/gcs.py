@@ -22,6 +22,8 @@ from integrations.connectors.storage.stores import Shown, Values
 
 _TITLE = "Google"
 _API = "https://storage.googleapis.com"
+# what proves the account; the rest of the file (another universe, headers to be sent) is not the user's to choose
+_PROOF = ("client_email", "private_key", "private_key_id", "token_uri")
 _SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
 
 
@@ -53,8 +55,9 @@ class DoorGoogle(GoogleCloudStorage):
 def opened(config: Values, credentials: Values, door: Door, shown: Shown) -> Iterator[DoorGoogle]:
     """Open the bucket. Raises OutboundError."""
     account = json.loads(credentials["service_account"])
+    proof = {name: account[name] for name in _PROOF if name in account}
     try:
-        signer = GivenCredentials.from_service_account_info(account, scopes=[_SCOPE])  # type: ignore[no-untyped-call]
+        signer = GivenCredentials.from_service_account_info(proof, scopes=[_SCOPE])  # type: ignore[no-untyped-call]
     except (ValueError, TypeError, GoogleAuthError):
         raise SignInFailed("The service account's private key can't be read. Make a new JSON key, and paste the whole file.") from None
     http = AuthorizedSession(signer, auth_request=Request(session(door)))  # type: ignore[no-untyped-call]

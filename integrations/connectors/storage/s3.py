@@ -14,6 +14,7 @@ from boto3.s3.transfer import TransferConfig
 from botocore.client import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.loaders import Loader, create_loader
+from botocore.parsers import ResponseParserError
 from storages.backends.s3 import S3Storage
 
 from core.http.aws import through
@@ -73,5 +74,5 @@ def opened(config: Values, credentials: Values, door: Door, shown: Shown) -> Ite
         yield store
     except BadAnswer as error:
         raise explained(error, _TITLE, shown) from error
-    except (BotoCoreError, ClientError, *UNREADABLE) as error:
+    except (BotoCoreError, ClientError, ResponseParserError, *UNREADABLE) as error:
         raise BadAnswer(f"{_TITLE} answered something that is not S3 ({type(error).__name__}). Check the address.") from None

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
+from core.errors import RepoGuardError
 from core.http.door import BadAnswer
 from integrations.connectors.email.connector import Email
 from integrations.connectors.email.fields import Way
 from integrations.contract.schema import validate_values
 from tests.connectors.contract import ConnectorContract, DictMemory, event
-from tests.connectors.door import answer
+from tests.connectors.door import GARBAGE, Answer, answer
 
 pytestmark = pytest.mark.once
 SENT = {"ErrorCode": 0, "Message": "OK", "MessageID": "b7bc2f4a", "To": "security@example.com"}
@@ -74,6 +75,18 @@ def test_every_service_is_asked_and_told_with_its_own_credentials_and_no_other_h
     assert b"security@example.com" in told.body.replace(b"%40", b"@") or way == "amazon_ses"
     hosts = {call.url.split("/")[2] for call in made.door.calls}
     assert len({".".join(host.split(".")[-2:]) for host in hosts}) == 1, hosts
+
+
+@pytest.mark.parametrize("body", [b"[" * 100_000, b"[]", b"null", GARBAGE, b'{"SuppressionAttributes": {"SuppressedReasons": 5}}'])
+@pytest.mark.parametrize("way", [way for way in Way.values if way != "smtp"])
+def test_whatever_a_service_answers_is_explained(way: str, body: bytes) -> None:
+    class One(Through):
+        pass
+
+    One.way = way
+    for ask in (lambda made: made.check(), lambda made: made.send(event(), {"to": ["security@example.com"]}, DictMemory())):
+        with contextlib.suppress(RepoGuardError):  # and nothing else
+            ask(One().made(Answer(200, body)))
 
 
 def test_what_postmark_is_told() -> None:

@@ -95,3 +95,12 @@ def test_refusals_are_explained() -> None:
     config, credentials = validate_values(Storage, {"place": "gcs", "bucket": "acme-repoguard"}, {"service_account": account})
     with pytest.raises(SignInFailed, match="can't be read"):
         TestGoogle().made(Answer(200), config=config, credentials=credentials).send(gate(1), {}, DictMemory())
+
+
+def test_of_a_service_accounts_file_only_the_proof_counts() -> None:
+    more = {"universe_domain": "example.net", "quota_project_id": "somebody-elses", "trust_boundary": {"locations": ["x"]}}
+    account = json.dumps(json.loads(service_account()) | more)
+    config, credentials = validate_values(Storage, {"place": "gcs", "bucket": "acme-repoguard"}, {"service_account": account})
+    made = TestGoogle().made(*TestGoogle.sent_answers, config=config, credentials=credentials)
+    assert made.send(gate(1), {}, DictMemory()).ok
+    assert "x-goog-user-project" not in made.door.calls[-1].headers

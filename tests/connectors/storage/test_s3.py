@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -115,3 +116,14 @@ def test_refusals_are_explained(body: bytes, words: str) -> None:
         TestStorage().made(Answer(403, body)).send(gate(1), {}, DictMemory())
     assert words in caught.value.message
     assert caught.value.permanent
+
+
+@pytest.mark.parametrize("body", [b"{}", b"<a>", b"[" * 100_000, b"<?xml version='1.0'?><!DOCTYPE a [<!ENTITY x 'y'>]><a>&x;</a>"])
+def test_what_is_not_s3_is_explained(body: bytes) -> None:
+    from core.http.door import BadAnswer
+    from tests.connectors.storage.test_contract import TestStorage
+
+    with pytest.raises(BadAnswer, match="is not S3|read back as something else"):
+        TestStorage().made(Answer(200, body)).check()
+    with contextlib.suppress(BadAnswer):  # and nothing else
+        TestStorage().made(Answer(200, body)).send(gate(1), {}, DictMemory())
