@@ -11,7 +11,7 @@ import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from time import monotonic
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from core.errors import AddressRefused, InvalidInput, OutboundError
 from core.http import breaker
@@ -25,6 +25,9 @@ from core.http.guard import ParsedTarget, check_url
 from core.http.masking import Mask
 from core.http.wire import Wire, dial, reader
 from core.models.outbound import CallOutcome
+
+MOST_READ = 8 * 1024 * 1024
+"""Bytes of one connection: far more than servers say in one call."""
 
 
 class Line:
@@ -47,6 +50,10 @@ class Line:
         finally:
             MARKS.reset(token)
 
+    def open_ending(self) -> Any:
+        """Connect as open() does, for a library that minds no deadline."""
+        return EndingSocket(self.open(), self.wire)
+
     def is_up(self, up: bool = True) -> None:
         """Note that the connection stands, or that a TLS handshake is still to come: an error says something else then."""
         self.wire.ready = monotonic() if up else None
@@ -55,9 +62,55 @@ class Line:
         """Return the seconds until the deadline. Raises TimeoutError when none are left."""
         return self.wire.remaining()
 
-    def reader(self, sock: socket.socket) -> io.BufferedReader:
-        """Return a file that reads from the socket until the deadline, however slowly the bytes come."""
-        return reader(sock, self.wire)
+    def reader(self, sock: socket.socket) -> LineReader:
+        """Return a file that reads lines from the socket until the deadline, however slowly the bytes come, and no more than MOST_READ."""
+        return LineReader(reader(sock, self.wire), self.host)
+
+
+class LineReader:
+    """Reads lines, and raises CallFailed where they come without an end."""
+
+    def __init__(self, file: io.BufferedReader, host: str) -> None:
+        self._file, self._host, self._left = file, host, MOST_READ
+
+    def readline(self, size: int = -1) -> bytes:
+        """Return the next line, of at most `size` bytes."""
+        found = self._file.readline(size)
+        self._left -= len(found)
+        if self._left < 0:
+            raise CallFailed(f"{self._host} answers without an end. Check what listens there.", code="protocol")
+        return found
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+class EndingSocket:
+    """A socket for libraries that read in a thread of their own: at the deadline, or after MOST_READ bytes, the other side hangs up."""
+
+    def __init__(self, sock: socket.socket, wire: Wire) -> None:
+        self._sock, self._wire, self._left = sock, wire, MOST_READ
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
+
+    def recv(self, size: int) -> bytes:
+        """Return what came, nothing where no more is taken."""
+        if self._is_over() or self._left <= 0:
+            return b""
+        found = self._sock.recv(size)
+        self._left -= len(found)
+        return found
+
+    def send(self, content: bytes) -> int:
+        """Send some of it. Raises EOFError at the deadline: a timeout would be tried again for ever."""
+        if self._is_over():
+            raise EOFError
+        return self._sock.send(content)
+
+    def _is_over(self) -> bool:
+        return monotonic() >= self._wire.deadline
 
 
 @contextlib.contextmanager

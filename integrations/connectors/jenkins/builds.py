@@ -45,12 +45,13 @@ def send(client: Client, event: OutgoingEvent, options: Mapping[str, Any], memor
 
 
 def _check_choice(event: OutgoingEvent, template: str, repository: str) -> None:
-    """Let an event choose the job only where it belongs to the repository that it names: anybody with a key may publish one that does not."""
+    """Let an event choose the job only where it belongs to the repository that it names: anybody may publish one that does not."""
     if is_chosen_by_events(template) and event.about.partition(":")[2].lower() != repository.lower():
         raise InvalidInput.of(
-            "job", f"The event names {repository[:100] or 'no repository'}, which is not registered here for its owner: register it, or name"
-            " the job without placeholders."
-        )  # fmt: skip
+            "job",
+            f"The event names {repository[:100] or 'no repository'}, which is not registered here for its owner: register it, or name the"
+            " job without placeholders.",
+        )
 
 
 def _remember(client: Client, memory: Memory, key: str, run: Run, status: int | None, note: str) -> Outcome:

@@ -20,6 +20,7 @@ from core.http.lines import Line, line
 from integrations.connectors.storage.stores import Shown, Values
 
 _PART = ".part"
+_MOST_READ = 65_536  # what is read back is the small object of a check
 _KEYS: tuple[type[Any], ...] = (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey)
 
 
@@ -42,7 +43,7 @@ class LineSftp(SFTPStorage):
         client.set_missing_host_key_policy(paramiko.RejectPolicy())
         client.connect(
             config["host"], port=config["port"], username=config["username"], password=self._credentials.get("password"),
-            pkey=private_key(self._credentials), sock=self._line.open(), allow_agent=False, look_for_keys=False,
+            pkey=private_key(self._credentials), sock=self._line.open_ending(), allow_agent=False, look_for_keys=False,
             timeout=left, banner_timeout=left, auth_timeout=left, channel_timeout=left,
         )  # fmt: skip
         self._line.is_up()
@@ -67,7 +68,7 @@ class LineSftp(SFTPStorage):
     def get(self, name: str) -> bytes:
         """Return a file's content."""
         with self._ready().open(self._remote_path(name), "rb") as file:
-            return bytes(file.read())
+            return bytes(file.read(_MOST_READ))
 
     def delete(self, name: str) -> None:
         """Remove a file."""
@@ -97,8 +98,10 @@ def opened(config: Values, credentials: Values, door: Door, shown: Shown) -> Ite
         except paramiko.AuthenticationException as error:
             raise SignInFailed(f"{made.host} refused the sign-in ({shown(str(error))}). Check user and key or password.") from None
         except (paramiko.SSHException, EOFError) as error:
+            made.remaining()  # where none is left, that is why
             raise _broken(error, made, shown) from None
         except OSError as error:
+            made.remaining()
             if made.wire.ready is None or isinstance(error, ConnectionError | TimeoutError | socket.gaierror):
                 raise
             raise _refused(error, made, shown) from None

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from core.errors import AddressRefused, OutboundError
 from core.http.door import BadAnswer, CallFailed, SignInFailed
+from core.http.lines import MOST_READ
 from core.models import RequestLog
 from core.models.outbound import CallPurpose
 from integrations.calls import connector_for
@@ -237,6 +238,31 @@ def test_a_server_that_says_nothing_is_given_up(settings: Any) -> None:
             mails.send(gate(1), TO, DictMemory())
     assert caught.value.code == "timeout"
     assert isinstance(caught.value, OutboundError)
+
+
+def test_a_server_that_answers_without_an_end_is_cut_off(settings: Any) -> None:
+    import contextlib
+    import socket
+    import threading
+
+    settings.EGRESS_ALLOW_CIDRS = ["127.0.0.1/32"]
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+
+        def talk() -> None:
+            peer, _ = listener.accept()
+            with contextlib.suppress(OSError), peer:
+                peer.sendall(b"220 hi\r\n")
+                for _ in range(4 * MOST_READ // 4_000):
+                    peer.sendall(b"250-" + b"a" * 4_000 + b"\r\n")
+
+        thread = threading.Thread(target=talk, daemon=True)
+        thread.start()
+        with pytest.raises(CallFailed, match="answers without an end"):
+            made(listener.getsockname()[1]).send(gate(1), TO, DictMemory())
+        thread.join(5)
+    assert not thread.is_alive()
 
 
 @pytest.mark.parametrize(

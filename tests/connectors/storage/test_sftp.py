@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import paramiko
@@ -82,3 +84,21 @@ def test_what_is_wrong_is_said(server: Server, tmp_path: Path, settings: Any) ->
     with pytest.raises(AddressRefused):
         connector_for(row, CallPurpose.DESTINATION).send(gate(1), {}, DictMemory())  # type: ignore[attr-defined]
     assert PASSWORD not in str(list(RequestLog.objects.values()))
+
+
+@pytest.mark.parametrize("seconds_to_read", [0.0, 0.3])
+def test_a_file_without_an_end_ends(server: Server, monkeypatch: pytest.MonkeyPatch, seconds_to_read: float) -> None:
+    sent: list[int] = []
+
+    def read(handle: Any, offset: int, length: int) -> bytes:
+        sleep(seconds_to_read)
+        assert len(sent) < 50, "it is read on and on"
+        sent.append(length)
+        return b"x" * (1 if seconds_to_read else length)
+
+    monkeypatch.setattr(paramiko.SFTPHandle, "read", read)
+    store: Any = connector_for(integration(server), CallPurpose.CHECK)
+    store.door.terms = replace(store.door.terms, timeout=2.0)
+    with pytest.raises(OutboundError, match="did not answer within 2 s" if seconds_to_read else "read back as something else"):
+        store.check()
+    assert sum(sent) <= 1_000_000
