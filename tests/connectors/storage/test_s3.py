@@ -123,7 +123,7 @@ def test_what_is_not_s3_is_explained(body: bytes) -> None:
     from core.http.door import BadAnswer
     from tests.connectors.storage.test_contract import TestStorage
 
-    with pytest.raises(BadAnswer, match="is not S3|read back as something else"):
+    with pytest.raises(BadAnswer, match=r"is not S3|read back as something else"):
         TestStorage().made(Answer(200, body)).check()
     with contextlib.suppress(BadAnswer):  # and nothing else
         TestStorage().made(Answer(200, body)).send(gate(1), {}, DictMemory())
