@@ -15,12 +15,12 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from core.errors import OutboundError
-from core.http.door import BadAnswer, Reply
+from core.http.door import BadAnswer, Reply, surely_undone
 from integrations.connectors.github.client import message, refused_fields
 from integrations.connectors.github.headers import HEADERS
 from integrations.connectors.github.reading import number, text
 from integrations.connectors.github.telling import followed
-from integrations.connectors.github.telling.told import TEST_TYPE, Telling, Told, busy, changed_nothing
+from integrations.connectors.github.telling.told import TEST_TYPE, Telling, Told, telling_already
 from integrations.contract.fields import Field, FieldKind
 from integrations.contract.outbound import DestinationRequest, FollowUpStart, Outcome, Reserved
 from integrations.messages.cutting import cut
@@ -58,7 +58,7 @@ def tell(telling: Telling) -> Outcome:
     key = f"workflow:{telling.event.id}"
     standing = telling.memory.reserve(key, telling.event.holder)
     if standing is Reserved.BUSY:
-        return busy("this event")
+        return telling_already("this event")
     if standing is Reserved.MADE:
         made = telling.memory.recall(key)
         return _outcome(telling, made.data if made else {}, None)
@@ -71,7 +71,7 @@ def tell(telling: Telling) -> Outcome:
             reply = _start(telling, ref)
             status, run = reply.status, _run_of(reply)
     except OutboundError as error:
-        if changed_nothing(error) and standing is Reserved.FIRST:
+        if surely_undone(error) and standing is Reserved.FIRST:
             telling.memory.forget(key)
         raise
     if "run_id" in run:
