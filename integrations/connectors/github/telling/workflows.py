@@ -34,8 +34,9 @@ FIELDS = (
     Field("ref", "Branch or tag", max_length=250, placeholder="main", pattern=r"[^\s~^:?*\[\\]+", only_if=_IF,
           help="Where the workflow runs. Left out, it is the event's branch, or the default branch where the event has none there."),
     Field("inputs", "Inputs", FieldKind.MAPPING, max_length=MOST_INPUT, only_if=_IF, example={"commit": "{commit}"},
-          help="Those that the workflow declares. {repository}, {commit}, {branch}, {event_id}, {result}, {new_high} and the like are replaced"
-          " by what the event says. In a workflow's scripts read them from env, never as ${{ inputs.… }}: people choose the names of branches."),
+          help="Those that the workflow declares. {repository}, {commit}, {branch}, {event_id}, {result}, {new_high} and the like"
+          " stand for what the event says. In a workflow's scripts read them from env, never as ${{ inputs.… }}: people choose the names of"
+          " branches."),
 )  # fmt: skip
 
 
