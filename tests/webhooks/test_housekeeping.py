@@ -224,6 +224,7 @@ def test_tickets_that_are_open_are_never_forgotten_nor_in_the_way(webhook):
     assert (step.rows, bool(step.cursor)) == (1, True)
     assert jobs.prune_memory(Batch(limit=2, cursor=step.cursor)).rows == 1
     assert DestinationMemory.objects.filter(key=ticket.key).exists()
+    assert jobs.prune_memory(Batch(limit=1)).rows == 0  # a batch of nothing else
 
 
 # --- reconciling ------------------------------------------------------------------------------------------------------
