@@ -145,7 +145,7 @@ def prune_by_age(rows: models.QuerySet[models.Model], before: datetime, batch: B
 def delete_rows(rows: models.QuerySet[models.Model]) -> int:
     """Delete exactly these rows in one statement, without collecting what depends on them; returns how many."""
     with transaction.atomic():
-        return int(rows._raw_delete(rows.db))
+        return int(rows._raw_delete(rows.db) or 0)  # None where Django sees by itself that there are none
 
 
 KIND = Kind("housekeeping", Housekeeping, perform)

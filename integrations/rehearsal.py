@@ -202,7 +202,7 @@ def _found_out(
 
 
 def _skipped(told: Outcome, door: _Nowhere) -> str:
-    return "" if door.sent else str(told.details.get("skipped") or told.error or "Nothing would be sent of this event.")
+    return "" if door.sent else str(told.error or "Nothing would be sent of this event.")
 
 
 def _shown(request: DestinationRequest, mask: Mask) -> Shown:

@@ -16,15 +16,28 @@ from core.housekeeping import Batch, Job, Step, delete_rows, prune_by_age
 from core.ids import first_id_at
 from core.models import Event
 from integrations.archives import log_archives
+from integrations.contract.message import Standing
 from webhooks.archiving import MOST_ROWS, archive
 from webhooks.choices import DeliveryStatus
 from webhooks.engine.due import lock_states, recompute
 from webhooks.engine.sweep import lost_holders, sweep
-from webhooks.models import DeliveryAttempt, DigestEntry, FollowUp, Lease, SubjectMark, Webhook, WebhookDelivery, WebhookState
+from webhooks.models import (
+    DeliveryAttempt,
+    DestinationMemory,
+    DigestEntry,
+    FollowUp,
+    Lease,
+    SubjectMark,
+    Webhook,
+    WebhookDelivery,
+    WebhookState,
+)
 from webhooks.services import marks, purge_deleted_webhooks
 
 FINISHED = (DeliveryStatus.CANCELLED, DeliveryStatus.FAILED, DeliveryStatus.SUCCESS)
 _STATES_AT_ONCE = 200
+MEMORY_DAYS = 400
+"""How long destinations remember what is not told of again: more than a year, so that what comes round yearly is known."""
 
 
 def prune_deliveries(batch: Batch) -> Step:
@@ -95,6 +108,24 @@ def prune_subjects(batch: Batch) -> Step:
     return Step(count, str(page[-1]) if len(page) == batch.limit else "")
 
 
+def prune_memory(batch: Batch) -> Step:
+    """Forget what destinations made that nothing was told of for a long time; tickets of what is still open are kept, however old.
+
+    Rows are walked by their ids, so by when they were made: what stays is passed by. What is touched meanwhile stays, too.
+    """
+    days = max(MEMORY_DAYS, runtime.current().event_retention_days)  # what can still be delivered again is still known
+    before = timezone.now() - timedelta(days=days)
+    rows = DestinationMemory.objects.filter(id__lt=first_id_at(before))
+    page = list((rows.filter(id__gt=batch.cursor) if batch.cursor else rows).order_by("id").values_list("id", flat=True)[: batch.limit])
+    if not page:
+        return Step(0, "")
+    old = DestinationMemory.objects.filter(id__in=page, updated_at__lt=before)
+    tickets = set(old.filter(data__standing=Standing.OPEN.value).values_list("id", flat=True))
+    old = old.filter(id__in=[one for one in page if one not in tickets])
+    count = old.count() if batch.dry_run else delete_rows(old)
+    return Step(count, str(page[-1]) if len(page) == batch.limit else "")
+
+
 def purge_webhooks(batch: Batch) -> Step:
     """Remove what deleted webhooks left behind."""
     if batch.dry_run:
@@ -132,6 +163,7 @@ JOBS = (
     Job("webhooks.deliveries", timedelta(hours=1), "Deletes finished deliveries and their attempts after their time.", prune_deliveries),
     Job("webhooks.subjects", timedelta(hours=1), "Forgets of which sent deliveries a newer one would take the place.", prune_subjects),
     Job("webhooks.events", timedelta(hours=1), "Deletes events after their time, unless a delivery or a digest needs them.", prune_events),
+    Job("webhooks.memory", timedelta(days=1), "Forgets what destinations made and nothing was told of for 400 days.", prune_memory),
     Job("webhooks.deleted", timedelta(minutes=10), "Removes what deleted webhooks left behind.", purge_webhooks),
     Job("webhooks.due_times", timedelta(minutes=5), "Computes anew when each webhook is due next.", reconcile_due_times),
     Job("webhooks.calls", timedelta(minutes=5), "Notes which webhooks need a thread for each delivery.", mark_calls),

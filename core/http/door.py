@@ -181,13 +181,16 @@ class SignInFailed(OutboundError):
     permanent = True
 
 
-_NEVER_SENT = ("dns", "connect", "connect_timeout", "tls")
+_NEVER_SENT = frozenset({"dns", "connect", "connect_timeout", "tls", "address_refused", "invalid_url"})
+_UNDECIDED = frozenset({408, 425})
 
 
 def surely_undone(error: RepoGuardError) -> bool:
     """Say whether a call that failed so has surely done nothing at the service: it never left, or was refused."""
     if isinstance(error, BadAnswer):
-        return error.permanent
+        status = error.status_code
+        refused = status is not None and 300 <= status < 500 and status not in _UNDECIDED
+        return refused or (error.permanent and (status is None or status >= 500))
     if isinstance(error, CallFailed):
         return error.code in _NEVER_SENT
     return isinstance(error, InvalidInput | AddressRefused | CircuitOpen | QuotaUsedUp | Throttled | SignInFailed)

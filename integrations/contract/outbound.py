@@ -135,7 +135,7 @@ class Reserved(StrEnum):
     AGAIN = "again"
     """Somebody tried and did not say how it ended, maybe this very delivery before it was killed: look there before you make it."""
     BUSY = "busy"
-    """Somebody else is at it now: come back in a minute."""
+    """Somebody else is at it now: return `telling.busy()`, and come back when the schedule says."""
     MADE = "made"
     """It is made: `recall` tells what."""
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any
 
-from integrations.contract.outbound import Memory, NothingToTell, OutgoingEvent, Remembered, Reserved
+from integrations.contract.outbound import Memory, NothingToTell, Outcome, OutgoingEvent, Remembered, Reserved
 
 State = Mapping[str, Any]
 _DONE = "told"
@@ -25,7 +25,15 @@ class Once(StrEnum):
     UNKNOWN = "not known: an earlier try was cut off"
     """An earlier try was cut off in the middle; it is not made a second time."""
     BUSY = "busy"
-    """Somebody else is at it: try again later."""
+    """Somebody else is at it: return `busy()`."""
+
+
+def busy(sentence: str) -> Outcome:
+    """Return that another delivery is at the same just now: this one is tried again by the webhook's schedule.
+
+    A conflict with itself says nothing against the platform, so neither is the webhook held nor does its breaker count it.
+    """
+    return Outcome(ok=False, error=sentence, status=409)
 
 
 def once(memory: Memory, key: str, event: OutgoingEvent, make: Callable[[], object]) -> Once:

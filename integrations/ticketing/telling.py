@@ -15,19 +15,17 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from core.errors import AddressRefused, InvalidInput, OutboundError
-from core.http.door import BadAnswer, CallFailed, CircuitOpen, QuotaUsedUp, SignInFailed, Throttled
+from core.errors import InvalidInput, OutboundError
+from core.http.door import surely_undone
 from integrations.contract.message import Message, Standing
 from integrations.contract.outbound import Memory, NothingToTell, Outcome, OutgoingEvent, Remembered, Reserved
-from integrations.contract.telling import order_of
+from integrations.contract.telling import busy, order_of
 from integrations.messages.tickets import Words, changes_of, comment_of, key_of, mark_of, ticket_messages, told_facts
 from integrations.ticketing.rules import OnFix, OnReturn, Rules
 from integrations.ticketing.tracker import Ticket, TicketGone, Tracker
 
 _MOST_BRANCHES = 100
 _CLOCKS_DIFFER = timedelta(minutes=10)
-_UNDECIDED = frozenset({408, 425})
-_NOT_SENT = frozenset({"dns", "connect", "connect_timeout", "tls", "address_refused", "invalid_url"})
 _NO_BUSINESS = (
     "it is nothing that a ticket is kept for. Tickets are made of finding.opened.single, and of gates, builds, scans and integrations"
     " that fail; what settles these closes them."
@@ -94,7 +92,7 @@ class _Telling:
             raise NothingToTell(f"it is about the branch {self._message.branch}, which is none of the webhook's branches.")
         lock = f"{self._key}|at work"
         if self._memory.reserve(lock, self._event.holder) is Reserved.BUSY:
-            return _later("Another delivery is at the same ticket. This one follows.")
+            return busy("Another delivery is at the same ticket. This one follows.")
         try:
             return self._in_turn()
         finally:
@@ -167,7 +165,7 @@ class _Telling:
         if found is not None and began is None:
             return self._adopt(found, generation)
         if found is None and began is not None and not self._is_settled(began):
-            return _later("An earlier try may have made the ticket, which can't be found yet. It is looked for again before one is made.")
+            return busy("An earlier try may have made the ticket, which can't be found yet. It is looked for again before one is made.")
         made = found or self._create(mark, generation, earlier)
         kept = self._keep(self._told(_Known(*made, generation=generation), branches=self._branches(())))
         self._memory.forget(note)
@@ -179,7 +177,7 @@ class _Telling:
         try:
             return self._tracker.create(self._message, mark, earlier)
         except (OutboundError, InvalidInput) as error:
-            if _made_nothing(error):
+            if surely_undone(error) or isinstance(error, TicketGone):
                 self._memory.forget(note)
             raise
 
@@ -201,7 +199,7 @@ class _Telling:
         if making and (known is None or making.data.get("generation", 1) > known.generation):
             found = self._unnoted(making)
             if found is None and not self._is_settled(_moment(making)):
-                return _later("An earlier try may have made the ticket, which can't be found yet. It is looked for again.")
+                return busy("An earlier try may have made the ticket, which can't be found yet. It is looked for again.")
             known = found or known
             self._memory.forget(f"{self._key}|making")
         if known is None:
@@ -253,15 +251,6 @@ class _Telling:
         return self._keep(replace(known, commented=event))
 
 
-def _made_nothing(error: Exception) -> bool:
-    """Say whether a call that failed surely made nothing: it was not sent, or refused."""
-    if isinstance(error, BadAnswer):
-        return error.status_code is not None and 300 <= error.status_code < 500 and error.status_code not in _UNDECIDED
-    if isinstance(error, CallFailed):
-        return error.code in _NOT_SENT
-    return isinstance(error, InvalidInput | AddressRefused | CircuitOpen | QuotaUsedUp | SignInFailed | Throttled | TicketGone)
-
-
 def _moment(making: Remembered) -> datetime:
     return datetime.fromisoformat(making.external_id)
 
@@ -272,8 +261,3 @@ def _earlier(known: _Known | None) -> Words | None:
 
 def _done(what: str, known: _Known) -> Outcome:
     return Outcome(ok=True, status=200, details={"ticket": known.name or known.id, "url": known.url, "did": what})
-
-
-def _later(sentence: str) -> Outcome:
-    # a conflict with itself says nothing against the platform, so neither its webhook is held nor its breaker counts it
-    return Outcome(ok=False, error=sentence, status=409)

@@ -108,6 +108,13 @@ class DictMemory:
         self.kept.pop(key, None)
 
 
+class BusyMemory(DictMemory):
+    """A memory in which somebody else is at everything."""
+
+    def reserve(self, key: str, holder: str) -> Reserved:
+        return Reserved.BUSY
+
+
 def event(**more: Any) -> OutgoingEvent:
     """Return an event as the engine hands it out."""
     data = more.pop("data", {"repository": {"full_name": "acme/shop"}, "text": 'ü <b>&</b> \u2028 "quoted"'})
@@ -412,6 +419,11 @@ class ConnectorContract:
         assert second.send(event(attempt=2), self.options(), memory).ok
         if not self.repeats_are_harmless:
             assert [call for call in second.door.calls if call.method == "POST"] == []
+
+    @about(CallDestination, DestinationKind.CALL)
+    def test_a_delivery_that_meets_another_at_work_holds_nothing_up(self) -> None:
+        outcome = self.made(*self.sent_answers).send(event(), self.options(), BusyMemory())
+        assert outcome.ok or (outcome.status == 409 and outcome.retry_after is None and not outcome.permanent)
 
     @about(CallDestination, DestinationKind.CALL)
     @pytest.mark.parametrize("status", [301, 400, 401, 403, 404, 410, 429, 500, 503])

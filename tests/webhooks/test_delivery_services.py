@@ -16,7 +16,7 @@ from core.ids import uuid7
 from core.models import Event
 from tests.factories import EventFactory, WebhookFactory
 from webhooks.choices import BreakerState, DeliveryStatus, HoldReason, Lane, Outcome, Trigger
-from webhooks.models import DeliveryAttempt, DueHint, Lease, Subscription, Webhook, WebhookDelivery, WebhookState
+from webhooks.models import DeliveryAttempt, DestinationMemory, DueHint, Lease, Subscription, Webhook, WebhookDelivery, WebhookState
 from webhooks.services import cancel, delete_webhook, disable, purge_deleted_webhooks, redeliver, send_test
 from webhooks.services import purge as purging
 
@@ -227,6 +227,18 @@ def test_a_deleted_webhook_goes_with_its_log_in_small_commits(monkeypatch: pytes
     assert WebhookDelivery.objects.count() == 8
     assert DeliveryAttempt.objects.count() == 40
     assert purge_deleted_webhooks() == 0
+
+
+def test_what_its_destination_remembered_goes_in_small_commits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(purging, "_MEMORIES_AT_ONCE", 3)
+    gone, kept = _deleted(), WebhookFactory()
+    for hook in (gone, kept):
+        DestinationMemory.objects.bulk_create([DestinationMemory(webhook=hook, key=f"mail:{n}", external_id="1") for n in range(8)])
+    assert purge_deleted_webhooks(limit=4) == 3 + 3  # the batches, the last of which reaches the limit
+    assert DestinationMemory.objects.filter(webhook_id=gone.id).count() == 2
+    purge_deleted_webhooks()
+    assert list(Webhook.objects.all()) == [kept]
+    assert DestinationMemory.objects.count() == 8
 
 
 def test_it_stops_at_its_limit_and_goes_on_the_next_time(monkeypatch: pytest.MonkeyPatch) -> None:

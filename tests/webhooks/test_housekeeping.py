@@ -12,9 +12,13 @@ from core import housekeeping, leases, runtime
 from core.housekeeping import Batch
 from core.ids import first_id_at
 from core.models import Event, RuntimeSettings
+from tests.connectors.jira.kit import tell
+from tests.connectors.jira.stub import Jira
+from tests.connectors.told import example
 from webhooks import housekeeping as jobs
 from webhooks.choices import DeliveryStatus, Outcome
-from webhooks.models import DeliveryAttempt, Lease, Webhook, WebhookDelivery, WebhookState
+from webhooks.destinations.memory import RowMemory
+from webhooks.models import DeliveryAttempt, DestinationMemory, Lease, Webhook, WebhookDelivery, WebhookState
 
 pytestmark = [pytest.mark.django_db, pytest.mark.postgres]
 DAY = timedelta(days=1)
@@ -190,6 +194,37 @@ def test_a_batch_of_needed_events_does_not_hide_the_ones_behind_it(webhook):
         _delivery(webhook, DeliveryStatus.PENDING, 62 * DAY)
     _event(61 * DAY)
     assert jobs.prune_events(Batch(limit=2)).rows == 1
+
+
+# --- what destinations remember ---------------------------------------------------------------------------------------
+
+
+def _remembered(webhook: Webhook, key: str, age: timedelta, touched: timedelta | None = None, **data: str) -> None:
+    row = DestinationMemory.objects.create(id=_id_at(timezone.now() - age), webhook=webhook, key=key, external_id="1", data=data)
+    DestinationMemory.objects.filter(id=row.id).update(updated_at=timezone.now() - (touched or age))
+
+
+def test_what_nothing_was_told_of_for_400_days_is_forgotten(webhook):
+    _remembered(webhook, "mail:old", 401 * DAY)
+    _remembered(webhook, "mail:young", 399 * DAY)
+    _remembered(webhook, "status:told lately", 700 * DAY, touched=DAY)
+    _remembered(webhook, "finding:settled", 500 * DAY, standing="resolved")
+    assert _run("webhooks.memory", dry_run=True) == 2
+    assert _run("webhooks.memory") == 2
+    assert set(DestinationMemory.objects.values_list("key", flat=True)) == {"mail:young", "status:told lately"}
+
+
+def test_tickets_that_are_open_are_never_forgotten_nor_in_the_way(webhook):
+    tell(Jira(), example("gate.failed"), RowMemory(webhook.id))
+    ticket = DestinationMemory.objects.get(data__has_key="standing")
+    DestinationMemory.objects.filter(pk=ticket.pk).update(id=_id_at(timezone.now() - 900 * DAY), updated_at=timezone.now() - 900 * DAY)
+    _remembered(webhook, "mail:1", 800 * DAY)
+    _remembered(webhook, "mail:2", 700 * DAY)
+    step = jobs.prune_memory(Batch(limit=2))
+    assert (step.rows, bool(step.cursor)) == (1, True)
+    assert jobs.prune_memory(Batch(limit=2, cursor=step.cursor)).rows == 1
+    assert DestinationMemory.objects.filter(key=ticket.key).exists()
+    assert jobs.prune_memory(Batch(limit=1)).rows == 0  # a batch of nothing else
 
 
 # --- reconciling ------------------------------------------------------------------------------------------------------

@@ -9,16 +9,18 @@ from datetime import timedelta
 from django.db import transaction
 from django.utils import timezone
 
+from core.housekeeping import delete_rows
 from integrations.archives import log_archives
 from integrations.models import Integration
 from webhooks.archiving import archive
 from webhooks.engine.due import lock_states
-from webhooks.models import DeliveryAttempt, DigestEntry, DueHint, Lease, SubjectMark, Webhook, WebhookDelivery
+from webhooks.models import DeliveryAttempt, DestinationMemory, DigestEntry, DueHint, Lease, SubjectMark, Webhook, WebhookDelivery
 
 # a publisher whose transaction saw the webhook before it was deleted must have ended: its deliveries refer to the row
 GRACE = timedelta(hours=1)
 _DELIVERIES_AT_ONCE = 300
 _ATTEMPTS_AT_ONCE = 700
+_MEMORIES_AT_ONCE = 1000
 _WEBHOOKS_AT_ONCE = 100
 
 
@@ -32,7 +34,7 @@ def purge_deleted_webhooks(limit: int = 50_000) -> int:
     archives = log_archives()
     for webhook_id in gone.values_list("id", flat=True)[:_WEBHOOKS_AT_ONCE]:
         while removed < limit:
-            count = _purge_log(webhook_id, archives)
+            count = _purge_log(webhook_id, archives) or _purge_memory(webhook_id)
             removed += count or _remove(webhook_id)
             if not count:
                 break
@@ -62,6 +64,14 @@ def _purge_log(webhook_id: uuid.UUID, archives: Sequence[Integration]) -> int:
         if count < _ATTEMPTS_AT_ONCE and not (kept is not None and kept.partial):
             count += WebhookDelivery.objects.filter(id__in=deliveries).delete()[0]
     return count
+
+
+def _purge_memory(webhook_id: uuid.UUID) -> int:
+    """Remove one batch of what a webhook's destination remembered, once its deliveries are gone: each may have left a row."""
+    if WebhookDelivery.objects.filter(webhook_id=webhook_id).exists():
+        return 0
+    rows = DestinationMemory.objects.filter(webhook_id=webhook_id).order_by("key").values_list("id", flat=True)
+    return delete_rows(DestinationMemory.objects.filter(id__in=list(rows[:_MEMORIES_AT_ONCE])))
 
 
 def _remove(webhook_id: uuid.UUID) -> int:

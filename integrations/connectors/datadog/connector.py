@@ -15,7 +15,7 @@ from integrations.connectors.datadog.fields import DESTINATION_FIELDS, FIELDS, S
 from integrations.contract.connector import Checker, CheckResult
 from integrations.contract.outbound import CallDestination, Memory, NothingToTell, Outcome, OutgoingEvent
 from integrations.contract.payloads import peek
-from integrations.contract.telling import Once, once
+from integrations.contract.telling import Once, busy, once
 from integrations.messages.message import message_of
 
 EVENTS, SERIES, VALIDATE = "/api/v1/events", "/api/v2/series", "/api/v1/validate"
@@ -61,7 +61,7 @@ class Datadog(Checker, CallDestination):
             raise NothingToTell("there are no metrics in events of this type.")
         made = {what: once(memory, f"{what}:{event.id}", event, partial(self._post, path, body)) for what, path, body in calls}
         if Once.BUSY in made.values():
-            return Outcome(ok=False, error="Another delivery of this event is at it just now; it is looked at again.")
+            return busy("Another delivery of this event is at it just now; this one follows.")
         details = {what: result.value for what, result in made.items()}
         status = ACCEPTED if Once.NOW in made.values() else None
         return Outcome(ok=True, confirmed=Once.UNKNOWN not in made.values(), status=status, details=details)

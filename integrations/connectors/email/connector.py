@@ -16,9 +16,8 @@ from integrations.connectors.email.mail import compose
 from integrations.connectors.email.sent import Sent
 from integrations.contract.connector import Checker, CheckResult
 from integrations.contract.outbound import CallDestination, DestinationRequest, Memory, Outcome, OutgoingEvent, Reserved
+from integrations.contract.telling import busy
 from integrations.messages.message import message_of
-
-_BUSY_SECONDS = 60.0
 
 
 class Email(Checker, CallDestination):
@@ -71,7 +70,7 @@ class Email(Checker, CallDestination):
         key = f"mail:{event.id}"
         state = memory.reserve(key, event.holder)
         if state is Reserved.BUSY:
-            return Outcome(ok=False, error="Another delivery of this event is sending the mail just now.", retry_after=_BUSY_SECONDS)
+            return busy("Another delivery of this event is sending the mail just now; this one follows.")
         to = self._recipients(options)
         if state is Reserved.MADE:
             made = memory.recall(key)

@@ -14,6 +14,7 @@ from core.http.door import BadAnswer, surely_undone
 from integrations.connectors.gitlab.client import Client, message, project_path
 from integrations.connectors.gitlab.fields import EVENT_VARIABLE, TRIGGER
 from integrations.contract.outbound import FollowUpStart, Memory, Outcome, OutgoingEvent, Progress, Remembered, Reserved
+from integrations.contract.telling import busy
 from integrations.messages.flat import Value, fill, flat
 
 _RESULTS = {"success": "passed", "failed": "failed", "canceled": "cancelled", "skipped": "skipped"}
@@ -46,7 +47,7 @@ def run(
     wanted = _Wanted(event, project, _body(event, options), tokens["trigger_token"], follows, options.get("mark", True))
     reserved = memory.reserve(key, event.holder)
     if reserved is Reserved.BUSY:
-        return Outcome(ok=False, error="Another delivery of this event runs a pipeline at GitLab just now.", retry_after=60.0)
+        return busy("Another delivery of this event runs a pipeline at GitLab just now; this one follows.")
     if reserved is Reserved.MADE:
         return _outcome(memory.recall(key), None, "It was run before; GitLab was not told again.", follows=follows)
     try:

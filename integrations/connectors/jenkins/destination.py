@@ -22,8 +22,7 @@ from integrations.connectors.jenkins.following import poll, remembered, start
 from integrations.connectors.jenkins.jobs import is_chosen_by_events
 from integrations.contract.connector import Checker, CheckResult
 from integrations.contract.outbound import CallDestination, Followed, Memory, Outcome, OutgoingEvent, Progress, Reserved
-
-_BUSY_SECONDS = 60.0
+from integrations.contract.telling import busy
 
 
 class JenkinsDestination(Checker, CallDestination, Followed):
@@ -97,7 +96,7 @@ class JenkinsDestination(Checker, CallDestination, Followed):
         client, key = self._client, f"begun:{event.id}"
         reserved = memory.reserve(key, event.holder)
         if reserved is Reserved.BUSY:
-            return Outcome(ok=False, error="Another delivery of this event is begun at Jenkins just now.", retry_after=_BUSY_SECONDS)
+            return busy("Another delivery of this event is begun at Jenkins just now; this one follows.")
         if reserved is Reserved.MADE:
             found = memory.recall(key)
             runs = remembered(found.data) if found else []

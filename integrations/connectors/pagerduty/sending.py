@@ -12,7 +12,7 @@ from integrations.connectors.pagerduty.fields import Others, address
 from integrations.contract.message import Message, Standing
 from integrations.contract.outbound import Memory, NothingToTell, Outcome, OutgoingEvent
 from integrations.contract.payloads import peek
-from integrations.contract.telling import Once, once, order_of, tell_latest
+from integrations.contract.telling import Once, busy, once, order_of, tell_latest
 
 ALERTS, CHANGES = "/v2/enqueue", "/v2/change/enqueue"
 ACCEPTED = 202
@@ -77,7 +77,7 @@ class Sending:
             return Outcome(ok=False, permanent=True, error=sentence)
         made = once(memory, f"change:{event.id}", event, lambda: self.post(layout.change(message), CHANGES))
         if made is Once.BUSY:
-            return Outcome(ok=False, error="Another delivery of this event is at it just now; it is looked at again.")
+            return busy("Another delivery of this event is at it just now; this one follows.")
         status = ACCEPTED if made is Once.NOW else None
         return Outcome(ok=True, confirmed=made is not Once.UNKNOWN, status=status, details={"change event": made.value})
 

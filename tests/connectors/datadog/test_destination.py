@@ -126,7 +126,7 @@ def test_what_somebody_else_sends_just_now_is_looked_at_again() -> None:
     memory = DictMemory()
     memory.reserve(f"event:{gate(1).id}", "another delivery")
     outcome = made().send(gate(1), OPTIONS, memory)
-    assert (outcome.ok, outcome.permanent, outcome.error.endswith("looked at again.")) == (False, False, True)
+    assert (outcome.ok, outcome.permanent, outcome.status) == (False, False, 409)
 
 
 def test_build_metrics_leave_out_what_is_not_known() -> None:

@@ -185,7 +185,7 @@ def test_a_workflow_that_can_not_be_started_is_explained_and_forgotten() -> None
 
 @pytest.mark.parametrize(
     ("inputs", "said"),
-    [({"x": "{sha}"}, "hold {sha}, which stands for nothing"), ({str(n): "y" for n in range(26)}, "are 26; GitHub takes at most 25")],
+    [({"x": "{sha}"}, "{sha} is nothing that an event has"), ({str(n): "y" for n in range(26)}, "are 26; GitHub takes at most 25")],
 )
 def test_inputs_that_github_would_refuse_are_refused_when_the_webhook_is_saved(inputs: dict[str, str], said: str) -> None:
     with pytest.raises(InvalidInput) as caught:

@@ -138,7 +138,7 @@ def test_a_change_that_somebody_else_sends_just_now_is_looked_at_again() -> None
     memory, pushed = DictMemory(), example("repository.pushed")
     memory.reserve(f"change:{pushed.id}", "another delivery")
     outcome = made().send(pushed, DEFAULTS, memory)
-    assert (outcome.ok, outcome.permanent, outcome.error.endswith("looked at again.")) == (False, False, True)
+    assert (outcome.ok, outcome.permanent, outcome.status) == (False, False, 409)
 
 
 def test_its_own_incidents_are_not_told_to_it_again() -> None:

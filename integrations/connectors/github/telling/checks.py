@@ -16,7 +16,7 @@ from core.http.door import BadAnswer, Reply
 from integrations.connectors.github.client import rows
 from integrations.connectors.github.reading import number, part, text
 from integrations.connectors.github.telling.check_output import Mark, marks, output
-from integrations.connectors.github.telling.told import Telling, busy
+from integrations.connectors.github.telling.told import Telling, telling_already
 from integrations.connectors.github.telling.verdicts import Verdict, order_of, verdict_of
 from integrations.contract.fields import Field, FieldKind
 from integrations.contract.outbound import NothingToTell, Outcome, Reserved
@@ -44,7 +44,7 @@ def tell(telling: Telling) -> Outcome:
     details = {"repository": telling.repository, "commit": telling.commit, "check": telling.options["check_name"]}
     run = _Run(telling)
     if telling.memory.reserve(f"{run.key}:lock", telling.event.holder) is Reserved.BUSY:
-        return busy("this check")
+        return telling_already("this check")
     try:
         order = order_of(telling, verdict)
         if telling.memory.latest(f"{run.key}:newest", order).external_id != order:

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from core.errors import OutboundError
-from integrations.connectors.github.telling.told import Telling, busy, changed_nothing
+from core.http.door import surely_undone
+from integrations.connectors.github.telling.told import Telling, telling_already
 from integrations.contract.fields import Field
 from integrations.contract.outbound import Outcome, Reserved
 from integrations.messages.cutting import cut
@@ -37,13 +38,13 @@ def tell(telling: Telling) -> Outcome:
     standing = telling.memory.reserve(key, telling.event.holder)
     details = {"repository": telling.repository, "event_type": body["event_type"]}
     if standing is Reserved.BUSY:
-        return busy("this event")
+        return telling_already("this event")
     if standing is Reserved.MADE:
         return Outcome(ok=True, confirmed=False, details={**details, "note": "It was sent before."})
     try:
         reply = telling.client.post(path, body, what=what)
     except OutboundError as error:
-        if changed_nothing(error):
+        if surely_undone(error):
             telling.memory.forget(key)
         raise
     telling.memory.put(key, "sent")

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from integrations.connectors.github.telling.told import Telling, busy
+from integrations.connectors.github.telling.told import Telling, telling_already
 from integrations.connectors.github.telling.verdicts import Verdict, order_of, verdict_of
 from integrations.contract.fields import Field
 from integrations.contract.message import Message
@@ -37,7 +37,7 @@ def tell(telling: Telling) -> Outcome:
     newest = telling.memory.latest(key, order_of(telling, verdict), status(telling.message, verdict))
     sent = _send_newest(telling, key, newest)
     if sent is None:
-        return busy("the state of this commit")
+        return telling_already("the state of this commit")
     if not sent:
         raise NothingToTell("GitHub shows this state of the commit already, or that of a newer event.")
     return Outcome(ok=True, details={**details, "state": newest.data["state"]})

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from core.errors import AddressRefused, InvalidInput, OutboundError
-from core.http.door import BadAnswer, CircuitOpen, QuotaUsedUp, SignInFailed, Throttled
+from core.errors import InvalidInput
 from integrations.connectors.github.client import Client
 from integrations.contract.fields import Field
 from integrations.contract.message import Message
 from integrations.contract.outbound import DestinationRequest, Memory, NothingToTell, Outcome, OutgoingEvent
+from integrations.contract.telling import busy
 from integrations.messages.message import message_of
 
 TEST_TYPE = "webhook.test"
@@ -107,16 +107,9 @@ def unsuited(telling: Telling, what: str) -> NothingToTell:
     return NothingToTell(f"{what} is not changed by {telling.event.type}; the webhook's events need not have it.")
 
 
-def busy(what: str) -> Outcome:
+def telling_already(what: str) -> Outcome:
     """Return: somebody else is at it."""
-    return Outcome(ok=False, error=f"Another delivery is telling GitHub about {what} right now; this one follows.", status=409)
-
-
-def changed_nothing(error: OutboundError) -> bool:
-    """Say whether GitHub refused, or was never asked: it can't have done what it was told and not said so."""
-    if isinstance(error, BadAnswer):
-        return error.status_code is not None and 300 <= error.status_code < 500
-    return isinstance(error, Throttled | CircuitOpen | QuotaUsedUp | SignInFailed | AddressRefused)
+    return busy(f"Another delivery is telling GitHub about {what} right now; this one follows.")
 
 
 def _untold(field: str, sentence: str) -> InvalidInput:

@@ -8,26 +8,24 @@ started so on that ref since; followed.py chooses among them. So it is where a c
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from core.errors import OutboundError
-from core.http.door import BadAnswer, Reply
+from core.http.door import BadAnswer, Reply, surely_undone
 from integrations.connectors.github.client import message, refused_fields
 from integrations.connectors.github.headers import HEADERS
 from integrations.connectors.github.reading import number, text
 from integrations.connectors.github.telling import followed
-from integrations.connectors.github.telling.told import TEST_TYPE, Telling, Told, busy, changed_nothing
+from integrations.connectors.github.telling.told import TEST_TYPE, Telling, Told, telling_already
 from integrations.contract.fields import Field, FieldKind
 from integrations.contract.outbound import DestinationRequest, FollowUpStart, Outcome, Reserved
 from integrations.messages.cutting import cut
+from integrations.messages.flat import fill, flat, placeholder_errors
 
 MOST_INPUTS, MOST_INPUT = 25, 1_000
-PLACEHOLDERS = ("repository", "commit", "branch", "event_id", "event_type")
-_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _IF = ("action", ("workflow_dispatch",))
 
 FIELDS = (
@@ -36,8 +34,9 @@ FIELDS = (
     Field("ref", "Branch or tag", max_length=250, placeholder="main", pattern=r"[^\s~^:?*\[\\]+", only_if=_IF,
           help="Where the workflow runs. Left out, it is the event's branch, or the default branch where the event has none there."),
     Field("inputs", "Inputs", FieldKind.MAPPING, max_length=MOST_INPUT, only_if=_IF, example={"commit": "{commit}"},
-          help="Those that the workflow declares. {repository}, {commit}, {branch}, {event_id} and {event_type} are replaced by the"
-          " event's. In a workflow's scripts read them from env, never as ${{ inputs.… }}: people choose the names of branches."),
+          help="Those that the workflow declares. {repository}, {commit}, {branch}, {event_id}, {result}, {new_high} and the like"
+          " stand for what the event says. In a workflow's scripts read them from env, never as ${{ inputs.… }}: people choose the names of"
+          " branches."),
 )  # fmt: skip
 
 
@@ -46,11 +45,8 @@ def problems(options: Mapping[str, Any]) -> dict[str, list[str]]:
     inputs = options.get("inputs", {})
     if len(inputs) > MOST_INPUTS:
         return {"inputs": [f"are {len(inputs)}; GitHub takes at most {MOST_INPUTS}."]}
-    unknown = sorted({name for value in inputs.values() for name in _PLACEHOLDER.findall(str(value)) if name not in PLACEHOLDERS})
-    if unknown:
-        known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
-        return {"inputs": [f"hold {{{unknown[0][:40]}}}, which stands for nothing. There are {known}."]}
-    return {}
+    unknown = placeholder_errors(str(value) for value in inputs.values())
+    return {"inputs": unknown} if unknown else {}
 
 
 def tell(telling: Telling) -> Outcome:
@@ -58,7 +54,7 @@ def tell(telling: Telling) -> Outcome:
     key = f"workflow:{telling.event.id}"
     standing = telling.memory.reserve(key, telling.event.holder)
     if standing is Reserved.BUSY:
-        return busy("this event")
+        return telling_already("this event")
     if standing is Reserved.MADE:
         made = telling.memory.recall(key)
         return _outcome(telling, made.data if made else {}, None)
@@ -71,7 +67,7 @@ def tell(telling: Telling) -> Outcome:
             reply = _start(telling, ref)
             status, run = reply.status, _run_of(reply)
     except OutboundError as error:
-        if changed_nothing(error) and standing is Reserved.FIRST:
+        if surely_undone(error) and standing is Reserved.FIRST:
             telling.memory.forget(key)
         raise
     if "run_id" in run:
@@ -83,12 +79,9 @@ def tell(telling: Telling) -> Outcome:
 
 def inputs_of(telling: Told) -> dict[str, str]:
     """Return the inputs with the event's values in them; what is replaced is not read again."""
-    said = telling.message
-    values = {"repository": said.repository, "commit": said.commit, "branch": said.branch, "event_id": str(telling.event.id),
-              "event_type": telling.event.type}  # fmt: skip
+    values = flat(telling.event)
     given: Mapping[str, Any] = telling.options.get("inputs", {})
-    filled = {name: _PLACEHOLDER.sub(lambda found: values.get(found[1], found[0]), str(value)) for name, value in given.items()}
-    return {name: cut(value, MOST_INPUT) for name, value in filled.items()}
+    return {name: cut(fill(str(value), values), MOST_INPUT) for name, value in given.items()}
 
 
 def rehearsed(telling: Told) -> list[DestinationRequest] | None:
