@@ -23,7 +23,7 @@ from django.core.management import CommandError, call_command
 from core import signing
 from tests.core.http_servers import post, sending
 from webhooks.management.commands.catch_webhooks import Catch, Catcher, Command, manners_of
-from webhooks.management.platforms import PLATFORMS, Asked
+from webhooks.management.platforms import ENTER, PLATFORMS, Asked
 
 pytestmark = pytest.mark.once  # it asks no database
 ROOT = Path(__file__).resolve().parents[2]
@@ -182,6 +182,20 @@ async def test_it_answers_as_a_platform():
         first, second = [await sender.send(post(url + "services/T/B/x", body=b'{"text": "x"}')) for _ in range(2)]
     assert (first.status, second.status, second.body) == (500, 200, b"ok")
     assert [catch.type for catch in catches] == ["POST /services/T/B/x"] * 2
+    assert [(catch.id, catch.seen, catch.answer) for catch in catches] == [("", 1, "answered 500"), ("", 1, "answered 200")]
+
+
+@pytest.mark.usefixtures("_loopback")
+async def test_it_says_what_the_platform_answered():
+    async with caught("--as", "github") as (url, catches), sending() as sender:
+        await sender.send(post(url + "repos/acme/shop/dispatches", body=b"{}"))
+    assert catches[0].answer == "answered 204"
+
+
+def test_it_says_what_to_enter_in_the_portal(catching):
+    catcher = catching("--as", "jenkins")
+    assert f"Address of Jenkins http://127.0.0.1:{catcher.port}/, any user name" in catcher.line()
+    assert ENTER.keys() == PLATFORMS.keys()
 
 
 @pytest.mark.parametrize(

@@ -92,4 +92,12 @@ def _github(asked: Asked) -> Said:
     return _json(empty)
 
 
+# what a template or an integration asks for, to reach the platform that stands at {base}
+ENTER: Mapping[str, str] = {
+    "slack": "Webhook URL {base}services/T/B/x",
+    "teams": "Webhook URL {base}workflows/x",
+    "discord": "Webhook URL {base}api/webhooks/1/x",
+    "jenkins": "Address of Jenkins {base}, any user name, tokens and job",
+    "github": "Address of the API {base}, any token",
+}
 PLATFORMS: Mapping[str, Platform] = {"slack": _slack, "teams": _teams, "discord": _discord, "jenkins": _jenkins, "github": _github}

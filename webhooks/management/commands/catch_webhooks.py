@@ -17,7 +17,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from core import signing
 from core.errors import InvalidInput
 from core.texts import printable
-from webhooks.management.platforms import PLATFORMS, Asked, Platform
+from webhooks.management.platforms import ENTER, PLATFORMS, Asked, Platform
 
 MAX_BODY = 64 * 1024 * 1024
 MAX_SHOWN = 10_000
@@ -106,12 +106,13 @@ class Catcher:
         except ValueError:
             message = None
         known = message if isinstance(message, dict) else {}
-        message_id = printable(request.headers.get(signing.ID_HEADER) or str(known.get("id") or "(no id)"))
-        self.seen[message_id] += 1
+        message_id = printable(request.headers.get(signing.ID_HEADER) or str(known.get("id") or ""))
+        # what has no id can't be known for a duplicate: chat messages and forms are counted one by one
+        self.seen[message_id or f"(no id) {number}"] += 1
         verdict = self._verdict(request, body)
         self.verified += verdict == "verified"
         kind = printable(str(known.get("type") or "(no type)"))
-        return Catch(message_id, kind, verdict, self.seen[message_id], self._intent(number), dict(request.headers), body)
+        return Catch(message_id or "(no id)", kind, verdict, self.seen[message_id] or 1, self._intent(number), dict(request.headers), body)
 
     def _status(self, number: int) -> int:
         return 500 if number <= self.manners.fail_first else self.manners.status
@@ -178,6 +179,7 @@ class Command(BaseCommand):
         except InvalidInput as invalid:
             raise CommandError(f"--{invalid.message} Give the webhook's own secret; without --secret nothing is verified.") from None
         self.verbose: bool = options["verbosity"] > 1
+        self.enter: str = ENTER.get(options["platform"], "")
         self.silent: bool = options["quiet"] or options["count"]
         self.file: TextIO | None = None
         try:
@@ -203,7 +205,10 @@ class Command(BaseCommand):
         server = web.Server(catcher.handle, request_factory=request, access_log=None)
         listener = await loop.create_server(server, host, port, backlog=1024)
         shown = f"[{host}]" if ":" in host else host
-        self._say(f"Listening on http://{shown}:{listener.sockets[0].getsockname()[1]}/ (stop with Ctrl-C)")
+        base = f"http://{shown}:{listener.sockets[0].getsockname()[1]}/"
+        self._say(f"Listening on {base} (stop with Ctrl-C)")
+        if catcher.platform is not None:
+            self._say(f"Enter in the portal, which needs EGRESS_ALLOW_CIDRS=127.0.0.0/8: {self.enter.format(base=base)}")
         ticker = asyncio.create_task(self._tick(catcher)) if counting else None
         try:
             await stop.wait()
