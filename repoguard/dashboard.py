@@ -21,6 +21,7 @@ from integrations.choices import Condition
 from integrations.health import report as integration_health
 from integrations.models import IntegrationHealth, Repository
 from repoguard import health
+from templates_app.models import IntegrationTemplate
 from webhooks.admin.deliveries import TONES
 from webhooks.admin.health import health as webhook_health
 from webhooks.backlog import backlog
@@ -72,6 +73,7 @@ def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "log_url": show.admin_url(WebhookDelivery, "changelist"),
         "links": {
             "add_webhook": show.admin_url(Webhook, "add"),
+            "templates": show.admin_url(IntegrationTemplate, "changelist"),
             "add_key": show.admin_url(ApiKey, "add"),
             "add_source": show.admin_url(InboundSource, "add"),
             "webhooks": show.admin_url(Webhook, "changelist"),

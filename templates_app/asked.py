@@ -98,10 +98,18 @@ def complete(config: Mapping[str, Any], values: object) -> dict[str, Any]:
             errors[f"values.{name}"] = ["is required."]
     for name, value in merged.items():
         if name in asked and (sentences := _value_errors(asked[name], value)):
-            errors[f"values.{name}"] = ["is not as it should be." if asked[name].get("writeOnly") else sentence for sentence in sentences]
+            errors[f"values.{name}"] = [_secret_error(asked[name])] if asked[name].get("writeOnly") else sentences
     if errors:
         raise InvalidInput(" ".join(f"{name}: {sentences[0]}" for name, sentences in errors.items()), fields=errors)
     return {name: merged[name] for name in asked if name in merged}
+
+
+def _secret_error(schema: Mapping[str, Any]) -> str:
+    """Say what a secret has to be, without the one that was given."""
+    form = "an address such as https://example.com/path" if schema.get("format") == "uri" else f"a value of the type {schema['type']}"
+    least, most = schema.get("minLength", 0), schema.get("maxLength")
+    length = f", of {least} to {most:,} characters" if most else ""
+    return f"is not as it should be: {form}{length}{', in the form that its description names' if 'pattern' in schema else ''}."
 
 
 def defaults(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,8 +6,10 @@ are our own, because the language's take time and memory without bound; loops, s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from functools import partial
 from itertools import takewhile
 from typing import Any, NoReturn, TextIO, cast
@@ -39,6 +41,7 @@ from templates_app.rendering.writers import Style, Writer, writer
 MAX_DEPTH = 20
 MAX_LOCALS = 200
 _MAX_SENTENCE = 300
+_UNCLOSED = re.compile(r"[Ee]xpected tag (end\w+), found end of expression\.?")
 TAGS = (IfTag, UnlessTag, CaseTag, BreakTag, ContinueTag, CaptureTag, AssignTag)
 
 
@@ -93,7 +96,9 @@ def render(parsed: Parsed, values: Mapping[str, Any], *, meter: Meter | None = N
 
 def _refuse(error: LiquidError, source: str) -> NoReturn:
     sentence = str(error.message or "It can't be read.")[:_MAX_SENTENCE]
-    sentence = sentence[:1].upper() + sentence[1:] + ("" if sentence.endswith(".") else ".")
+    if open_tag := _UNCLOSED.fullmatch(sentence):
+        sentence = f"it ends before {{% {open_tag[1]} %}}: a tag is not closed"
+    sentence = sentence[:1].upper() + sentence[1:] + ("" if sentence.endswith((".", "?")) else ".")
     if error.token is None or error.token.start_index < 0:
         raise TemplateRefused(sentence) from None
     line, column = place(source, error.token.start_index)
@@ -127,7 +132,9 @@ def _check_expressions(template: BoundTemplate) -> None:
             _check(expression, node.expression.iterable if isinstance(node, ForNode) else None)
     for name, spans in template.analyze().filters.items():
         if name not in FILTERS:
-            raise LiquidError(f"there is no filter {name}: {', '.join(sorted(FILTERS))}", token=Token(TOKEN_TAG, "", spans[0].index, ""))
+            near = get_close_matches(name, FILTERS, 1)
+            sentence = f"there is no filter {name}; {f'is {near[0]} meant?' if near else 'the docs list those that there are'}"
+            raise LiquidError(sentence, token=Token(TOKEN_TAG, "", spans[0].index, ""))
 
 
 def _check(expression: Expression, looped: Expression | None) -> None:

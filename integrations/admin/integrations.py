@@ -109,7 +109,10 @@ class IntegrationAdmin(IntegrationColumns, PortalAdmin):
         if not self.has_add_permission(request):
             raise PermissionDenied
         if _connector(request, None) is None:
-            lead = "What should be connected? Each connector asks for its own address and credentials on the next page."
+            lead = (
+                "What should be connected? Each connector asks for its own address and credentials on the next page. "
+                "Templates, in the side bar, ask for less, and make the webhook as well."
+            )
             return self.page(request, CHOOSE, "Add integration", connectors=choices(registry.for_integrations()), lead=lead)
         return super().add_view(request, form_url, extra_context)
 

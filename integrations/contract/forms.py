@@ -122,7 +122,7 @@ def _help(field: Field, has_secret: bool) -> SafeString:
     text = " ".join(part for part in parts if part)
     if not field.link:
         return format_html("{}", text)
-    return format_html('{} <a href="{}" target="_blank" rel="noopener noreferrer">Where to find it</a>', text, field.link)
+    return format_html('{} <a class="rg-link" href="{}" target="_blank" rel="noopener noreferrer">Where to find it</a>', text, field.link)
 
 
 def _widget(field: Field, has_secret: bool, prefix: str) -> Any:
@@ -139,7 +139,7 @@ def _widget(field: Field, has_secret: bool, prefix: str) -> Any:
         return (
             _SecretLines(attrs | {"rows": 4, "spellcheck": "false", "autocomplete": "off"})
             if field.secret
-            else UnfoldAdminTextareaWidget(attrs | {"rows": 3, "spellcheck": "false"})
+            else UnfoldAdminTextareaWidget(attrs | {"rows": _rows(field), "spellcheck": "false"})
         )
     if field.secret:
         return UnfoldAdminPasswordWidget(attrs=attrs | {"autocomplete": "new-password"})
@@ -148,6 +148,12 @@ def _widget(field: Field, has_secret: bool, prefix: str) -> Any:
     if field.kind == FieldKind.NUMBER:
         return UnfoldAdminDecimalFieldWidget(attrs=attrs | {"step": "any"})
     return UnfoldAdminTextInputWidget(attrs=attrs | ({"inputmode": "url"} if field.kind == FieldKind.URL else {}))
+
+
+def _rows(field: Field) -> int:
+    """Return how many rows show a list's default whole, 8 at most."""
+    lines = len(field.default) if field.kind in _LINES and isinstance(field.default, list | tuple) else 0
+    return min(8, max(3, lines))
 
 
 class _SecretLines(UnfoldAdminTextareaWidget):

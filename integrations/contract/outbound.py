@@ -51,8 +51,6 @@ class DestinationRequest:
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
     method: str = "POST"
-    signed: bool = False
-    """Whether the engine adds the Standard Webhooks headers."""
 
 
 @dataclass(frozen=True)
@@ -219,6 +217,9 @@ class Destination(Connector):
 
 class HttpDestination(Destination):
     """One request per event, made on the engine's event loop: all methods are pure, and fast."""
+
+    signed: ClassVar[bool] = False
+    """Whether the engine adds the Standard Webhooks headers, made with the webhook's secret."""
 
     takes_templates: ClassVar[bool] = False
     """Whether a payload template's body may take the place of the one that build() makes."""

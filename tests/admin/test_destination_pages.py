@@ -14,7 +14,7 @@ from django.utils import timezone
 from tests.admin.conftest import make_delivery
 from tests.factories import owner_of
 from tests.webhooks.destination_kit import connectors, integration, routed
-from webhooks.models import DeliveryAttempt, FollowUp, Webhook
+from webhooks.models import DeliveryAttempt, FollowUp, Webhook, WebhookDelivery
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("connectors")]
 __all__ = ["connectors"]
@@ -105,6 +105,9 @@ def test_an_attempt_that_had_nothing_to_send_looks_like_no_failure(browser: Clie
     text = browser.get(page).content.decode()
     assert '<p class="rg-sentence rg-quiet">Nothing was sent: no metrics.</p>' in text
     assert "no answer" not in text
+    WebhookDelivery.objects.update(last_error="Nothing was sent: no metrics.")
+    listed = browser.get(reverse("admin:webhooks_webhookdelivery_changelist")).content.decode()
+    assert '<span title="Nothing was sent: no metrics.">nothing was sent</span>' in listed
     DeliveryAttempt.objects.update(outcome="failed", error_class="timeout")
     assert "no answer" in browser.get(page).content.decode()
 

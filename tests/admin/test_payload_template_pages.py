@@ -48,6 +48,10 @@ def test_what_is_wrong_stands_beside_its_field(integrator: Client) -> None:
     wrong = FORM | {"body": "{{ message.titel }}", "headers": "X-A: {{ data.x | foo }}"}
     text = integrator.post(_url("add"), wrong).content.decode()
     assert "There is no filter foo" in text
+    near = integrator.post(_url("add"), FORM | {"body": "{{ data.x | truncat }}"}).content.decode()
+    assert "There is no filter truncat; is truncate meant?" in near
+    open_tag = integrator.post(_url("add"), FORM | {"body": "{% for x in data.y %}"}).content.decode()
+    assert "It ends before {% endfor %}: a tag is not closed." in open_tag
     text = integrator.post(_url("add"), FORM | {"body": "{{ message.titel }}"}).content.decode()
     assert "message.titel is unknown" in text
     assert not PayloadTemplate.objects.exists()

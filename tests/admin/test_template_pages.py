@@ -141,6 +141,17 @@ def test_everything_is_made_at_once_and_the_secrets_are_shown_once(integrator: C
     assert SECRET not in text
 
 
+def test_no_secret_is_shown_where_the_platform_verifies_none(integrator: Client) -> None:
+    ensure_builtins()
+    values = {"name": "Ours", "owner": "user:alice", "v_base_url": "https://ci.example.com", "v_username": "ci", "v_api_token": SECRET}
+    template = IntegrationTemplate.objects.get(key="jenkins-build")
+    shown = integrator.post(_url("use", template), values | {"v_job": "react"}, headers=HTMX).content.decode()
+    assert "How builds are begun: One job, with parameters, Job: react, Parameters: REPOGUARD_EVENT = {event_id}," in shown
+    text = integrator.post(_url("use", template), values | {"v_job": "react"}).content.decode()
+    assert "whsec_" not in text
+    assert reverse("admin:webhooks_webhook_change", args=[Webhook.objects.get().pk]) in text
+
+
 def test_what_cannot_be_made_is_said_and_leaves_nothing(integrator: Client) -> None:
     text = integrator.post(_url("use", make_template(is_public=True)), _values(v_base_url="ftp://x", name="Ours")).content.decode()
     assert "Nothing was made." in text or "rg-field-error" in text
@@ -167,5 +178,5 @@ def test_the_preview_says_values_in_words() -> None:
 
     assert _in_words(["200-299", 404], {}) == "200-299, 404"
     assert _in_words("bearer", {"bearer": "Token (Bearer)"}) == "Token (Bearer)"
-    assert _in_words({"Accept": "text/plain"}, {}) == '{"Accept": "text/plain"}'
+    assert _in_words({"Accept": "text/plain"}, {}) == "Accept = text/plain"
     assert (_in_words("other", {"bearer": "Token"}), _in_words(5, {})) == ("other", "5")

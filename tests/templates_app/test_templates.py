@@ -245,6 +245,7 @@ def test_wrong_values_are_named_all_at_once_and_secrets_not_shown():
     with pytest.raises(InvalidInput) as caught:
         complete(CONFIG, {"base_url": "no url", "token": 12345, "target": 101, "nothing": 1, "path": "a\nb"})
     assert set(caught.value.fields) == {f"values.{name}" for name in ("base_url", "token", "target", "nothing", "path")}
+    assert caught.value.fields["values.token"][0].startswith("is not as it should be: a value of the type string")
     assert "12345" not in str(caught.value.fields)
 
 

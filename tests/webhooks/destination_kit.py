@@ -53,6 +53,7 @@ class Poster(HttpDestination):
     """Sends the event's data to `<base>/<path>`."""
 
     key, title, description, categories = "poster", "Poster", "Posts.", (Category.COMMUNICATION,)
+    signed = True
     fields = (Field("base", "Address", FieldKind.URL, required=True), Field("token", "Token", secret=True))
     destination_fields = (
         Field("path", "Path", required=True, max_length=50),
@@ -64,7 +65,7 @@ class Poster(HttpDestination):
             return Told.build(event, options, self.config)
         headers = {"Content-Type": "text/plain", "X-Correlation-Id": self.credentials.get("token", "")}
         url = f"{self.config['base']}/{options['path']}?n={event.data.get('n', '')}"
-        return DestinationRequest(url, headers, event.body, options.get("method", "POST"), signed=True)
+        return DestinationRequest(url, headers, event.body, options.get("method", "POST"))
 
     def judge(self, answer: DestinationAnswer) -> Outcome | None:
         return Told.judge(answer) if Told.judge is not None else None

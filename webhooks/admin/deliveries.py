@@ -203,7 +203,8 @@ class DeliveryAdmin(LogAdmin):
     def shown_error(self, delivery: WebhookDelivery) -> SafeString:
         """Return how the last attempt failed."""
         if not delivery.last_error_class:
-            return show.NOTHING
+            # a delivery that succeeds says here why its platform need not hear of the event
+            return format_html('<span title="{}">nothing was sent</span>', delivery.last_error) if delivery.last_error else show.NOTHING
         return format_html('<span title="{}">{}</span>', delivery.last_error, delivery.get_last_error_class_display())
 
     @admin.display(description="next attempt")

@@ -22,12 +22,14 @@ from integrations import registry
 from integrations.checking import CheckReport
 from integrations.choices import Category
 from integrations.contract.connector import Checker
+from integrations.contract.outbound import Destination
 from integrations.models import Endpoint, Integration
 from templates_app import services
 from templates_app.asked import as_fields
 from templates_app.models import IntegrationTemplate
 from templates_app.selectors import all_templates, usable
 from webhooks.admin.template_forms import TemplateForm, UseForm
+from webhooks.destinations.binding import is_signed
 from webhooks.models import Webhook
 from webhooks.services.previews import example_type
 from webhooks.services.templates import Made, instantiate, try_out
@@ -264,7 +266,7 @@ def _shown(made: Made) -> dict[str, Any]:
         "webhooks": [
             {
                 "row": webhook,
-                "to": redact.url(webhook.url) if webhook.url else f"through {row.name}, {_options(webhook)}",
+                "to": redact.url(webhook.url) if webhook.url else f"through {row.name}, {_options(row, webhook)}",
                 "headers": made.headers_set.get(webhook.id, ()),
                 "message": made.messages.get(webhook.id),
                 "kind": example_type(list(webhook.events)),
@@ -278,12 +280,21 @@ def _in_words(value: Any, choices: dict[str, str]) -> str:
     """Return a value as the form says it: a choice by its label, a list with commas."""
     if isinstance(value, list) and all(isinstance(part, str | int | float) for part in value):
         return ", ".join(str(part) for part in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{name} = {part}" for name, part in value.items())
     return choices.get(value, value) if isinstance(value, str) else json.dumps(value)
 
 
-def _options(webhook: Webhook) -> str:
-    options = ", ".join(f"{name} {value}" for name, value in webhook.destination.items())
-    return options or "with its usual options"
+def _options(row: Integration, webhook: Webhook) -> str:
+    """Return the options as the form says them, without those that are off."""
+    connector = registry.find(row.type)
+    fields = {declared.name: declared for declared in connector.destination_fields} if issubclass(connector, Destination) else {}
+    said = [
+        f"{fields[name].title if name in fields else name}: {_in_words(value, dict(fields[name].choices) if name in fields else {})}"
+        for name, value in webhook.destination.items()
+        if value is not False
+    ]
+    return ", ".join(said) or "with its usual options"
 
 
 def _made_context(made: Made) -> dict[str, Any]:
@@ -293,5 +304,8 @@ def _made_context(made: Made) -> dict[str, Any]:
         "endpoints": [
             (row.name, show.admin_url(Endpoint, "change", row.pk) if admin.site.is_registered(Endpoint) else "") for row in made.endpoints
         ],
-        "webhooks": [(row, made.secrets[row.id], show.admin_url(Webhook, "change", row.pk)) for row in made.webhooks],
+        "webhooks": [
+            (row, made.secrets[row.id] if is_signed(row.integration) else "", show.admin_url(Webhook, "change", row.pk))
+            for row in made.webhooks
+        ],
     }

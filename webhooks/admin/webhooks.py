@@ -32,6 +32,7 @@ from webhooks.admin.routing_form import in_words
 from webhooks.admin.webhook_form import WebhookForm
 from webhooks.admin.words import schedule_text
 from webhooks.choices import Lane, WebhookStatus
+from webhooks.destinations.binding import is_signed
 from webhooks.holds import is_held
 from webhooks.models import DueHint, Webhook, WebhookDelivery
 from webhooks.retry import schedule_of
@@ -104,7 +105,10 @@ class WebhookAdmin(RecoverPage, MessagePage):
         services.delete_webhook(obj)
 
     def response_add(self, request: HttpRequest, obj: Webhook, post_url_continue: str | None = None) -> HttpResponse:
-        """Show the new webhook's secret."""
+        """Show the new webhook's secret, where its requests are signed with one."""
+        if not is_signed(obj.integration):
+            messages.success(request, f"{obj.name} is ready. Press “Send test” to see it arrive.")
+            return HttpResponseRedirect(show.admin_url(Webhook, "change", obj.pk))
         lead = f"{obj.name} is ready. This is the secret its requests are signed with."
         return self.secret_page(request, "Signing secret", request._portal_secret, obj, lead=lead, kept=KEPT, lines=LINES)  # type: ignore[attr-defined]
 

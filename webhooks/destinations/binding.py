@@ -67,6 +67,17 @@ def integration_calls(integration: Integration) -> bool:
     return makes_calls(connector, integration.config)
 
 
+def is_signed(integration: Integration | None) -> bool:
+    """Say whether what a webhook sends through an integration, or to a URL of its own, carries signatures made with its secret."""
+    if integration is None:
+        return True
+    try:
+        connector = find(integration.type)
+    except InvalidInput:
+        return False
+    return issubclass(connector, HttpDestination) and connector.signed and not makes_calls(connector, integration.config)
+
+
 def makes_calls(connector: type[Connector], config: Mapping[str, Any]) -> bool:
     """Say whether a connector delivers by calls under a configuration."""
     return issubclass(connector, Destination) and connector.destination_kind(config) == DestinationKind.CALL

@@ -107,7 +107,7 @@ async def _request(sender: Sender, connector: HttpDestination, claimed: Claimed,
     wanted = connector.build(event_of(claimed), bound.options if bound else {})
     if claimed.target.template_id is not None:
         wanted = await templated_request(claimed, connector, wanted)
-    request = _outbound(claimed, wanted, limits)
+    request = _outbound(claimed, wanted, limits, signed=connector.signed)
     answer = await sender.send(request)
     shown = _mask(claimed).url(request.url, follow.MAX_URL)
     verdict, follow_up = judge(answer, **retry._asdict()), None
@@ -119,11 +119,11 @@ async def _request(sender: Sender, connector: HttpDestination, claimed: Claimed,
     return Sent(answer, verdict, _shown_headers(claimed, wanted, request), shown, follow_up)
 
 
-def _outbound(claimed: Claimed, wanted: DestinationRequest, limits: Runtime) -> OutboundRequest:
+def _outbound(claimed: Claimed, wanted: DestinationRequest, limits: Runtime, *, signed: bool) -> OutboundRequest:
     if not _METHOD.fullmatch(wanted.method) or wanted.method in _FORBIDDEN_METHODS:
         raise InvalidInput.of("method", f"{wanted.method[:20]!r} is no method that a destination may use.")
     headers = dict(wanted.headers)
-    if wanted.signed:
+    if signed:
         own = {name.lower() for name in headers}
         standard = build(replace(claimed, body=wanted.body), limits).headers
         headers |= {name: value for name, value in standard.items() if name.lower() not in own or name.lower() not in _OURS}

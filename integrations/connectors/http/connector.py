@@ -50,6 +50,7 @@ class HttpConnector(Checker, GatewayTarget, HttpDestination, CallDestination):
     )
     fields = HTTP_FIELDS
     destination_fields = DESTINATION_FIELDS
+    signed = True
     takes_templates = True
     example = {
         "config": {"base_url": "https://api.example.com/v1", "health_path": "/health", "health_jsonpath": "$.status", "auth": "bearer"},
@@ -147,7 +148,7 @@ class HttpConnector(Checker, GatewayTarget, HttpDestination, CallDestination):
         request = self._request(event, options)
         dressed(static_auth(self.config, self.credentials), self.extra_headers(self.config, self.credentials)).apply(request)
         url = request.url + (f"?{urlencode(request.params)}" if request.params else "")
-        return DestinationRequest(url, request.headers, request.body or b"", request.method, signed=True)
+        return DestinationRequest(url, request.headers, request.body or b"", request.method)
 
     def judge(self, answer: DestinationAnswer) -> Outcome | None:
         """Find GraphQL errors and SOAP faults."""

@@ -34,7 +34,7 @@ def test_a_plain_request_leaves_on_the_event_loop_with_its_credentials(auth: str
     made = connector(config, credentials)
     assert made.destination_kind(made.config) is DestinationKind.HTTP
     request = made.build(event(), {"path": "/events", "method": "PUT"})
-    assert (request.method, request.url, request.body, request.signed) == ("PUT", "https://api.example.com/v1/events", event().body, True)
+    assert (request.method, request.url, request.body) == ("PUT", "https://api.example.com/v1/events", event().body)
     expected = {"none": None, "basic": "Basic bWU6cA==", "bearer": "Bearer t", "api_key": None}[auth]
     assert (request.headers.get("Authorization"), request.headers.get("X-API-Key")) == (expected, "k" if auth == "api_key" else None)
     assert request.headers["Content-Type"] == "application/json"
