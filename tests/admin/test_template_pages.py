@@ -141,6 +141,15 @@ def test_everything_is_made_at_once_and_the_secrets_are_shown_once(integrator: C
     assert SECRET not in text
 
 
+def test_an_address_that_is_not_slacks_is_said_once(integrator: Client) -> None:
+    ensure_builtins()
+    template = IntegrationTemplate.objects.get(key="slack-channel")
+    values = {"name": "Ours", "owner": "user:alice", "v_webhook_url": "https://example.com/x", "v_events": "gate.failed"}
+    text = integrator.post(_url("use", template), values, headers=HTMX).content.decode()
+    assert "Webhook URL: leads to example.com, which is not Slack" in text
+    assert "webhooks.0" not in text
+
+
 def test_no_secret_is_shown_where_the_platform_verifies_none(integrator: Client) -> None:
     ensure_builtins()
     values = {"name": "Ours", "owner": "user:alice", "v_base_url": "https://ci.example.com", "v_username": "ci", "v_api_token": SECRET}

@@ -32,7 +32,7 @@ from webhooks.admin.template_forms import TemplateForm, UseForm
 from webhooks.destinations.binding import is_signed
 from webhooks.models import Webhook
 from webhooks.services.previews import example_type
-from webhooks.services.templates import Made, instantiate, try_out
+from webhooks.services.templates import CONNECTED, Made, instantiate, try_out
 
 TEST = "test"
 
@@ -247,7 +247,9 @@ def _problems(error: RepoGuardError, form: UseForm) -> list[tuple[str, str]]:
     titles = form.titles()
     if not error.fields:
         return [("", error.message)]
-    return [(titles.get(name, name), sentence) for name, sentences in error.fields.items() for sentence in sentences]
+    said = [(titles.get(name, name), sentence) for name, sentences in error.fields.items() for sentence in sentences]
+    # that webhooks wait for the integration helps nobody who reads what is wrong with it
+    return [one for one in said if one[1] != CONNECTED] or said
 
 
 def _shown(made: Made) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from webhooks.services.manage import create_webhook
 from webhooks.services.previews import preview_message
 from webhooks.services.values import WebhookValues
 
-_CONNECTED = "a webhook goes through the integration, which has errors."
+CONNECTED = "a webhook goes through the integration, which has errors."
 T = TypeVar("T")
 Errors = dict[str, list[str]]
 
@@ -89,7 +89,7 @@ def _make(template: IntegrationTemplate, blueprint: Filled, name: str, owner_id:
         endpoints += [endpoint] if endpoint else []
     for index, row in enumerate(blueprint.webhooks):
         if integration is None and not row.get("url"):
-            errors.setdefault(f"webhooks.{index}", []).append(_CONNECTED)
+            errors.setdefault(f"webhooks.{index}", []).append(CONNECTED)
             continue
         wanted = _webhook_values(row, integration, owner_id)
         webhook = _attempt(errors, f"webhooks.{index}", lambda wanted=wanted: create_webhook(wanted))  # type: ignore[misc]
