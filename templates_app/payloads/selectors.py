@@ -48,6 +48,7 @@ class ActiveVersion:
     name: str
     """Of its template, with its number."""
     platform: str
+    owner_id: uuid.UUID | None
     parts: Parts = field(repr=False)
     _content: list[Content] = field(default_factory=list, repr=False, compare=False)
 
@@ -98,7 +99,7 @@ def active_versions(template_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Acti
             missing = set(active.values())
         for row in TemplateVersion.objects.filter(id__in=missing).select_related("template"):
             parts = Parts(row.template.content_type, row.body, row.headers, row.url_path, row.url_query)
-            _KEPT[row.id] = ActiveVersion(row.id, f"{row.template.name} ({row})", row.template.platform, parts)
+            _KEPT[row.id] = ActiveVersion(row.id, f"{row.template.name} ({row})", row.template.platform, row.template.owner_id, parts)
     return {template_id: _KEPT[version_id] for template_id, version_id in active.items() if version_id in _KEPT}
 
 
