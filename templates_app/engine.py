@@ -1,4 +1,4 @@
-"""The one renderer of payload templates, and the only place that knows the language: Liquid, without what could do harm.
+"""The one renderer of payload templates, and with rendering/comparing.py the only place that knows the language: Liquid, without harm.
 
 No loader and no tag that reads other templates, no clock, no attribute of any object: data are plain JSON. The scanner and every filter
 are our own, because the language's take time and memory without bound; loops, steps and texts are counted (rendering/meter.py).
