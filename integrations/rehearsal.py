@@ -206,7 +206,7 @@ def _skipped(told: Outcome, door: _Nowhere) -> str:
 
 
 def _shown(request: DestinationRequest, mask: Mask) -> Shown:
-    body = request.body.decode("utf-8", "replace")
+    body = mask.known(request.body.decode("utf-8", "replace"))  # before it is cut, which may be within a secret
     cut = body[:MAX_SHOWN] + ("…" if len(body) > MAX_SHOWN else "")
     headers = dict(mask.headers(request.headers.items(), MAX_SHOWN))
-    return Shown(request.method, mask.url(request.url, 2_000), headers, storable(mask.known(cut)), len(request.body))
+    return Shown(request.method, mask.url(request.url, 2_000), headers, storable(cut), len(request.body))

@@ -1,4 +1,4 @@
-"""The one renderer of payload templates, and the only place that knows the language: Liquid, without what could do harm.
+"""The one renderer of payload templates, and with rendering/comparing.py the only place that knows the language: Liquid, without harm.
 
 No loader and no tag that reads other templates, no clock, no attribute of any object: data are plain JSON. The scanner and every filter
 are our own, because the language's take time and memory without bound; loops, steps and texts are counted (rendering/meter.py).
@@ -33,6 +33,7 @@ from liquid.token import TOKEN_CONTENT, TOKEN_EXPRESSION, TOKEN_OUTPUT, TOKEN_TA
 from liquid.undefined import Undefined
 from liquid.utils import ReadOnlyChainMap
 
+from templates_app.rendering.comparing import count_comparison
 from templates_app.rendering.filters import FILTERS, FilterRefused
 from templates_app.rendering.meter import MAX_OUTPUT, Exceeded, Meter, TemplateRefused
 from templates_app.rendering.scanner import PieceKind, Used, place, scan
@@ -126,7 +127,7 @@ def _nodes(nodes: Iterable[Node], context: RenderContext) -> Iterator[Node]:
 
 
 def _check_expressions(template: BoundTemplate) -> None:
-    """Refuse ranges that are not looped over at once (they can be endless), and filters that there are not."""
+    """Refuse ranges that are not looped over at once (they can be endless) and filters that there are not; have comparisons counted."""
     for node in _nodes(template.nodes, RenderContext(template)):
         for expression in node.expressions():
             _check(expression, node.expression.iterable if isinstance(node, ForNode) else None)
@@ -140,6 +141,7 @@ def _check_expressions(template: BoundTemplate) -> None:
 def _check(expression: Expression, looped: Expression | None) -> None:
     if isinstance(expression, RangeLiteral) and expression is not looped:
         raise LiquidError("a range such as (1..5) can stand in {% for … in (1..5) %} only", token=expression.token)
+    count_comparison(expression)
     for child in expression.children():
         _check(child, looped)
 

@@ -20,6 +20,7 @@ from integrations.contract.outbound import OutgoingEvent
 from templates_app.models import PayloadTemplate, TemplateVersion
 from templates_app.payloads.checking import check, platform_problems
 from templates_app.payloads.content import Content, Parts, Rendered, read, render_event
+from templates_app.payloads.places import trying_out
 from templates_app.payloads.variables import example_event
 from templates_app.rendering import meter as bounds
 from templates_app.rendering.meter import Meter
@@ -35,6 +36,8 @@ LIMITS: dict[str, JSONValue] = {
 }
 _KEPT: dict[uuid.UUID, ActiveVersion] = {}
 _MOST_KEPT = 256
+_MOST_COMPARED = 2000
+"""Lines; comparing takes the square of them in time where many are alike."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ class ActiveVersion:
     name: str
     """Of its template, with its number."""
     platform: str
+    owner_id: uuid.UUID | None
     parts: Parts = field(repr=False)
     _content: list[Content] = field(default_factory=list, repr=False, compare=False)
 
@@ -95,13 +99,16 @@ def active_versions(template_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Acti
             missing = set(active.values())
         for row in TemplateVersion.objects.filter(id__in=missing).select_related("template"):
             parts = Parts(row.template.content_type, row.body, row.headers, row.url_path, row.url_query)
-            _KEPT[row.id] = ActiveVersion(row.id, f"{row.template.name} ({row})", row.template.platform, parts)
+            _KEPT[row.id] = ActiveVersion(row.id, f"{row.template.name} ({row})", row.template.platform, row.template.owner_id, parts)
     return {template_id: _KEPT[version_id] for template_id, version_id in active.items() if version_id in _KEPT}
 
 
 def diff(older: TemplateVersion, newer: TemplateVersion) -> str:
     """Return what changed between two versions, as a unified diff of all their parts."""
-    lines = difflib.unified_diff(_lines(older), _lines(newer), str(older), str(newer), lineterm="")
+    before, after = _lines(older), _lines(newer)
+    if max(len(before), len(after)) > _MOST_COMPARED and before != after:
+        return f"--- {older}\n+++ {newer}\n@@ more than {_MOST_COMPARED:,} lines, which are not compared @@"
+    lines = difflib.unified_diff(before, after, str(older), str(newer), lineterm="")
     return "\n".join(lines)
 
 
@@ -124,7 +131,15 @@ def event_for_preview(who: Principal, *, event_id: uuid.UUID | None = None, even
 
 
 def preview(parts: Parts, event: OutgoingEvent, *, platform: str = "", events: Collection[str] = ()) -> Preview:
-    """Render for one event. What is wrong is told, not raised; with `events` the whole check of a save is made as well."""
+    """Render for one event. What is wrong is told, not raised; with `events` the whole check of a save is made as well.
+
+    Raises RateLimited while others try out as many as there may be at once.
+    """
+    with trying_out():
+        return _tried(parts, event, platform, events)
+
+
+def _tried(parts: Parts, event: OutgoingEvent, platform: str, events: Collection[str]) -> Preview:
     meter, rendered = Meter(), None
     problems: list[str] = []
     warnings: list[str] = []

@@ -19,6 +19,7 @@ from templates_app.choices import ContentType
 from templates_app.models import PayloadTemplate, TemplateVersion
 from templates_app.payloads.checking import check, check_events, check_platform
 from templates_app.payloads.content import Parts
+from templates_app.payloads.places import trying_out
 
 MAX_NAME, MAX_DESCRIPTION, MAX_NOTE = 100, 2000, 200
 _MOST_NAMED = 10
@@ -53,7 +54,8 @@ class VersionValues:
 def create_template(values: PayloadTemplateValues, version: VersionValues) -> PayloadTemplate:
     """Create a template with its first version. Raises one InvalidInput for all that is wrong with it."""
     template = PayloadTemplate(**_checked(values, new=True))
-    warnings = check(version.parts(template.content_type), template.events, template.platform)[1]
+    with trying_out():
+        warnings = check(version.parts(template.content_type), template.events, template.platform)[1]
     with transaction.atomic():
         _save(template, force_insert=True)
         _add(template, version, warnings)
@@ -76,7 +78,8 @@ def update_template(template: PayloadTemplate, values: PayloadTemplateValues) ->
             for name in changes:
                 setattr(row, name, checked[name])
             if "events" in changes and row.active is not None:
-                check(content_of(row.active).parts(row.content_type), row.events, row.platform)
+                with trying_out():
+                    check(content_of(row.active).parts(row.content_type), row.events, row.platform)
             _save(row, update_fields=[*changes, "updated_at"])
             audit.record(AuditVerb.CHANGED, row, changes=changes)
     return row
@@ -84,7 +87,8 @@ def update_template(template: PayloadTemplate, values: PayloadTemplateValues) ->
 
 def add_version(template: PayloadTemplate, version: VersionValues) -> tuple[TemplateVersion, bool]:
     """Add a version and make it the active one; returns it, and False where the active one says the same already."""
-    warnings = check(version.parts(template.content_type), template.events, template.platform)[1]
+    with trying_out():
+        warnings = check(version.parts(template.content_type), template.events, template.platform)[1]
     with transaction.atomic():
         row = _locked(template.id)
         if row.active is not None and _same(row.active, version):

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
+from templates_app.rendering.comparing import COMPARED_A_STEP
 from templates_app.rendering.meter import Meter
 from templates_app.rendering.texts import as_json, as_text
 
@@ -139,18 +140,30 @@ def _matches(item: Any, key: Any, wanted: tuple[Any, ...]) -> bool:
 
 
 def _where(meter: Meter, value: Any, key: Any, *wanted: Any) -> list[Any]:
-    return [item for item in _list(meter, value) if _matches(item, key, wanted)]
+    return [item for item in _compared(meter, value, wanted) if _matches(item, key, wanted)]
 
 
 def _reject(meter: Meter, value: Any, key: Any, *wanted: Any) -> list[Any]:
-    return [item for item in _list(meter, value) if not _matches(item, key, wanted)]
+    return [item for item in _compared(meter, value, wanted) if not _matches(item, key, wanted)]
+
+
+def _compared(meter: Meter, value: Any, wanted: tuple[Any, ...]) -> list[Any]:
+    """Return the items of a list that are about to be compared: each with a large value is work that nothing else counts."""
+    items = _list(meter, value)
+    if wanted and isinstance(wanted[0], list | dict):
+        raise FilterRefused("It compares with a text or a number, not with a list or an object.")
+    if wanted and isinstance(wanted[0], str):
+        meter.step(len(items) * len(wanted[0]) // COMPARED_A_STEP)
+    return items
 
 
 def _sort(meter: Meter, value: Any, key: Any = None) -> list[Any]:
     """Numbers before texts before everything else, which keeps its order; what lacks the key comes last."""
     items = _list(meter, value)
-    meter.step(len(items))
-    return sorted(items, key=lambda item: _rank(item if key is None else _get(item, key)))
+    ranks = [_rank(item if key is None else _get(item, key)) for item in items]
+    # long texts that begin alike are compared to their ends, each with about as many others
+    meter.step(len(items) + sum(len(text) for _, _, text in ranks) * len(items).bit_length() // COMPARED_A_STEP)
+    return [items[at] for at in sorted(range(len(items)), key=ranks.__getitem__)]
 
 
 def _rank(value: Any) -> tuple[int, float, str]:
@@ -232,8 +245,7 @@ def _default(meter: Meter, value: Any, other: Any = "") -> Any:
 def _date(meter: Meter, value: Any, form: Any = "%Y-%m-%d %H:%M") -> str:
     """Return a time in UTC in the parts of strftime that have a fixed width; a value that is no time comes back as it is."""
     wanted = as_text(form, meter)
-    used = re.findall("%(.?)", wanted, re.DOTALL)
-    if len(wanted) > _MAX_FORMAT or not set(used) <= _DATE_PARTS:
+    if len(wanted) > _MAX_FORMAT or not set(re.findall("%(.?)", wanted, re.DOTALL)) <= _DATE_PARTS:
         raise FilterRefused(f"A date format has at most {_MAX_FORMAT} characters and takes {_shown_parts()}.")
     moment = _moment(value)
     return as_text(value, meter) if moment is None else moment.strftime(wanted)

@@ -47,7 +47,7 @@ class Meter:
 
     def step(self, cost: int = 1) -> None:
         """Count a step."""
-        self.steps += cost
+        self.steps = min(self.steps + cost, MAX_STEPS + 1)
         if self.steps > MAX_STEPS:
             raise Exceeded(f"It takes more than {MAX_STEPS:,} steps: loop over less, or leave filters out of loops.")
         if self.steps >= self._look_at:

@@ -29,14 +29,14 @@ def as_json(value: Any, meter: Meter) -> JsonText:
     """Return a value as JSON."""
     if isinstance(value, JsonText):
         return value
-    meter.text(_least_size(value))
+    meter.text(least_size(value))
     try:
         return JsonText(json.dumps(value, ensure_ascii=False, allow_nan=False))
     except (ValueError, TypeError, RecursionError):
         raise Exceeded("A value can't be written as JSON: it is nested too deeply, or no finite number.") from None
 
 
-def _least_size(value: Any) -> int:
+def least_size(value: Any) -> int:
     """Return how long a value is at least as JSON, before it is made: a list may hold one long text a thousand times."""
     size, waiting = 0, [iter((value,))]
     while waiting and size <= MAX_OUTPUT:

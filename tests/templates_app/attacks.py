@@ -13,9 +13,18 @@ from templates_app.rendering.writers import Style
 MEGABYTE = 1024 * 1024
 DATA: dict[str, Any] = {
     "x": {"a": 1, "list": list(range(300)), "text": "word " * 2000},
+    "large": [{"n": [{"n": number} for number in range(5000)]}],
+    "copy": [{"n": [{"n": number} for number in range(5000)]}],
     "many": [{"n": number, "t": "t" * 50} for number in range(5000)],
 }
 _DOUBLE = "{% assign s = s | append: s %}"
+# two long texts that differ at their end, each in a list a few thousand times
+_ALIKE = (
+    "{% assign s = x.text %}" + _DOUBLE * 5 + '{% assign a = s | append: "1" | split: "#" %}{% assign b = s | append: "2" | split: "#" %}'
+    "{% assign l = a | concat: b %}" + "{% assign l = l | concat: l %}" * 12
+)
+# two lists that hold the same large objects a few thousand times, each its own copies
+_LARGE = "{% assign l = large %}{% assign m = copy %}" + "{% assign l = l | concat: l %}{% assign m = m | concat: m %}" * 12
 REFUSED: dict[str, str] = {
     # too much
     "endless range": "{% for i in (1..1000000000) %}x{% endfor %}",
@@ -36,6 +45,14 @@ REFUSED: dict[str, str] = {
     "the same text again and again as JSON": "{% assign l = x.text | split: ' ' %}{% for i in (1..9000) %}{{ l | json }}{% endfor %}",
     "many large texts kept": "".join(f"{{% assign v{n} = x.text | append: '{n}' | replace: 'w', '0123456789' %}}" for n in range(900)),
     "sort of much in a loop": "{% for i in (1..9000) %}{% assign s = many | sort: 't' | reverse %}{% endfor %}",
+    "sort of long texts that begin alike": _ALIKE + "{% assign s = l | sort %}",
+    "long texts that begin alike, searched": _ALIKE + '{% assign c = s | append: "3" %}{% if l contains c %}{% endif %}',
+    "long texts that begin alike, filtered": _ALIKE + '{% assign c = s | append: "3" %}{% assign m = l | where: "n", c %}',
+    "one large list compared again and again": _LARGE + "{% if l == m %}{% endif %}",
+    "one large list compared by case": _LARGE + "{% case l %}{% when m %}{% endcase %}",
+    "large lists searched": _LARGE + "{% if l contains m %}{% endif %}",
+    "large lists filtered": _LARGE + '{% assign n = l | where: "n", m %}',
+    "a large list looked for in a text": _LARGE + '{% if "x" contains l %}{% endif %}',
     "uniq of much in a loop": "{% for i in (1..9000) %}{% assign s = many | uniq %}{% endfor %}",
     "split into letters": "{% assign s = x.text | append: x.text | split: '' %}",
     "wide date": '{{ "2026-01-01" | date: "%999999999Y" }}',

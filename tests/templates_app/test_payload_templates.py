@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import pytest
 
 from access.models import AuditEntry
 from core import bus
-from core.errors import Conflict, InvalidInput
+from core.errors import Conflict, InvalidInput, RateLimited
 from core.event_types import catalogue
 from templates_app.models import PayloadTemplate, TemplateVersion
 from templates_app.payloads import selectors, services
 from templates_app.payloads.checking import HOSTILE
 from templates_app.payloads.content import Parts, read, render_event
+from templates_app.payloads.places import trying_out
 from templates_app.payloads.services import VersionValues
 from templates_app.payloads.variables import example_event, variables
 from templates_app.rendering.meter import TemplateRefused
@@ -193,6 +196,27 @@ def test_previews_are_of_examples_and_of_visible_events_only(alice, bob) -> None
     assert broken["problems"] == ["headers.X-A: Line 1, column 1: {{ is never closed with }}."]
     only = client_of(alice, "templates:write")
     assert only.post(f"{URL}/preview", {"body": BODY, "event_id": str(mine.id)}, format="json").status_code == 403
+
+
+def test_trying_out_leaves_threads_to_others(alice, settings) -> None:
+    client = client_of(alice)
+    template = payload_template(owner_id=owner_of(alice).id)
+    with ExitStack() as places:
+        for _ in range(settings.WEB_THREADS // 2):
+            places.enter_context(trying_out())
+        with pytest.raises(RateLimited), trying_out():
+            pass
+        answer = client.post("/api/v1/payload-templates/preview", {"body": BODY}, format="json")
+        assert (answer.status_code, answer.json()["code"]) == (429, "rate_limited")
+        assert int(answer.headers["Retry-After"]) >= 1
+        assert client.post(f"/api/v1/payload-templates/{template.id}/versions", {"body": BODY + " "}, format="json").status_code == 429
+    assert client.post("/api/v1/payload-templates/preview", {"body": BODY}, format="json").status_code == 200
+
+
+def test_large_versions_are_not_compared() -> None:
+    older, newer = TemplateVersion(number=1, body="a\nb\n" * 5000), TemplateVersion(number=2, body="b\na\n" * 5000)
+    assert selectors.diff(older, newer).splitlines()[2:] == ["@@ more than 2,000 lines, which are not compared @@"]
+    assert selectors.diff(older, TemplateVersion(number=2, body=older.body)) == ""
 
 
 def test_variables_are_served_per_event_type(alice) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -23,6 +24,7 @@ from tests.templates_app.payload_kit import payload_template
 from tests.webhooks.engine_kit import hook
 from tests.webhooks.receivers import receiving, wait_for
 from webhooks import services
+from webhooks.engine import templating
 from webhooks.engine.pump import Engine
 from webhooks.engine.targets import TargetCache
 from webhooks.models import DeliveryAttempt, Webhook, WebhookDelivery
@@ -201,3 +203,28 @@ def test_a_webhook_may_have_a_template_of_its_kind_and_owner_only(alice: Any, bo
         services.update_webhook(hook_made, WebhookValues(integration=None, url="https://ci.example.com/"))
     changed = services.update_webhook(hook_made, WebhookValues(integration=None, url="https://ci.example.com/", payload_template=plain))
     assert (changed.payload_template, changed.integration) == (plain, None)
+
+
+def test_owners_take_turns_in_rendering(start: Start, monkeypatch: pytest.MonkeyPatch, alice: Any, bob: Any) -> None:
+    rendered: list[str] = []
+    free = threading.Event()
+
+    def render(claimed: Any) -> Any:
+        rendered.append(claimed.target.template.name[:5])
+        free.wait(10)
+        return _render(claimed)
+
+    _render = templating._render
+    monkeypatch.setattr(templating, "_render", render)
+    with receiving() as receiver:
+        for name, user, count in (("alice", alice, 12), ("bobby", bob, 1)):
+            owner = owner_of(user).id
+            hook(url=receiver.url("/in"), payload_template=payload_template(name=name, owner_id=owner), owner_id=owner)
+            for _ in range(count):
+                publish("custom.a", {"severity": "high"}, owner_id=owner)
+        engine = start()
+        wait_for(lambda: engine.in_flight == 13)
+        free.set()
+        wait_for(ended)
+    assert rendered.index("bobby") <= 2, rendered
+    assert len(rendered) == 13

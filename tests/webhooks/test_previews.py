@@ -11,7 +11,7 @@ from django.test import Client
 from core.ids import uuid7
 from integrations.contract.outbound import DestinationRequest, Memory, NothingToTell, Outcome, OutgoingEvent, Reserved
 from integrations.models import Integration
-from integrations.rehearsal import MOST_CALLS, rehearse
+from integrations.rehearsal import MAX_SHOWN, MOST_CALLS, rehearse
 from tests.connectors.told import example
 from tests.factories import EventFactory, WebhookFactory
 from tests.webhooks.destination_kit import TOKEN, Caller, Told, connectors, integration, routed
@@ -93,6 +93,14 @@ def test_a_transport_of_its_own_says_itself_what_it_sends(monkeypatch: pytest.Mo
     row = Integration(id=uuid7(), name="mail", type="caller", config={"base": "https://example.com"}, credentials={"token": TOKEN})
     (request,) = rehearse(row, {}, example("gate.failed")).requests
     assert (request.method, request.body, request.readable) == ("MAIL", "text", "text")
+
+
+def test_a_secret_that_the_end_of_what_is_shown_falls_into_is_masked(monkeypatch: pytest.MonkeyPatch) -> None:
+    long = DestinationRequest("https://example.com", {}, b"x" * (MAX_SHOWN - 10) + TOKEN.encode(), "POST")
+    monkeypatch.setattr(Caller, "rehearse", lambda self, event, options: [long])
+    row = Integration(id=uuid7(), name="mail", type="caller", config={"base": "https://example.com"}, credentials={"token": TOKEN})
+    (request,) = rehearse(row, {}, example("gate.failed")).requests
+    assert request.body.strip("x") == "***"
 
 
 @pytest.mark.parametrize(

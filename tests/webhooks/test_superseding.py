@@ -163,6 +163,41 @@ def test_a_flood_is_worked_off_in_portions_and_leaves_the_latest_of_each(monkeyp
     assert_truth()
 
 
+def test_a_look_reads_so_many_marks_however_many_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = routed(LATER)
+    monkeypatch.setattr(superseding, "_MARKS_AT_ONCE", 4)
+    publish_all([Announcement("gate.failed", example("gate.failed", commit=str(n))) for n in range(10)])
+    gate("passed", ref="quiet")
+    assert supersede_next()
+    assert SubjectMark.objects.count() in (8, 9)
+    assert not SubjectMark.objects.filter(settled=True), "there may be older ones"
+    while supersede_next():
+        pass
+    failed, passed = sent(made)
+    assert (failed.payload["ref"], failed.payload["commit"], passed.payload["ref"]) == ("main", "9", "quiet")
+    assert SubjectMark.objects.filter(settled=True).count() == SubjectMark.objects.count() == 2
+    assert_truth()
+
+
+def test_a_portion_ends_with_its_time_and_leaves_other_webhooks_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(superseding, "PORTION_SECONDS", 0)
+    for rules in (LATER, LATER, {"expires_after": 60}, {"expires_after": 60}):
+        routed(rules)
+    gate("failed")
+    gate("failed")
+    age(90)
+    SubjectMark.objects.all().delete()  # of ids that there are no more
+    gate("failed")
+    gate("failed")
+    for count in (1, 2):
+        assert supersede_next()
+        assert len(cancelled(ErrorClass.SUPERSEDED)) == count
+        assert expire_next()
+        assert len(cancelled(ErrorClass.EXPIRED)) == 2 * count
+    assert not supersede_next()
+    assert not expire_next()
+
+
 def test_marks_of_what_was_sent_are_forgotten() -> None:
     routed(LATER)
     gate("failed")

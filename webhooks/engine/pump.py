@@ -134,7 +134,8 @@ class Engine:
         self._pool = CallPool(settings.DESTINATION_THREADS)
         await self._sender.start()
         await self._patiently(self._register)
-        await upkeep.watched(self._keep_up, "upkeep_failed")  # what expired while no engine ran must not be claimed first
+        # what expired while no engine ran must not be claimed first
+        await upkeep.watched(self._keep_up, "upkeep_failed", upkeep.STARTING_SECONDS)
         self._listener = Listener(lambda: self._loop.call_soon_threadsafe(self._wake.set))
         listening = self._listener.start()
         self._started = True

@@ -9,6 +9,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from datetime import timedelta
+from time import monotonic
 
 from django.db import transaction
 from django.db.models import F, OuterRef, QuerySet, Subquery
@@ -28,8 +29,11 @@ SENTENCES = {
     ErrorClass.SUPERSEDED: "A newer event about the same came before it was sent, so it was cancelled. Redeliver it to send it still.",
     ErrorClass.EXPIRED: "It waited longer than its webhook allows (expires_after), so it was cancelled. Redeliver it to send it still.",
 }
-_MARKS_AT_ONCE = 500
+_KEYS_AT_ONCE = 500
+_MARKS_AT_ONCE = 2000
 _DELIVERIES_AT_ONCE = 1000
+PORTION_SECONDS = 0.5
+"""The engine's database thread does this between claims and its heartbeat, so webhooks that follow wait for the next portion."""
 # ids carry the time of the machine that published, which may be ahead of the database's
 _CLOCKS = timedelta(minutes=1)
 
@@ -40,9 +44,11 @@ def supersede_next() -> bool:
     The latest of a subject is the one of the latest event. The others are cancelled while they wait; one whose request is under way
     is looked at again, for it may come back to wait for a retry.
     """
-    done = False
-    for webhook_id in list(SubjectMark.objects.filter(settled=False).values_list("webhook_id", flat=True).distinct()[:_MARKS_AT_ONCE]):
+    done, until = False, monotonic() + PORTION_SECONDS
+    for webhook_id in list(SubjectMark.objects.filter(settled=False).values_list("webhook_id", flat=True).distinct()[:_KEYS_AT_ONCE]):
         done |= _supersede(webhook_id)
+        if done and monotonic() >= until:
+            break
     return done
 
 
@@ -50,20 +56,24 @@ def _supersede(webhook_id: uuid.UUID) -> bool:
     marks = SubjectMark.objects.filter(webhook_id=webhook_id)
     with transaction.atomic():
         lock_states([webhook_id])
-        keys = set(marks.filter(settled=False).values_list("key", flat=True)[:_MARKS_AT_ONCE])
+        keys = set(marks.filter(settled=False).values_list("key", flat=True)[:_KEYS_AT_ONCE])
         latest: dict[str, uuid.UUID] = {}
         older: dict[uuid.UUID, str] = {}
-        for key, delivery_id in marks.filter(key__in=keys).order_by("-delivery_id").values_list("key", "delivery_id"):
+        newest_first = marks.filter(key__in=keys).order_by("-delivery_id").values_list("key", "delivery_id")
+        seen = list(newest_first[:_MARKS_AT_ONCE])  # of each key the latest, or none of it
+        for key, delivery_id in seen:
             if latest.setdefault(key, delivery_id) != delivery_id:
                 older[delivery_id] = key
         for delivery_id in list(older)[_DELIVERIES_AT_ONCE:]:  # for the next look, to which their subject stays open
             latest.pop(older.pop(delivery_id), None)
+        if len(seen) == _MARKS_AT_ONCE:  # more may follow of any of them
+            latest.clear()
         cancelled = _cancel(webhook_id, WebhookDelivery.objects.filter(id__in=older), ErrorClass.SUPERSEDED)
         under_way = set(Lease.objects.filter(delivery_id__in=older).values_list("delivery_id", flat=True))
-        marks.filter(delivery_id__in=older.keys() - under_way).delete()
+        looked_at, _ = marks.filter(delivery_id__in=older.keys() - under_way).delete()
         settled = marks.filter(delivery_id__in=latest.values(), settled=False).update(settled=True)
         marks.filter(delivery_id__in=under_way).update(settled=False)
-    return bool(cancelled or settled)
+    return bool(cancelled or settled or looked_at)
 
 
 def expire_next() -> bool:
@@ -71,12 +81,14 @@ def expire_next() -> bool:
     pending = WebhookDelivery.objects.filter(webhook_id=OuterRef("pk"), status=DeliveryStatus.PENDING, trigger=Trigger.AUTO)
     hooks = Webhook.objects.filter(expires_after__isnull=False, deleted_at__isnull=True)
     oldest = Subquery(pending.order_by("id").values("created_at")[:1])
-    done = False
+    done, until = False, monotonic() + PORTION_SECONDS
     for webhook_id, seconds, created_at, now in hooks.annotate(oldest=oldest, now=Now()).values_list(
         "id", "expires_after", "oldest", "now"
     ):
         if created_at is not None and seconds is not None and created_at < now - timedelta(seconds=seconds):
             done |= _expire(webhook_id, seconds)
+            if done and monotonic() >= until:
+                break
     return done
 
 

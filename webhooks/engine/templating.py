@@ -6,8 +6,10 @@ Rendering is bounded, but computing all the same: it has a thread of its own, so
 from __future__ import annotations
 
 import asyncio
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from weakref import WeakValueDictionary
 
 from core.errors import InvalidInput
 from core.http.custom_headers import check_headers
@@ -18,6 +20,8 @@ from webhooks.destinations.event import outgoing
 from webhooks.engine.types import Claimed
 
 _threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="payload-templates")
+_turns: WeakValueDictionary[uuid.UUID, asyncio.Lock] = WeakValueDictionary()
+"""Of each owner with templates that are rendered now. One at a time waits for the thread, so that owners take turns in it."""
 
 
 async def templated(claimed: Claimed) -> Claimed:
@@ -47,9 +51,16 @@ def event_of(claimed: Claimed) -> OutgoingEvent:
 
 async def _rendered(claimed: Claimed) -> Rendered:
     try:
-        return await asyncio.get_running_loop().run_in_executor(_threads, _render, claimed)
+        async with _turn(claimed):
+            return await asyncio.get_running_loop().run_in_executor(_threads, _render, claimed)
     except InvalidInput as error:
         raise _about(claimed, error) from None
+
+
+def _turn(claimed: Claimed) -> asyncio.Lock:
+    template = claimed.target.template
+    whose = template.owner_id if template is not None else None
+    return _turns.setdefault(whose or claimed.target.webhook_id, asyncio.Lock())  # templates of the admins are everybody's
 
 
 def _render(claimed: Claimed) -> Rendered:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import time
 from collections.abc import Awaitable, Callable
 
 from webhooks.engine.digests import close_next
@@ -14,6 +16,8 @@ from webhooks.engine.superseding import expire_next, supersede_next
 
 logger = logging.getLogger(__name__)
 SECONDS = 0.5
+STARTING_SECONDS = 10.0
+"""Before the first claim; however much there is, an engine starts, and does the rest between its turns."""
 
 
 def step() -> bool:
@@ -30,10 +34,11 @@ async def regularly(seconds: float, work: Callable[[], Awaitable[object]], faile
         await watched(work, failed)
 
 
-async def watched(work: Callable[[], Awaitable[object]], failed: str) -> None:
-    """Do work until it says that nothing is left. A failure is logged: it must not end the engine."""
+async def watched(work: Callable[[], Awaitable[object]], failed: str, seconds: float = math.inf) -> None:
+    """Do work until it says that nothing is left, or for so long. A failure is logged: it must not end the engine."""
+    until = time.monotonic() + seconds
     try:
-        while await work():
+        while await work() and time.monotonic() < until:
             pass
     except Exception:
         logger.exception(failed)

@@ -24,6 +24,7 @@ from integrations.messages.reading import repository_of
 from integrations.rehearsal import MAX_SHOWN, Rehearsal, Shown, rehearse
 from templates_app.payloads.checking import platform_problems
 from templates_app.payloads.content import render_event, with_type
+from templates_app.payloads.places import trying_out
 from templates_app.payloads.selectors import active_versions
 from webhooks.destinations.event import about, outgoing
 from webhooks.engine.request import USER_AGENT
@@ -68,7 +69,8 @@ def _with_template(webhook: Webhook, event: OutgoingEvent, shown: Rehearsal) -> 
         return shown
     request, *others = shown.requests
     try:
-        rendered = render_event(template.content(), event)
+        with trying_out():
+            rendered = render_event(template.content(), event)
         url = rendered.address(request.url)
         if problems := platform_problems(template.platform, rendered):
             raise InvalidInput(problems[0])
