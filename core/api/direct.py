@@ -1,7 +1,7 @@
 """Requests that go to their view directly, past the middleware that serves people and the API.
 
-Session, forms, messages and page headers are nothing to a machine that sends thousands of requests; such a view judges for itself who
-may call it, and how much.
+Session, forms, messages and page headers are nothing to a machine that sends thousands of requests, nor to an image that caches keep
+for everybody; such a view judges for itself who may call it, and how much.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponseBase
 from django.urls import Resolver404, resolve
 
-PREFIXES = ("/api/v1/webhook/", "/api/webhook/")
+PREFIXES = ("/api/v1/webhook/", "/api/webhook/", "/badge/")
 
 
 class DirectMiddleware:

@@ -111,6 +111,7 @@ def test_caches_are_told_how_long_and_answered_304(client: Client, repository: R
     assert first["Content-Security-Policy"] == "default-src 'none'; style-src 'unsafe-inline'; sandbox"
     assert first["X-Content-Type-Options"] == "nosniff"
     assert not first.cookies
+    assert "Vary" not in first  # a cache keeps one for everybody
     again = client.get(path, headers={"If-None-Match": f'"other", W/{first["ETag"]}'})
     assert (again.status_code, again.content, again["ETag"]) == (304, b"", first["ETag"])
     GateResult.objects.create(repository=repository, scan_id=repository.id, cause="triage", ref="main", decision="failed")
