@@ -1,4 +1,4 @@
-"""The one renderer of payload templates, and with rendering/comparing.py the only place that knows the language: Liquid, without harm.
+"""The one renderer of payload templates: Liquid, without harm. Only it, rendering/comparing.py and rendering/loops.py know the language.
 
 No loader and no tag that reads other templates, no clock, no attribute of any object: data are plain JSON. The scanner and every filter
 are our own, because the language's take time and memory without bound; loops, steps and texts are counted (rendering/meter.py).
@@ -17,17 +17,16 @@ from typing import Any, NoReturn, TextIO, cast
 from liquid import BoundTemplate, Environment, RenderContext
 from liquid.ast import Node
 from liquid.builtin.content import Literal
-from liquid.builtin.expressions import LoopExpression
 from liquid.builtin.expressions.primitive import Blank, Empty, RangeLiteral
 from liquid.builtin.illegal import Illegal
 from liquid.builtin.output import Output, OutputNode
 from liquid.builtin.tags.assign_tag import AssignTag
 from liquid.builtin.tags.capture_tag import CaptureTag
 from liquid.builtin.tags.case_tag import CaseTag
-from liquid.builtin.tags.for_tag import BreakTag, ContinueTag, ForLoop, ForNode, ForTag
+from liquid.builtin.tags.for_tag import BreakTag, ContinueTag, ForLoop, ForNode
 from liquid.builtin.tags.if_tag import IfTag
 from liquid.builtin.tags.unless_tag import UnlessTag
-from liquid.exceptions import BreakLoop, ContinueLoop, LiquidError
+from liquid.exceptions import LiquidError
 from liquid.expression import Expression
 from liquid.token import TOKEN_CONTENT, TOKEN_EXPRESSION, TOKEN_OUTPUT, TOKEN_TAG, Token
 from liquid.undefined import Undefined
@@ -35,6 +34,7 @@ from liquid.utils import ReadOnlyChainMap
 
 from templates_app.rendering.comparing import count_comparison
 from templates_app.rendering.filters import FILTERS, FilterRefused
+from templates_app.rendering.loops import CountedFor
 from templates_app.rendering.meter import MAX_OUTPUT, Exceeded, Meter, TemplateRefused
 from templates_app.rendering.scanner import PieceKind, Used, place, scan
 from templates_app.rendering.writers import Style, Writer, writer
@@ -249,48 +249,6 @@ class _Output(Output):
     node_class = _OutputNode
 
 
-class _Loop(LoopExpression):
-    """What a loop goes over: pairs of an object are lists, and nothing is longer than all loops may be."""
-
-    def _to_iter(self, obj: object, context: RenderContext) -> tuple[Iterator[Any], int]:
-        if isinstance(obj, dict):
-            obj = [[name, value] for name, value in obj.items()]
-        found, length = super()._to_iter(obj, context)
-        cast("_Context", context).meter.items(length)
-        return found, length
-
-
-class _ForNode(ForNode):
-    def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
-        found = self.expression
-        expression = _Loop(
-            found.token, found.identifier, found.iterable, limit=found.limit, offset=found.offset, reversed_=found.reversed, cols=None
-        )
-        items, length = expression.evaluate(context)
-        if not length:
-            return self.default.render(context, buffer) if self.default else 0
-        return self._turns(context, buffer, ForLoop(found.identifier, items, length, context.parentloop()))
-
-    def _turns(self, context: RenderContext, buffer: TextIO, loop: ForLoop) -> int:
-        namespace: dict[str, object] = {"forloop": loop, self.expression.identifier: None}
-        written = 0
-        with context.loop(namespace, loop):
-            for item in loop:
-                cast("_Context", context).meter.turn()
-                namespace[self.expression.identifier] = item
-                try:
-                    written += self.block.render(context, buffer)
-                except ContinueLoop:
-                    continue
-                except BreakLoop:
-                    break
-        return written
-
-
-class _ForTag(ForTag):
-    node_class = _ForNode
-
-
 class _Environment(Environment):
     block_nesting_limit = MAX_DEPTH
     context_depth_limit = MAX_DEPTH * 2
@@ -302,7 +260,7 @@ class _Environment(Environment):
 
     def setup_tags_and_filters(self, *, extra: bool = False) -> None:
         """Take only what is safe; filters are looked up by the context."""
-        for tag in (Literal, Illegal, _Output, _ForTag, *TAGS):
+        for tag in (Literal, Illegal, _Output, CountedFor, *TAGS):
             self.add_tag(tag)
 
 

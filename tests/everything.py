@@ -73,7 +73,9 @@ def tests(run: Run) -> None:
     """Run the tests on both databases; the line and branch coverage of the two runs counts together."""
     for old in ROOT.glob(".coverage*"):
         old.unlink()
-    pytest = ["pytest", "-n", "2", "--dist", "worksteal", "--cov", "--cov-report=", "--cov-fail-under=0"]
+    # one more than there are processors: many tests wait for processes that they start
+    workers = str((os.cpu_count() or 1) + 1)
+    pytest = ["pytest", "-n", workers, "--dist", "worksteal", "--durations=15", "--cov", "--cov-report=", "--cov-fail-under=0"]
     url = run.environment.pop("DATABASE_URL", "")
     run.step("tests on SQLite", *pytest, COVERAGE_FILE=str(ROOT / ".coverage.on-sqlite"))
     given = {"DATABASE_URL": url} if url.startswith("postgres") else {}

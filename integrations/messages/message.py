@@ -24,6 +24,8 @@ _BUILDERS: Mapping[str, Callable[[Message, Mapping[str, Any]], Message]] = {
     "delivery": others.tell_operation,
     "inbound": others.tell_operation,
 }
+_CLAIMED = "claimed:"
+"""Before the subject of an event that names a repository to which it does not belong: it opens and settles only what such events opened."""
 
 
 def message_of(event: OutgoingEvent) -> Message:
@@ -45,7 +47,12 @@ def message_of(event: OutgoingEvent) -> Message:
     told = _BUILDERS.get(event.type.split(".", 1)[0], others.tell_other)(head, data)
     if told.standing is not Standing.NONE and not told.subject:
         return replace(told, standing=Standing.NONE)
-    return told
+    return told if _belongs(event, told) else replace(told, subject=f"{_CLAIMED}{told.subject}")
+
+
+def _belongs(event: OutgoingEvent, told: Message) -> bool:
+    """Say whether what an event speaks of is its own: an event may name any repository, and must not settle another one's alerts."""
+    return not told.subject or not told.repository or event.about.partition(":")[2].lower() == told.repository.lower()
 
 
 __all__ = ["Message", "Standing", "Tone", "message_of"]

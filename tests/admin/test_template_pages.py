@@ -182,10 +182,10 @@ def test_a_template_is_made_and_changed_by_form(integrator: Client, alice: User)
     assert "Not JSON" in integrator.post(_url("change", template), values | {"config": "{"}).content.decode()
 
 
-def test_the_preview_says_values_in_words() -> None:
-    from webhooks.admin.templates import _in_words
+def test_the_preview_says_valuesin_words() -> None:
+    from webhooks.admin.made import in_words
 
-    assert _in_words(["200-299", 404], {}) == "200-299, 404"
-    assert _in_words("bearer", {"bearer": "Token (Bearer)"}) == "Token (Bearer)"
-    assert _in_words({"Accept": "text/plain"}, {}) == "Accept = text/plain"
-    assert (_in_words("other", {"bearer": "Token"}), _in_words(5, {})) == ("other", "5")
+    assert in_words(["200-299", 404], {}) == "200-299, 404"
+    assert in_words("bearer", {"bearer": "Token (Bearer)"}) == "Token (Bearer)"
+    assert in_words({"Accept": "text/plain"}, {}) == "Accept = text/plain"
+    assert (in_words("other", {"bearer": "Token"}), in_words(5, {})) == ("other", "5")

@@ -64,7 +64,7 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
     max_leaves=12,
 )
-fuzz = settings(max_examples=int(os.environ.get("CONTRACT_EXAMPLES", "40")), deadline=None, suppress_health_check=list(HealthCheck))
+fuzz = settings(max_examples=int(os.environ.get("CONTRACT_EXAMPLES", "20")), deadline=None, suppress_health_check=list(HealthCheck))
 
 
 class DictMemory:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -77,6 +78,14 @@ def test_what_is_settled_has_the_subject_of_what_was_opened(opened: Any, settled
     first, last = message_of(opened), message_of(settled)
     assert (first.standing, last.standing) == (Standing.OPEN, Standing.RESOLVED)
     assert first.subject == last.subject != ""
+
+
+def test_an_event_that_only_names_a_repository_settles_no_alert_about_it() -> None:
+    failed, forged = message_of(example("build.failed")), message_of(replace(example("build.recovered"), about=""))
+    assert message_of(example("build.recovered")).subject == failed.subject
+    assert forged.subject == f"claimed:{failed.subject}"
+    assert message_of(replace(example("build.recovered"), about="github:acme/other")).subject == forged.subject
+    assert message_of(replace(example("integration.recovered"), about="")).subject.startswith("integration:")
 
 
 def test_an_alert_about_a_finding_is_of_its_branch() -> None:

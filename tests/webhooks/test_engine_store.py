@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 import uuid
 from datetime import timedelta
 from typing import Any
@@ -319,11 +320,13 @@ def test_leftovers_in_flight_keep_a_probe_back(store: Store) -> None:
 def test_the_rate_limit_grants_one_seconds_worth_and_then_holds(store: Store) -> None:
     made = hook(rate_limit=3.0)
     due(made, 10)
+    began = time.monotonic()
     assert len(claim(store)) == 3
     state = state_of(made)
     assert state.hold_reason == HoldReason.RATE_LIMIT
     assert state.next_due_at == state.hold_until
-    assert claim(store) == []
+    # none, but on a machine so busy that a third of a second has passed
+    assert len(claim(store)) <= (time.monotonic() - began) * 3.0
     WebhookState.objects.update(hold_until=F("hold_until") - timedelta(seconds=1), tokens_at=F("tokens_at") - timedelta(seconds=1))
     recompute([made.id])
     assert len(claim(store)) == 3
@@ -332,7 +335,9 @@ def test_the_rate_limit_grants_one_seconds_worth_and_then_holds(store: Store) ->
 def test_the_rate_limit_holds_for_all_workers_together(store: Store) -> None:
     made = hook(rate_limit=4.0)
     due(made, 20)
-    assert sum(len(claim(one)) for one in (store, worker(type(store)), worker(type(store)))) == 4
+    began = time.monotonic()
+    claimed = sum(len(claim(one)) for one in (store, worker(type(store)), worker(type(store))))
+    assert 4 <= claimed <= 4 + (time.monotonic() - began) * 4.0
 
 
 # --- record -----------------------------------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, cast
 
 from django.contrib import admin
@@ -16,23 +15,18 @@ from django.urls import URLPattern, path
 from access.admin_base import show
 from access.admin_base.base import PortalAdmin
 from access.admin_base.filters import choice_filter
-from core import redact
 from core.errors import InvalidInput, RepoGuardError
 from integrations import registry
 from integrations.checking import CheckReport
 from integrations.choices import Category
 from integrations.contract.connector import Checker
-from integrations.contract.outbound import Destination
-from integrations.models import Endpoint, Integration
 from templates_app import services
 from templates_app.asked import as_fields
 from templates_app.models import IntegrationTemplate
 from templates_app.selectors import all_templates, usable
+from webhooks.admin.made import made_context, shown
 from webhooks.admin.template_forms import TemplateForm, UseForm
-from webhooks.destinations.binding import is_signed
-from webhooks.models import Webhook
-from webhooks.services.previews import example_type
-from webhooks.services.templates import CONNECTED, Made, instantiate, try_out
+from webhooks.services.templates import CONNECTED, instantiate, try_out
 
 TEST = "test"
 
@@ -158,7 +152,7 @@ class TemplateAdmin(PortalAdmin):
             except RepoGuardError as error:
                 problems = _problems(error, form)
             else:
-                return self.page(request, "portal/template_made.html", f"{made.integration.name} is set up", **_made_context(made))
+                return self.page(request, "portal/template_made.html", f"{made.integration.name} is set up", **made_context(made))
         back = show.admin_url(IntegrationTemplate, "changelist")
         can_test = registry.find(template.type) in registry.with_capability(Checker)
         context = {"blueprint": template, "form": form, "problems": problems, "back": back, "can_test": can_test}
@@ -177,7 +171,7 @@ class TemplateAdmin(PortalAdmin):
             made = instantiate(*arguments, dry_run=True)
         except RepoGuardError as error:
             return {"problems": _problems(error, form)}
-        return {"made": _shown(made), "report": report, "tested": request.POST.get("step") == TEST}
+        return {"made": shown(made), "report": report, "tested": request.POST.get("step") == TEST}
 
     def _usable(self, request: HttpRequest, object_id: str) -> IntegrationTemplate:
         template = self.get_object(request, unquote(object_id))
@@ -250,64 +244,3 @@ def _problems(error: RepoGuardError, form: UseForm) -> list[tuple[str, str]]:
     said = [(titles.get(name, name), sentence) for name, sentences in error.fields.items() for sentence in sentences]
     # that webhooks wait for the integration helps nobody who reads what is wrong with it
     return [one for one in said if one[1] != CONNECTED] or said
-
-
-def _shown(made: Made) -> dict[str, Any]:
-    row = made.integration
-    fields = {declared.name: declared for declared in registry.find(row.type).fields}
-    titles = {name: declared.title for name, declared in fields.items()}
-    return {
-        "integration": row,
-        "owner": str(row.owner) if row.owner_id else "the admins",
-        "config": [
-            (titles.get(name, name), _in_words(value, dict(fields[name].choices) if name in fields else {}))
-            for name, value in row.config.items()
-        ],
-        "credentials": [titles.get(name, name) for name in made.credentials_set],
-        "endpoints": made.endpoints,
-        "webhooks": [
-            {
-                "row": webhook,
-                "to": redact.url(webhook.url) if webhook.url else f"through {row.name}, {_options(row, webhook)}",
-                "headers": made.headers_set.get(webhook.id, ()),
-                "message": made.messages.get(webhook.id),
-                "kind": example_type(list(webhook.events)),
-            }
-            for webhook in made.webhooks
-        ],
-    }
-
-
-def _in_words(value: Any, choices: dict[str, str]) -> str:
-    """Return a value as the form says it: a choice by its label, a list with commas."""
-    if isinstance(value, list) and all(isinstance(part, str | int | float) for part in value):
-        return ", ".join(str(part) for part in value)
-    if isinstance(value, dict):
-        return ", ".join(f"{name} = {part}" for name, part in value.items())
-    return choices.get(value, value) if isinstance(value, str) else json.dumps(value)
-
-
-def _options(row: Integration, webhook: Webhook) -> str:
-    """Return the options as the form says them, without those that are off."""
-    connector = registry.find(row.type)
-    fields = {declared.name: declared for declared in connector.destination_fields} if issubclass(connector, Destination) else {}
-    said = [
-        f"{fields[name].title if name in fields else name}: {_in_words(value, dict(fields[name].choices) if name in fields else {})}"
-        for name, value in webhook.destination.items()
-        if value is not False
-    ]
-    return ", ".join(said) or "with its usual options"
-
-
-def _made_context(made: Made) -> dict[str, Any]:
-    return {
-        "integration": made.integration,
-        "integration_url": show.admin_url(Integration, "change", made.integration.pk) if admin.site.is_registered(Integration) else "",
-        "endpoints": [
-            (row.name, show.admin_url(Endpoint, "change", row.pk) if admin.site.is_registered(Endpoint) else "") for row in made.endpoints
-        ],
-        "webhooks": [
-            (row, made.secrets[row.id] if is_signed(row.integration) else "", show.admin_url(Webhook, "change", row.pk))
-            for row in made.webhooks
-        ],
-    }
