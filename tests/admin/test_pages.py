@@ -278,6 +278,7 @@ def _statements(client: Client, urls: list[str]) -> dict[str, int]:
     return found
 
 
+@pytest.mark.parametrize("role", [0, 1], ids=["admin", "integrator"], indirect=True)  # an auditor's rows are the admin's
 def test_it_takes_as_many_statements_for_many_rows_as_for_few(
     things: SimpleNamespace, page_browser: Client, role: int, alice: User
 ) -> None:

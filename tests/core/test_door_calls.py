@@ -18,7 +18,8 @@ from core.models import RequestLog
 from core.models.outbound import CallPurpose
 from tests.core.door_stub import Token, door, http, serving
 
-pytestmark = pytest.mark.django_db
+# the database only keeps the log here; PostgreSQL has its turn in test_door_processes
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 
 @pytest.fixture(autouse=True)

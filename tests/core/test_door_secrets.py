@@ -18,7 +18,8 @@ from core.logs import JsonFormatter
 from core.models import Circuit, MetricCount, RequestLog
 from tests.core.door_stub import Token, door, http, serving
 
-pytestmark = pytest.mark.django_db
+# the database only keeps the log here; PostgreSQL has its turn in test_door_processes
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 SECRET = 'pl4nted/s+cret "w0rd&'
 FORMS = [
     SECRET,

@@ -16,7 +16,8 @@ from core.http.waits import asked_wait, backoff
 from core.models import RequestLog
 from tests.core.door_stub import door, http, serving
 
-pytestmark = pytest.mark.django_db
+# the database only keeps the log here; PostgreSQL has its turn in test_door_processes
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 
 

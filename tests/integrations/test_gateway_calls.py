@@ -19,7 +19,8 @@ from tests.core.door_stub import Service, http, serving
 from tests.factories import owner_of, statements
 from tests.integrations.services_kit import TOKEN, make_endpoint, make_integration
 
-pytestmark = pytest.mark.django_db
+# the database only keeps the log here; PostgreSQL has its turn in test_door_processes
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 JSON = {"content_type": "application/json"}
 
 

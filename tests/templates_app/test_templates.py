@@ -24,7 +24,7 @@ from templates_app.models import IntegrationTemplate
 from tests.factories import owner_of
 from tests.templates_app.kit import CONFIG, ENDPOINTS, SECRET, VALUES, WEBHOOKS, changed, make_template, values_of
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 
 def _errors(**changes) -> dict[str, list[str]]:
