@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json as json_text
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from dataclasses import dataclass
+from typing import Any
 
 from core.errors import OutboundError, RepoGuardError
 from core.http import prepare
 from core.http.client import EXPECTED, Door
-from core.http.door import Auth, BadAnswer, Outgoing, Reply
+from core.http.door import Auth, BadAnswer, NoAuth, Outgoing, Reply
 from core.http.masking import Mask, secret_texts
 from core.models.outbound import CallPurpose
 from core.texts import storable
@@ -136,23 +136,11 @@ class _Empty:
         self._kept.pop(key, None)
 
 
-@dataclass(frozen=True)
-class _Unsigned:
+class _Unsigned(NoAuth):
     """Stands for a sign-in that would have to ask for a token."""
-
-    secret: str = field(default="", repr=False)
 
     def apply(self, request: Outgoing) -> None:
         request.headers["Authorization"] = "Bearer (a token, fetched when it is sent)"
-
-    def fingerprint(self) -> str:
-        return "rehearsal"
-
-    def refused(self) -> bool:
-        return False
-
-    def secrets(self) -> list[str]:
-        return []
 
 
 def rehearse(integration: Integration, options: Mapping[str, Any], event: OutgoingEvent) -> Rehearsal:
@@ -169,14 +157,10 @@ def rehearse(integration: Integration, options: Mapping[str, Any], event: Outgoi
     door = _Nowhere(integration, auth)
     connector = connector_type(Context(integration.id, integration.name, config, credentials, door))
     if not isinstance(connector, HttpDestination | CallDestination):
-        _no_destination(connector.title)
+        raise OutboundError(f"{connector.title} takes no events.")
     mask = Mask({*secret_texts(credentials), *secret_texts(auth.secrets())})
     sent, note = _found_out(connector, door, event, options)
     return Rehearsal(tuple(_shown(one, mask) for one in sent), storable(mask.known(note)))
-
-
-def _no_destination(title: str) -> NoReturn:
-    raise OutboundError(f"{title} takes no events.")
 
 
 def _found_out(

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from core.http.addresses import is_allowed
-from core.http.door import Outgoing
+from core.http.door import NoAuth
 from integrations.contract.fields import Field, FieldKind
 
 ADDRESS = "webhook_url"
@@ -28,7 +28,7 @@ def address_fields(platform: str, *, example: str, help: str, link: str) -> tupl
     )  # fmt: skip
 
 
-class SecretAddress:
+class SecretAddress(NoAuth):
     """Says which texts give the address away, for logs and sentences to mask them; it adds nothing to a request."""
 
     def __init__(self, url: str) -> None:
@@ -36,17 +36,6 @@ class SecretAddress:
 
     def __repr__(self) -> str:
         return "<SecretAddress>"
-
-    def apply(self, request: Outgoing) -> None:
-        """Add nothing: the address is what proves the sender."""
-
-    def fingerprint(self) -> str:
-        """Return a constant: answers are told apart by their address already."""
-        return "address"
-
-    def refused(self) -> bool:
-        """Say that nothing can be done."""
-        return False
 
     def secrets(self) -> list[str]:
         """Return the address, its path, and the longer parts of both path and query: services repeat them in their answers."""

@@ -98,16 +98,9 @@ class VersionSerializer(StrictModelSerializer[TemplateVersion]):
         read_only_fields = fields
 
 
-@extend_schema_serializer(
-    examples=[
-        OpenApiExample("A template", value=_READ, response_only=True),
-        OpenApiExample("Its name", value={"name": "Build chat of payments"}, request_only=True),
-    ]
-)
-class PayloadTemplateSerializer(StrictModelSerializer[PayloadTemplate]):
-    """What webhooks send in place of the event, with its active version."""
+class _Named(serializers.Serializer[Any]):
+    """What a template is called, and what it is for."""
 
-    owner = OwnerField()
     name = serializers.CharField(max_length=100)
     description = serializers.CharField(max_length=2000, required=False, allow_blank=True)
     platform = serializers.CharField(
@@ -120,6 +113,18 @@ class PayloadTemplateSerializer(StrictModelSerializer[PayloadTemplate]):
     events = serializers.ListField(
         child=serializers.CharField(max_length=MAX_NAME), max_length=100, required=False, help_text="What it is checked with; default all."
     )
+
+
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample("A template", value=_READ, response_only=True),
+        OpenApiExample("Its name", value={"name": "Build chat of payments"}, request_only=True),
+    ]
+)
+class PayloadTemplateSerializer(_Named, StrictModelSerializer[PayloadTemplate]):
+    """What webhooks send in place of the event, with its active version."""
+
+    owner = OwnerField()
     active = VersionSerializer(read_only=True)
 
     class Meta:
@@ -129,21 +134,9 @@ class PayloadTemplateSerializer(StrictModelSerializer[PayloadTemplate]):
 
 
 @extend_schema_serializer(examples=[OpenApiExample("For a service of one's own", value=_WRITE, request_only=True)])
-class NewPayloadTemplateSerializer(ContentSerializer):
+class NewPayloadTemplateSerializer(_Named, ContentSerializer):
     """A template with its first version."""
 
-    name = serializers.CharField(max_length=100)
-    description = serializers.CharField(max_length=2000, required=False, allow_blank=True)
-    platform = serializers.CharField(
-        max_length=40,
-        required=False,
-        allow_blank=True,
-        help_text=_PLATFORM,
-    )
-    content_type = serializers.ChoiceField(choices=ContentType.choices, required=False, help_text="Values are escaped for it.")
-    events = serializers.ListField(
-        child=serializers.CharField(max_length=MAX_NAME), max_length=100, required=False, help_text="What it is checked with; default all."
-    )
     owner = OwnerField()
 
 

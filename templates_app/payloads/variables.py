@@ -11,6 +11,7 @@ from typing import Any
 
 from core.event_links import event_link
 from core.event_types import EventType
+from core.times import utc_text
 from integrations.contract.message import Count, FindingLine, Message, Standing, Tone
 from integrations.contract.outbound import OutgoingEvent
 from integrations.messages.message import message_of
@@ -42,7 +43,7 @@ def values_of(event: OutgoingEvent, roots: Collection[str] = ROOTS) -> dict[str,
     """Return the values of those roots that a template uses, as plain JSON."""
     found: dict[str, Any] = {}
     if EVENT in roots:
-        found[EVENT] = {"id": str(event.id), "type": event.type, "timestamp": _moment(event.timestamp), "link": event.link}
+        found[EVENT] = {"id": str(event.id), "type": event.type, "timestamp": utc_text(event.timestamp), "link": event.link}
     if DATA in roots:
         found[DATA] = event.data
     if MESSAGE in roots:
@@ -132,10 +133,6 @@ def _schema_texts(path: str, schema: Any) -> Iterator[tuple[str, str]]:
                 yield f"{path}.{name}", str(text)
             yield from _schema_texts(f"{path}.{name}", below)
             yield from _schema_texts(f"{path}.{name}[]", below.get("items"))
-
-
-def _moment(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 _PACKAGE = {"ecosystem": "npm", "name": "lodash", "version": "4.17.15"}

@@ -22,12 +22,12 @@ from core import bus
 from core.bus import Announcement
 from core.errors import InvalidInput, TooLarge
 from core.models import Event
+from core.times import utc_text
 from integrations.messages.digests import DIGEST_TYPE
 from webhooks import queue_rows
 from webhooks.choices import Trigger
 from webhooks.engine.due import lock_states
 from webhooks.engine.superseding import record_superseded
-from webhooks.envelope import timestamp
 from webhooks.models import DigestEntry, SubjectMark, Webhook
 from webhooks.queue_rows import NewDelivery
 from webhooks.routing.rules import DEFAULT_MAX_EVENTS, routing_of
@@ -139,10 +139,10 @@ def _told(rows: Sequence[Event], kept: Collection[uuid.UUID], label: str) -> dic
     return {
         "count": len(rows),
         "key": label,
-        "since": timestamp(rows[0].created_at),
-        "until": timestamp(rows[-1].created_at),
+        "since": utc_text(rows[0].created_at),
+        "until": utc_text(rows[-1].created_at),
         "left_out": len(rows) - len(kept),
-        "events": [{"id": str(row.id), "type": row.type, "timestamp": timestamp(row.created_at), "data": data.get(row.id)} for row in rows],
+        "events": [{"id": str(row.id), "type": row.type, "timestamp": utc_text(row.created_at), "data": data.get(row.id)} for row in rows],
     }
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import UTC
 from typing import Any
 
+from core.times import utc_text
 from integrations.connectors.discord import limits
 from integrations.connectors.discord.limits import embed_size
 from integrations.contract.message import FindingLine, Message, Tone
@@ -25,7 +25,7 @@ def payload(message: Message, thread_name: bool = False) -> dict[str, Any]:
     embed: dict[str, Any] = {
         "title": _cut(titled(message), limits.TITLE),
         "color": _COLORS[message.tone],
-        "timestamp": message.occurred_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "timestamp": utc_text(message.occurred_at),
         "footer": {"text": f"RepoGuard · {cut_escaped(message.event_type, 100, str, size=units)}"},
         "fields": _fields(message),
     }

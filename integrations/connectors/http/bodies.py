@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC
 from xml.sax.saxutils import escape
 
+from core.times import utc_text
 from integrations.contract.outbound import OutgoingEvent
 
 _PLACE = re.compile(r"\{(id|type|timestamp|data)\}")
@@ -34,7 +34,7 @@ def soap_body(envelope: str, event: OutgoingEvent) -> bytes:
 
 def _value(event: OutgoingEvent, name: str) -> object:
     if name == "timestamp":
-        return event.timestamp.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return utc_text(event.timestamp)
     return event.data if name == "data" else event.type if name == "type" else str(event.id)
 
 
