@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
-from repoguard import keys, openapi, unfold
+from repoguard import keys, logs, openapi, unfold
 from repoguard.env import locate, process_environment
 from repoguard.rooms import BADGE_SOURCES as BADGE_SOURCES
 from repoguard.rooms import EVENT_SINKS as EVENT_SINKS
@@ -279,21 +279,5 @@ STORAGES = {
 }
 WHITENOISE_USE_FINDERS = True
 UNFOLD = unfold.UNFOLD
-LOGGING: dict[str, Any] = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"json": {"()": "core.logs.JsonFormatter"}},
-    "filters": {"context": {"()": "core.logs.ContextFilter"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["context"]}},
-    "root": {"handlers": ["console"], "level": LOG_LEVEL},
-    "loggers": {
-        # the access log has a line for each request; these would repeat it
-        "django.server": {"level": "WARNING"},
-        "django.request": {"level": "ERROR"},
-        "django.security.DisallowedHost": {"level": "CRITICAL"},
-        "django-q": {"level": "WARNING"},
-        **{name: {"level": "WARNING"} for name in ("aiohttp.access", "asyncio", "axes")},
-        "urllib3": {"level": "CRITICAL"},  # its warnings quote what services sent, as it came
-    },
-}
+LOGGING = logs.config(LOG_LEVEL)
 UNKNOWN_SETTINGS = ENV.unknown(_ENV_FILE)  # last, when all others have been asked for

@@ -58,10 +58,14 @@ def logged():
     root = logging.getLogger()
     level = root.level
     root.setLevel(logging.DEBUG)
+    # as clients of some platforms do when they are loaded
+    library = logging.getLogger("urllib3")
+    library.setLevel(logging.DEBUG)
     for handler in handlers:
         root.addHandler(handler)
     yield stream
     root.setLevel(level)
+    library.setLevel(logging.CRITICAL)
     for handler in handlers:
         root.removeHandler(handler)
 

@@ -163,3 +163,12 @@ def test_the_console_writes_json(settings):
     console = settings.LOGGING["handlers"]["console"]
     assert console["formatter"] == "json"
     assert settings.LOGGING["formatters"]["json"]["()"] == "core.logs.JsonFormatter"
+
+
+@pytest.mark.parametrize("library", ["azure", "boto3", "botocore", "google", "paramiko", "s3transfer", "urllib3"])
+def test_libraries_that_quote_answers_are_cut_off_whatever_level_they_set(caplog, library):
+    caplog.set_level(logging.DEBUG)
+    for name in (library, f"{library}.connection"):
+        with caplog.at_level(logging.DEBUG, logger=name):
+            logging.getLogger(name).error("as it came")
+    assert caplog.records == []
