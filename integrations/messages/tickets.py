@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from django.utils.crypto import salted_hmac
+
 from integrations.contract.message import FindingLine, Message, Standing
 from integrations.contract.outbound import OutgoingEvent
 from integrations.messages.cutting import cut, line
@@ -73,13 +75,20 @@ def ticket_messages(event: OutgoingEvent) -> list[Message]:
 
 def key_of(subject: str) -> str:
     """Return what a subject's ticket is remembered by: a long subject by its beginning and a hash."""
-    return subject if len(subject) <= _LONGEST_KEY else f"{subject[:100]}:{mark_of(subject, 1)}"
+    return subject if len(subject) <= _LONGEST_KEY else f"{subject[:100]}:{hashlib.sha256(_bytes(subject)).hexdigest()[:_MARK_LENGTH]}"
 
 
 def mark_of(subject: str, generation: int) -> str:
-    """Return what a ticket is found by at the platform; of a subject's second ticket it is another."""
+    """Return what a ticket is found by at the platform; of a subject's second ticket it is another.
+
+    It is made with the portal's SECRET_KEY: who may write in the tracker, but knows no mark, can't put a ticket in the place of ours.
+    """
     text = subject if generation == 1 else f"{subject}\n{generation}"
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_MARK_LENGTH]
+    return salted_hmac("repoguard.tickets", _bytes(text), algorithm="sha256").hexdigest()[:_MARK_LENGTH]
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
 
 
 def severity_of(message: Message) -> str:

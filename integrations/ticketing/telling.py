@@ -156,9 +156,12 @@ class _Telling:
 
     def _make(self, generation: int, earlier: Words | None) -> Outcome:
         """Make the ticket, unless a try that was cut short made it."""
-        mark, note = mark_of(self._message.subject, generation), f"{self._key}|making"
+        note = f"{self._key}|making"
         before = self._memory.recall(note)
-        began = _moment(before) if before and before.data.get("generation", 1) == generation else None
+        if before and before.data.get("generation", 1) != generation:
+            before = None
+        began = _moment(before) if before else None
+        mark = self._mark(generation, before)
         found = None
         if began is not None or self._tracker.always_finds:
             found = self._tracker.find(mark, began - _CLOCKS_DIFFER if began else None)
@@ -173,13 +176,17 @@ class _Telling:
 
     def _create(self, mark: str, generation: int, earlier: Words | None) -> Ticket:
         note = f"{self._key}|making"
-        self._memory.replace(note, datetime.now(UTC).isoformat(), {"generation": generation})
+        self._memory.replace(note, datetime.now(UTC).isoformat(), {"generation": generation, "mark": mark})
         try:
             return self._tracker.create(self._message, mark, earlier)
         except (OutboundError, InvalidInput) as error:
             if surely_undone(error) or isinstance(error, TicketGone):
                 self._memory.forget(note)
             raise
+
+    def _mark(self, generation: int, making: Remembered | None) -> str:
+        """Return the ticket's mark; of one that may be made already, the noted one, whatever the portal's key is by now."""
+        return str((making.data.get("mark") if making else "") or mark_of(self._message.subject, generation))
 
     def _adopt(self, found: Ticket, generation: int) -> Outcome:
         """Go on with a ticket that this webhook does not remember: of a former webhook, say."""
@@ -221,7 +228,7 @@ class _Telling:
     def _unnoted(self, making: Remembered) -> _Known | None:
         """Return the ticket that a try made which was cut short, None where none is found."""
         generation = making.data.get("generation", 1)
-        found = self._tracker.find(mark_of(self._message.subject, generation), _moment(making) - _CLOCKS_DIFFER)
+        found = self._tracker.find(self._mark(generation, making), _moment(making) - _CLOCKS_DIFFER)
         return self._keep(_Known(*found, facts=told_facts(self._message), generation=generation)) if found else None
 
     def _left(self, known: _Known) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from integrations.ticketing.tracker import Ticket, TicketGone
 
 _DONE = "done"
 _MOST_COMMENTS = "50"
+_WRONG_PLACE = (400, 404, 410)
 _ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _NEEDED = {"CREATE_ISSUES": "Create issues", "ADD_COMMENTS": "Add comments", "TRANSITION_ISSUES": "Transition issues"}
 _RESOLUTIONS = ("done", "fixed", "resolved")
@@ -39,15 +40,16 @@ class JiraTracker:
         self._client, self._options = client, options
 
     def find(self, mark: str, since: datetime | None) -> Ticket | None:
-        """Search by the label."""
-        params = {"jql": f'labels = "repoguard-{mark}" ORDER BY created ASC', "fields": "labels", "maxResults": "1"}
+        """Search by the label, in the project where it would be made: what another project has is another team's."""
+        jql = f'project = "{self._options["project"]}" AND labels = "repoguard-{mark}" ORDER BY created ASC'
+        params = {"jql": jql, "fields": "labels", "maxResults": "1"}
         path = "/search/jql" if self._client.is_cloud else "/search"
         try:
             found = objects(at(self._client.get(path, params, what="the search for an earlier ticket"), "issues"))
-        except NotThere:
-            if since is not None:
+        except BadAnswer as error:
+            if since is not None or error.status_code not in _WRONG_PLACE:
                 raise
-            return None  # nothing was made by an earlier try; what is wrong with the address, the creation says
+            return None  # nothing was made by an earlier try; what is wrong with address or project, the creation says
         return self._ticket(found[0]) if found else None
 
     def create(self, message: Message, mark: str, earlier: Words | None) -> Ticket:

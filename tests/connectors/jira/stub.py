@@ -111,11 +111,14 @@ class Jira:
         return 404, {"errorMessages": [f"No such resource: {path}"], "errors": {}}, {}
 
     def _search(self, jql: str) -> Answer:
-        label = re.fullmatch(r'labels = "([^"\s]+)" ORDER BY created ASC', jql)
-        if label is None:
+        asked = re.fullmatch(r'project = "(\w+)" AND labels = "([^"\s]+)" ORDER BY created ASC', jql)
+        if asked is None:
             return 400, {"errorMessages": [f"Error in the JQL Query: {jql}"]}, {}
+        project, label = asked.groups()
+        if project != "SEC":
+            return 400, {"errorMessages": [f"The value '{project}' does not exist for the field 'project'."]}, {}
         indexed = list(self.issues.values())[: len(self.issues) - self.unseen]
-        found = [issue for issue in indexed if label[1] in issue["fields"]["labels"]]
+        found = [issue for issue in indexed if label in issue["fields"]["labels"] and issue["fields"]["project"] == {"key": project}]
         return 200, {"issues": [{"id": one["id"], "key": one["key"]} for one in found[:1]], "isLast": True}, {}
 
     def _create(self, fields: dict[str, Any], version: str) -> Answer:

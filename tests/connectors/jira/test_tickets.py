@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -173,6 +174,16 @@ def test_a_webhook_that_lost_its_memory_goes_on_with_the_tickets_there_are(jira:
     assert jira.made() == 1
 
 
+def test_a_ticket_of_another_project_or_with_a_mark_of_somebody_else_is_not_ours(jira: Jira, memory: DictMemory) -> None:
+    forged = hashlib.sha256(KEY.encode()).hexdigest()[:20]
+    for number, (project, mark) in enumerate((("OPS", mark_of(KEY, 1)), ("SEC", forged)), 1):
+        fields = {"project": {"key": project}, "labels": [f"repoguard-{mark}"]}
+        jira.issues[str(number)] = {"id": str(number), "key": f"{project}-1", "fields": fields, "status": "Done", "comments": []}
+    assert did(tell(jira, about_finding("opened.single"), memory)) == "made"
+    with pytest.raises(BadAnswer, match="valid project is required. Check the option Project key"):
+        tell(jira, about_finding("opened.single"), DictMemory(), project="GONE")
+
+
 def test_an_event_about_several_findings_is_told_to_each_ticket(jira: Jira, memory: DictMemory) -> None:
     tell(jira, about_finding("opened.single", 1), memory)
     found = [told.finding(number) | {"known_exploited": True} for number in (1, 2)]
@@ -212,10 +223,11 @@ def test_killed_at_any_note_there_is_one_ticket(jira: Jira, method: str, at: int
     assert jira.only()["status"] == "Done"
 
 
-def test_a_fix_closes_the_ticket_that_nobody_noted(jira: Jira) -> None:
+def test_a_fix_closes_the_ticket_that_nobody_noted(jira: Jira, settings: Any) -> None:
     memory = DyingMemory(3, "replace")
     with pytest.raises(Killed):
         tell(jira, about_finding("opened.single"), memory)
+    settings.SECRET_KEY = "rotated meanwhile, and the note says what to look for"
     memory.again()
     assert memory.get(KEY) is None
     assert not tell(jira, about_finding("fixed.single", later=1), memory).ok, "the dead one may be at it still"
