@@ -180,7 +180,7 @@ def test_a_ticket_of_another_project_or_with_a_mark_of_somebody_else_is_not_ours
         fields = {"project": {"key": project}, "labels": [f"repoguard-{mark}"]}
         jira.issues[str(number)] = {"id": str(number), "key": f"{project}-1", "fields": fields, "status": "Done", "comments": []}
     assert did(tell(jira, about_finding("opened.single"), memory)) == "made"
-    with pytest.raises(BadAnswer, match="valid project is required. Check the option Project key"):
+    with pytest.raises(BadAnswer, match="valid project is required"):
         tell(jira, about_finding("opened.single"), DictMemory(), project="GONE")
 
 
