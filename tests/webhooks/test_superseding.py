@@ -20,6 +20,7 @@ from webhooks import housekeeping
 from webhooks.choices import DeliveryStatus, ErrorClass
 from webhooks.engine import superseding
 from webhooks.engine.superseding import expire_next, supersede_next
+from webhooks.engine.upkeep import Sparing
 from webhooks.models import Lease, SubjectMark, WebhookDelivery
 from webhooks.services import redeliver, update_webhook
 
@@ -276,3 +277,22 @@ def test_what_has_expired_is_found_by_an_index_however_much_waits() -> None:
     root = plan(query["sql"].replace("%", "%%"), [])
     assert rows_read(root, "webhooks_webhookdelivery") <= 2
     assert ("Seq Scan", "webhooks_webhookdelivery") not in {(node["Node Type"], node.get("Relation Name")) for node in nodes(root)}
+
+
+def test_a_long_look_for_nothing_rests_and_one_that_finds_something_goes_on():
+    now, looks, found = [0.0], [], [True]
+
+    def look():
+        looks.append(now[0])
+        now[0] += 0.3
+        return found[0]
+
+    sparing = Sparing(look, share=0.05, clock=lambda: now[0])
+    assert sparing()
+    assert sparing()
+    found[0] = False
+    assert not sparing()
+    for _ in range(20):  # 10 seconds, half a second each
+        sparing()
+        now[0] += 0.5
+    assert looks == pytest.approx([0.0, 0.3, 0.6, 6.9])

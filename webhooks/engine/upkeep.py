@@ -20,10 +20,35 @@ STARTING_SECONDS = 10.0
 """Before the first claim; however much there is, an engine starts, and does the rest between its turns."""
 
 
+class Sparing:
+    """A look that takes at most a share of the engine's time: after a long one that found nothing it rests.
+
+    Behind a million replays that wait, say, what waited too long is found by reading past all of them, and claims wait meanwhile.
+    """
+
+    def __init__(self, look: Callable[[], bool], share: float = 0.05, clock: Callable[[], float] = time.monotonic) -> None:
+        self._look, self._share, self._clock = look, share, clock
+        self._rests_until = -math.inf
+
+    def __call__(self) -> bool:
+        """Look, unless it rests; says whether anything was found."""
+        began = self._clock()
+        if began < self._rests_until:
+            return False
+        found = self._look()
+        now = self._clock()
+        if not found:
+            self._rests_until = now + (now - began) / self._share
+        return found
+
+
+_expire_next = Sparing(expire_next)
+
+
 def step() -> bool:
     """Do one portion of each kind; says whether there may be more at once."""
     # first what is not sent any more, so that a claim that follows doesn't send it
-    void = [supersede_next(), expire_next()]
+    void = [supersede_next(), _expire_next()]
     return close_next() or any(void)
 
 
