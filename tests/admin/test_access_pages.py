@@ -21,6 +21,8 @@ from integrations.models import Repository
 from tests.admin.conftest import make_key, make_webhook
 from tests.factories import RepositoryFactory
 
+pytestmark = pytest.mark.once
+
 KEY = {"name": "Jenkins", "owner": "", "environment": "live", "scopes": ["events:write"], "allowed_cidrs": "10.1.2.3/8\n\n2001:db8::/32"}
 
 

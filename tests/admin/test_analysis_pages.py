@@ -24,7 +24,7 @@ from core.models.work import WorkState
 from integrations.admin.health_charts import HEIGHT, WIDTH
 from tests.builds.build_kit import MONDAY, WEEK, build, scope, store
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 LIST, START = "admin:builds_analysis_changelist", "admin:builds_analysis_start"
 FORM = {"project": "acme/shop", "since": "2026-11-02T00:00", "until": "2026-11-09T00:00", "compare": "before"}
 

@@ -17,7 +17,7 @@ from core.work import run_due
 from tests.builds.kit import row, store
 from tests.factories import owner_of
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 TEXT = b"tr_build_id,gh_project_name,tr_status\n1,acme/shop,passed\n2,acme/shop,\n"
 LIST, ADD = "admin:builds_build_changelist", "admin:builds_buildimport_add"
 

@@ -16,7 +16,7 @@ from tests.factories import owner_of
 from tests.webhooks.destination_kit import connectors, integration, routed
 from webhooks.models import DeliveryAttempt, FollowUp, Webhook, WebhookDelivery
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("connectors")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("connectors"), pytest.mark.once]
 __all__ = ["connectors"]
 ADD = "admin:webhooks_webhook_add"
 FORM = {"name": "CI", "url": "", "owner": "", "events": ["build.*"], "more_events": "", "filter": "", "headers": "", "retries": "default",

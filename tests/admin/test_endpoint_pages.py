@@ -19,7 +19,7 @@ from integrations.models import Endpoint
 from tests.core.door_stub import Service, http, serving
 from tests.integrations.services_kit import PARAMETERS, TOKEN, make_endpoint, make_integration
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 ADD = "/admin/integrations/endpoint/add/"
 
 

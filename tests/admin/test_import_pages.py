@@ -17,7 +17,7 @@ from integrations.models import Integration
 from tests.admin.conftest import EVIL
 from tests.factories import owner_of
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 ADD, LIST = "admin:builds_buildimport_github", "admin:builds_buildimport_changelist"
 CSV = "admin:builds_buildimport_add"
 

@@ -20,6 +20,8 @@ from tests.admin.conftest import make_call, make_integration, make_webhook
 from tests.core.door_stub import Service, http, serving
 from tests.factories import owner_of
 
+pytestmark = pytest.mark.once
+
 ADD = "admin:integrations_integration_add"
 TOKEN, NEW = "very-secret-token", "brand-new-token-77"
 

@@ -199,12 +199,14 @@ def test_it_opens_the_pages_that_belong_to_no_table(things: SimpleNamespace, pag
     assert page_browser.get(reverse("admin:search"), {"s": "webhook", "page": "x"}).status_code == 404
 
 
+@_ONCE
 def test_it_escapes_what_others_wrote(things: SimpleNamespace, browser: Client) -> None:
     pages = [reverse(f"admin:{name}_change", args=[key]) for name, (key, _) in _change_pages(things).items()]
     for url in [reverse("admin:index"), *pages, *(reverse(f"admin:{name}_changelist") for name in LISTS)]:
         assert EVIL not in browser.get(url).content.decode(), url
 
 
+@_ONCE
 def test_it_shows_a_stranger_nothing(things: SimpleNamespace, charlie: User, log_in: Callable[[User], Client]) -> None:
     client = log_in(charlie)
     for name, (key, _) in _change_pages(things).items():
@@ -278,7 +280,8 @@ def _statements(client: Client, urls: list[str]) -> dict[str, int]:
     return found
 
 
-@pytest.mark.parametrize("role", [0, 1], ids=["admin", "integrator"], indirect=True)  # an auditor's rows are the admin's
+# an auditor's rows are the admin's
+@pytest.mark.parametrize("role", [0, pytest.param(1, marks=_ONCE)], ids=["admin", "integrator"], indirect=True)
 def test_it_takes_as_many_statements_for_many_rows_as_for_few(
     things: SimpleNamespace, page_browser: Client, role: int, alice: User
 ) -> None:

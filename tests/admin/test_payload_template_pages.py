@@ -15,6 +15,8 @@ from tests.factories import owner_of
 from tests.templates_app.payload_kit import BODY, payload_template
 from webhooks.models import Webhook
 
+pytestmark = pytest.mark.once
+
 FORM = {"name": "Chat", "content_type": "application/json", "events": "finding.*, custom.*", "owner": "user:alice", "body": BODY}
 
 

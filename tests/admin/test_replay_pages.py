@@ -17,7 +17,7 @@ from tests.admin.conftest import make_delivery, make_webhook
 from webhooks import services
 from webhooks.models import Replay, Webhook
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 
 @pytest.fixture

@@ -17,6 +17,8 @@ from tests.factories import RepositoryFactory, owner_of
 from tests.scans.kit import code
 from tests.scans.source_kit import go_on, install, integration, linked, says
 
+pytestmark = pytest.mark.once
+
 ADD = reverse("admin:integrations_repositorysource_add")
 
 

@@ -18,6 +18,8 @@ from tests.factories import owner_of
 from tests.templates_app.kit import SECRET, make_template
 from webhooks.models import Webhook
 
+pytestmark = pytest.mark.once
+
 HTMX = {"HX-Request": "true"}
 
 

@@ -22,6 +22,8 @@ from webhooks.admin.attempts import timing_bars
 from webhooks.admin.words import parse_schedule, schedule_text
 from webhooks.models import DeliveryAttempt, Lease, Webhook, WebhookDelivery, WebhookState
 
+pytestmark = pytest.mark.once
+
 ADD = "admin:webhooks_webhook_add"
 
 

@@ -19,6 +19,8 @@ from tests.admin.conftest import make_webhook
 from tests.admin.test_pages import LISTS
 from tests.factories import EventFactory
 
+pytestmark = pytest.mark.once
+
 WITH_A_SENTENCE = sorted(set(LISTS) - {"auth_user", "auth_group", "access_auditentry", "templates_app_integrationtemplate"})
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +20,10 @@ from typing import Any
 from repoguard import keys
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+_PREPARED = Path(tempfile.mkdtemp(prefix="repoguard-prepared-"))
+_OWNER = os.getpid()
+# forked children run exit handlers too, and must leave it alone
+atexit.register(lambda: os.getpid() == _OWNER and shutil.rmtree(_PREPARED, ignore_errors=True))
 MANAGE = [sys.executable, str(ROOT / "manage.py")]
 
 
@@ -96,13 +103,24 @@ def wait_for(condition: Callable[[], Any], what: str, seconds: float = 60) -> An
     raise AssertionError(f"not within {seconds:.0f} s: {what}")
 
 
+def _prepare(portal: Portal) -> None:
+    """Give a portal its keys and its database; all that use a database file get a copy of the first one's, as migrating takes seconds."""
+    prepared = _PREPARED / "portal"
+    if prepared.exists() and "DATABASE_URL" not in portal.environment:
+        shutil.copytree(prepared, portal.folder, dirs_exist_ok=True)
+        return
+    portal.folder.mkdir(exist_ok=True)
+    keys.create_missing(portal.folder)
+    portal.manage("prepare")
+    if "DATABASE_URL" not in portal.environment:
+        shutil.copytree(portal.folder, prepared)
+
+
 @contextmanager
 def running(folder: Path, only: str = "default", **environment: str) -> Iterator[Portal]:
     """Prepare and start a portal, and leave no process of it behind."""
-    folder.mkdir(exist_ok=True)
-    keys.create_missing(folder)
     portal = Portal(folder, only, **environment)
-    portal.manage("prepare")
+    _prepare(portal)
     portal.start()
     try:
         yield portal

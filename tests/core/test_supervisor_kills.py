@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,37 +35,43 @@ def healthy(portal: Portal, killed: int = 0, killed_at: float = 0) -> dict[str, 
     return wait_for(lambda: whole(portal, "default", killed, killed_at), "one whole cluster that runs tasks", HEALED_SECONDS)
 
 
-def test_a_killed_member_is_healed_and_nothing_is_left_over(tmp_path: Path) -> None:
-    with running(tmp_path / "var", **QUICK) as portal:
-        members = healthy(portal)
-        for victim in ("workers", "monitor", "pusher", "sentinel", "parent"):
-            # one of the idle workers waits next in line, holding the lock of the others
-            pids = members["workers"] if victim == "workers" else [members[victim]]
-            for pid in pids:
-                os.kill(pid, signal.SIGKILL)
-            members = healthy(portal, pids[0], time.time())
-        assert portal.stop() == 0
-        assert portal.processes() == {}
+@pytest.fixture(scope="module")
+def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
+    """Return one portal for all that only kill parts of it; each test leaves it whole."""
+    with running(tmp_path_factory.mktemp("kills") / "var", **QUICK) as portal:
+        yield portal
 
 
-def test_a_killed_supervisor_takes_everything_with_it(tmp_path: Path) -> None:
-    with running(tmp_path / "var", **QUICK) as portal:
-        healthy(portal)
-        assert portal.process is not None
-        portal.process.kill()
-        portal.process.wait()
-        wait_for(lambda: not portal.processes(), "the end of all its processes", HEALED_SECONDS)
-        portal.start()
-        healthy(portal)
+def test_a_killed_member_is_healed_and_nothing_is_left_over(portal: Portal) -> None:
+    members = healthy(portal)
+    for victim in ("workers", "monitor", "pusher", "sentinel", "parent"):
+        # one of the idle workers waits next in line, holding the lock of the others
+        pids = members["workers"] if victim == "workers" else [members[victim]]
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        members = healthy(portal, pids[0], time.time())
 
 
-def test_a_second_supervisor_says_that_one_runs(tmp_path: Path) -> None:
-    with running(tmp_path / "var", **QUICK) as portal:
-        healthy(portal)
-        second = Portal(portal.folder, "default")
-        assert second.start().wait(60) == 2
-        assert "already runs" in portal.log.read_text()
-        assert healthy(portal)
+def test_a_second_supervisor_says_that_one_runs(portal: Portal) -> None:
+    healthy(portal)
+    second = Portal(portal.folder, "default")
+    assert second.start().wait(60) == 2
+    assert "already runs" in portal.log.read_text()
+    assert healthy(portal)
+
+
+def test_a_killed_supervisor_takes_everything_with_it_and_a_stopped_one_too(portal: Portal) -> None:
+    healthy(portal)
+    assert portal.process is not None
+    portal.process.kill()
+    portal.process.wait()
+    wait_for(lambda: not portal.processes(), "the end of all its processes", HEALED_SECONDS)
+    portal.start()
+    healthy(portal)
+    assert portal.stop() == 0
+    assert portal.processes() == {}
+    portal.start()
+    healthy(portal)
 
 
 def test_messages_may_be_in_redis(tmp_path: Path, redis_url: str) -> None:

@@ -202,6 +202,7 @@ def test_the_public_schema_names_nobodys_endpoints(client: APIClient, integratio
     assert "/api/v1/integrations/{id}/endpoints/{name}" in found
 
 
+@pytest.mark.once
 def test_whoever_signs_in_finds_their_endpoints_in_the_schema(
     client: APIClient, charlie: User, alice: User, url: str, integration: Integration
 ) -> None:

@@ -29,7 +29,7 @@ from integrations.services.integrations import delete_integration
 from tests.integrations.oauth_provider import SECRET, Provider, oauth_config, providing
 from tests.integrations.services_kit import make_integration
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 BY_HAND = "oauth2_authorization_code"
 BACK = "/oauth/callback"
 

@@ -6,7 +6,6 @@ import re
 from typing import Any
 
 import pytest
-from django.core.management import call_command
 from django.test import Client
 from drf_spectacular.generators import SchemaGenerator
 
@@ -24,10 +23,6 @@ def schema() -> dict[str, Any]:
 
 def operations(schema: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
     return [(path, method, operation) for path, methods in schema["paths"].items() for method, operation in methods.items()]
-
-
-def test_it_is_valid_and_made_without_a_warning(tmp_path: Any) -> None:
-    call_command("spectacular", "--validate", "--fail-on-warn", "--file", str(tmp_path / "schema.yml"))
 
 
 def test_every_operation_shows_an_example(schema: dict[str, Any]) -> None:
@@ -97,7 +92,8 @@ def test_it_is_served_to_anybody_and_shown_by_swagger_from_here() -> None:
     assert b"/api/schema" in script.content
 
 
-def test_it_is_json_unless_yaml_is_asked_for() -> None:
+def test_it_is_json_unless_yaml_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SchemaGenerator, "get_schema", lambda *_, **__: {"openapi": "3.1.0", "paths": {}})
     client = Client()
     for headers in ({}, {"Accept": "*/*"}, {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}, {"Accept": "application/json"}):
         answer = client.get("/api/schema", headers=headers)

@@ -165,6 +165,7 @@ for path in ("api/v1/health", "metrics", "livez"):
 
 
 @pytest.mark.processes
+@pytest.mark.once
 def test_a_real_process_whose_database_is_away_answers(db):
     with python(_ASKS, database="postgres://portal:hunter2@127.0.0.1:9/portal") as process:
         lines = [line_of(process) for _ in range(3)]

@@ -30,7 +30,7 @@ from access.principals import SYSTEM
 from core.leases import register_worker
 from core.models import Worker
 
-EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "6" if connection.vendor == "postgresql" else "2"))
+EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "4" if connection.vendor == "postgresql" else "1"))
 CHECKS = [
     not_a_server_error,
     status_code_conformance,

@@ -36,7 +36,7 @@ from webhooks.engine.pump import Engine
 from webhooks.inbound.keeping import INLINE
 from webhooks.models import Receipt, ReceiptPart, WebhookDelivery
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.processes]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.processes, pytest.mark.once]
 API = "/api/v1/"
 
 

@@ -24,12 +24,12 @@ from webhooks.engine.types import Claimed, EventRow, Result, Target
 from webhooks.models import DueHint, Webhook, WebhookDelivery, WebhookState
 from webhooks.secrets import new_secret
 
-# on PostgreSQL both stores must do the same
+# the store of the database under test
 STORES: list[type[Store]] = [Store]
 if connection.vendor == "postgresql":
     from webhooks.engine.store_postgres import PostgresStore
 
-    STORES.append(PostgresStore)
+    STORES = [PostgresStore]
 
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
 SECRET = new_secret()
