@@ -30,5 +30,6 @@ def run_work(name: str) -> int:
         # queued by a newer or older release; its rows wait for a process that knows them
         logger.warning("work_kind_unknown", extra={"kind": name})
         return 0
+    work_registry.came(kind)
     with context.acting(ACTOR):
         return work.run_due(kind.model, kind.handler, stopping=runfiles.stopping)

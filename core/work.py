@@ -91,9 +91,16 @@ Said = Later | Done | Recorded | None
 Handler = Callable[[Run], Said]
 
 
-def is_due(model: type[WorkRow]) -> bool:
-    """Say whether a claim could find a row, without taking a lock."""
-    return _due(model).exists()
+def is_due(model: type[WorkRow], unless: QuerySet[Any] | None = None) -> bool:
+    """Say whether a claim could find a row, without taking a lock; in the same look-up that nothing is in `unless`."""
+    due = _due(model)
+    return (due if unless is None else due.filter(~Exists(unless))).exists()
+
+
+def holders(model: type[WorkRow]) -> int:
+    """Return how many live workers run rows just now."""
+    running = _rows(model).filter(state=WorkState.RUNNING)
+    return Worker.objects.filter(~leases.lapsed(), id__in=running.values("lease_owner")).count()
 
 
 def claim(model: type[WorkRow], worker_id: uuid.UUID, limit: int = 1) -> list[WorkRow]:

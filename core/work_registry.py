@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from core import queue
-from core.models import WorkRow
+from django.conf import settings
+from django.db import transaction
+from django.db.models.functions import Now
+
+from core import queue, work
+from core.models import WorkCall, WorkRow
 from core.work import Handler
 
 RUN_TASK = "core.tasks.run_work"
@@ -19,6 +23,8 @@ class Kind:
     model: type[WorkRow]
     handler: Handler
     cluster: str = queue.DEFAULT
+    called: bool = False
+    """Somebody looks for due rows often (`call_due`): they come due at moments that nobody sends a message for."""
 
 
 _kinds: dict[str, Kind] = {}
@@ -44,3 +50,27 @@ def kinds() -> list[Kind]:
 def wake(name: str) -> None:
     """Have due rows of this kind run soon after the present transaction commits. A lost message costs at most a minute."""
     queue.enqueue(RUN_TASK, name, cluster=_kinds[name].cluster)
+
+
+def call_due(kind: Kind) -> bool:
+    """Have due rows run now, unless a worker was called that has not come yet, or as many as may be are at it; says whether one was called.
+
+    For whoever looks again and again, on any number of machines: one look-up where there is nothing to do, and one message however
+    many look. At most half of a machine's workers are called, so that services which hang never keep all of them from other work. A lost
+    message costs a minute: the worker that the tick wakes takes the call back.
+    """
+    on_its_way = WorkCall.objects.filter(kind=kind.name, called_at__isnull=False)
+    if not work.is_due(kind.model, unless=on_its_way) or work.holders(kind.model) >= max(1, settings.WORKERS // 2):
+        return False
+    with transaction.atomic():
+        WorkCall.objects.bulk_create([WorkCall(kind=kind.name)], ignore_conflicts=True)
+        if not WorkCall.objects.filter(kind=kind.name, called_at__isnull=True).update(called_at=Now()):
+            return False  # another was quicker
+        queue.enqueue(RUN_TASK, kind.name, cluster=kind.cluster)
+    return True
+
+
+def came(kind: Kind) -> None:
+    """Note that a worker has come, before it looks for rows: what comes due from now on may call another."""
+    if kind.called:
+        WorkCall.objects.filter(kind=kind.name, called_at__isnull=False).update(called_at=None)

@@ -12,8 +12,10 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Exists, OuterRef
 
-from core import canary, leases, queue, runfiles
+from core import canary, leases, queue, runfiles, work_registry
 from core.models import Slot, Worker
+from webhooks.destinations import follow
+from webhooks.engine import upkeep
 from webhooks.engine.pump import Engine
 from webhooks.engine.store import WORKER_KIND
 
@@ -34,6 +36,7 @@ class _Process:
 
     engine: Engine | None = None
     pid = 0
+    followed = upkeep.Sparing(lambda: _call_for_follow_ups(), every=upkeep.SECONDS)
 
 
 def drain() -> None:
@@ -53,12 +56,25 @@ def drain() -> None:
     deadline = time.monotonic() + DRAIN_SECONDS
     while time.monotonic() < deadline and engine.alive and not runfiles.stopping():
         time.sleep(LOOK_UP_SECONDS)
+        _Process.followed()
     if runfiles.stopping():
         engine.stop(STOP_SECONDS)
         _wait_for_other_engines()
         leases.free_slot(*slot)
     else:
         _hand_over(*slot)
+
+
+def _call_for_follow_ups() -> bool:
+    """Have follow-ups that are due polled. On the drain's thread, which has nothing else to do: the queue may be another machine's."""
+    try:
+        return work_registry.call_due(follow.KIND)
+    except (OperationalError, InterfaceError):
+        logger.warning("follow_ups_not_seen")
+        connection.close()
+    except Exception:  # whatever it is, deliveries go on, and the tick finds what is due
+        logger.exception("follow_ups_failed")
+    return False
 
 
 def ensure_drains() -> None:

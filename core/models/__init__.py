@@ -9,10 +9,10 @@ from core.models.metrics import MetricCount
 from core.models.outbound import CachedAnswer, Circuit, QuotaUsage, RequestLog
 from core.models.owner import Owned, Owner
 from core.models.runtime import RuntimeSettings
-from core.models.work import Housekeeping, WorkRow
+from core.models.work import Housekeeping, WorkCall, WorkRow
 from core.models.workers import Slot, Worker
 
 __all__ = [
     "CachedAnswer", "Circuit", "EncryptionKey", "Event", "Housekeeping", "IdempotencyKey", "MetricCount", "Owned", "Owner", "QuotaUsage",
-    "RequestLog", "RuntimeSettings", "Slot", "WorkRow", "Worker",
+    "RequestLog", "RuntimeSettings", "Slot", "WorkCall", "WorkRow", "Worker",
 ]  # fmt: skip

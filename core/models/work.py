@@ -44,6 +44,16 @@ class WorkRow(models.Model):
         abstract = True
 
 
+class WorkCall(models.Model):
+    """Whether a worker was called for due rows of one kind, and none has come yet: then nobody calls a second one."""
+
+    kind = models.CharField(max_length=60, primary_key=True)
+    called_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return self.kind
+
+
 class Housekeeping(WorkRow):
     """One run of a regular job (pruning, reconciling), so that it is seen, resumed and never doubled."""
 

@@ -76,7 +76,7 @@ class FollowUpStart:
     url: str
     label: str = ""
     link: str = ""
-    first_poll: float = 10.0
+    first_poll: float = 5.0
     give_up_after: float = 6 * 3600.0
     memory: Mapping[str, Any] = field(default_factory=dict)
 
@@ -108,10 +108,13 @@ class NothingToTell(Exception):
 
 @dataclass(frozen=True)
 class Progress:
-    """What a poll found: a result such as passed or failed, or None and when to ask again (seconds)."""
+    """What a poll found: a result such as passed or failed, or None where it still runs.
+
+    `poll_in` (seconds) says when to ask again where the usual pauses would be too short: they begin with five seconds and grow to a minute.
+    """
 
     result: str | None = None
-    poll_in: float = 30.0
+    poll_in: float | None = None
     label: str = ""
     link: str = ""
     memory: Mapping[str, Any] = field(default_factory=dict)

@@ -125,8 +125,12 @@ def test_a_delivery_shows_what_it_started(browser: Client) -> None:
     text = browser.get(page).content.decode()
     assert 'href="https://ci/812"' in text
     assert "running" in text
+    WebhookDelivery.objects.update(status="success")
+    assert 'hx-trigger="every 5s"' in browser.get(page).content.decode()
     FollowUp.objects.filter(pk=row.pk).update(result="passed", state="done")
-    assert "<strong>passed</strong>" in browser.get(page).content.decode()
+    text = browser.get(page).content.decode()
+    assert "<strong>passed</strong>" in text
+    assert "data-live" not in text
     FollowUp.objects.filter(pk=row.pk).update(result="", state="failed", error="The token is refused.")
     text = browser.get(page).content.decode()
     assert "not followed any more" in text

@@ -29,6 +29,7 @@ from core.models.work import WorkState
 from integrations.calls import build_connector
 from integrations.contract.outbound import FollowUpStart, Progress, Remembered, Reserved
 from integrations.contract.outbound import Outcome as Told_
+from integrations.models import Integration
 from integrations.services import integrations as services
 from integrations.services.integrations import IntegrationValues
 from integrations.signals import configured
@@ -486,6 +487,21 @@ def test_a_run_is_polled_to_its_end(db: None) -> None:
     row = polled()
     assert (row.state, row.result, row.label) == ("done", "passed", "build #812")
     assert asked == [("https://ci/queue/1", {"queue": 1}), ("https://ci/queue/1", {"build": 812})]
+
+
+def test_what_runs_long_is_asked_about_ever_more_seldom_and_within_the_integrations_limits(db: None) -> None:
+    row = following()
+    Told.poll = lambda *_: Progress()
+
+    def pauses(count: int) -> list[float]:
+        return [(polled().run_after - timezone.now()).total_seconds() for _ in range(count)]
+
+    assert pauses(12) == pytest.approx([5, 6.5, 8.5, 11, 14.3, 18.6, 24.1, 31.4, 40.8, 53, 60, 60], abs=2)
+    FollowUp.objects.update(progress={})
+    to = Integration.objects.filter(pk=row.delivery.webhook.integration_id)
+    for limits, pause in (({"rate_per_minute": 6}, 100), ({"rate_per_minute": None, "quota_limit": 60}, 600), ({"quota_limit": 1}, 3600)):
+        to.update(**limits)
+        assert pauses(1) == pytest.approx([pause], abs=2)
 
 
 def test_a_system_that_is_down_is_asked_ever_later_and_does_not_end_it(db: None) -> None:

@@ -12,15 +12,15 @@ import pytest
 from django.db import OperationalError, connections
 from django.utils import timezone
 
-from core import leases, queue, runfiles
+from core import leases, queue, runfiles, work_registry
 from core.bus import publish
 from core.models import Slot, Worker
-from tests.webhooks.engine_kit import hook
+from tests.webhooks.engine_kit import due, hook
 from tests.webhooks.receivers import Reply, receiving, wait_for
 from webhooks import tasks
-from webhooks.engine import pump
+from webhooks.engine import pump, upkeep
 from webhooks.engine.pump import Engine
-from webhooks.models import DeliveryAttempt, Lease, WebhookDelivery
+from webhooks.models import DeliveryAttempt, FollowUp, Lease, WebhookDelivery
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -77,6 +77,19 @@ def test_a_drain_delivers_frees_its_slot_and_asks_for_the_next(asked: list[str])
     assert asked == [NEXT]
     assert Slot.objects.get().holder is None
     wait_for(lambda: not WebhookDelivery.objects.filter(status="pending").exists())
+
+
+def test_a_drain_calls_a_worker_for_follow_ups_that_come_due_and_a_fault_in_that_ends_nothing(
+    asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks._Process, "followed", upkeep.Sparing(tasks._call_for_follow_ups, every=0.05))
+    (delivery,) = due(hook(status="inactive"))
+    FollowUp.objects.create(delivery=delivery, url="https://ci/1", give_up_at=timezone.now() + timedelta(hours=1))
+    tasks.drain()
+    assert asked == ["default:core.tasks.run_work", NEXT]
+    monkeypatch.setattr(work_registry, "call_due", lambda kind: 1 // 0)
+    tasks.drain()
+    assert asked[2:] == [NEXT]
 
 
 def test_the_next_drain_of_the_process_uses_the_same_engine(asked: list[str]) -> None:

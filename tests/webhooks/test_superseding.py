@@ -296,3 +296,12 @@ def test_a_long_look_for_nothing_rests_and_one_that_finds_something_goes_on():
         sparing()
         now[0] += 0.5
     assert looks == pytest.approx([0.0, 0.3, 0.6, 6.9])
+
+
+def test_a_look_may_rest_a_while_in_any_case():
+    now, looks = [0.0], []
+    sparing = Sparing(lambda: looks.append(now[0]) is None, clock=lambda: now[0], every=0.5)
+    for _ in range(20):  # 2 seconds, a tenth each
+        sparing()
+        now[0] = round(now[0] + 0.1, 1)
+    assert looks == [0.0, 0.5, 1.0, 1.5]

@@ -36,6 +36,7 @@ from webhooks.selectors import ATTEMPTS_SHOWN, deliveries, follow_up, latest_att
 TONES = {"success": show.GOOD, "failed": show.BAD, "pending": show.INFO, "cancelled": show.QUIET}
 WEBHOOKS_OFFERED = 200
 LIVE_SECONDS = 600
+FOLLOWED_SECONDS = 5
 
 
 class WebhookFilter(ChoiceFilter):
@@ -152,13 +153,15 @@ class DeliveryAdmin(LogAdmin):
 
     def _live_context(self, request: HttpRequest, delivery: WebhookDelivery) -> dict[str, Any]:
         shown: list[Shown] = [as_shown(attempt) for attempt in latest_attempts(delivery)]
+        live, followed = _is_live(delivery), follow_up(delivery)
         return {
             "delivery": delivery,
             "status_badge": self.shown_status(delivery),
             "attempts": shown[::-1],
             "attempts_left_out": max(0, delivery.attempts - len(shown)) if len(shown) == ATTEMPTS_SHOWN else 0,
-            "live": _is_live(delivery),
-            "follow_up": follow_up(delivery),
+            "live": live,
+            "look_seconds": 1 if live else FOLLOWED_SECONDS if followed is not None and followed.goes_on else 0,
+            "follow_up": followed,
             "live_url": show.admin_url(WebhookDelivery, "live", delivery.pk),
             "webhook_url": show.admin_url(Webhook, "change", delivery.webhook_id),
             "event_url": show.admin_url(Event, "change", delivery.event_id),

@@ -29,6 +29,10 @@ MAX_URL = 2000
 MAX_LABEL = 200
 MAX_RESULT = 40
 SHORTEST_POLL, LONGEST_POLL = 5.0, 3600.0
+USUAL_POLL, GROWTH = 60.0, 1.3
+"""What runs longer is asked about more seldom, each time by a factor, until so many seconds lie between."""
+QUOTA_SHARE = 10
+"""One run is polled at a tenth at most of the pace that its integration's quota and rate limit allow."""
 FIRST_PAUSE = 30.0
 LONGEST_FOLLOWED = 7 * 86_400.0
 MAX_MEMORY = 100_000
@@ -107,7 +111,7 @@ def run(held: Run) -> Later | None:
         if error.permanent:
             raise
         return _again(held, row, error)
-    return _noted(held, row, found)
+    return _noted(held, row, found, integration)
 
 
 def _integration(row: FollowUp) -> Integration:
@@ -118,7 +122,8 @@ def _integration(row: FollowUp) -> Integration:
     return found
 
 
-def _noted(held: Run, row: FollowUp, found: Progress) -> Later | None:
+def _noted(held: Run, row: FollowUp, found: Progress, integration: Integration) -> Later | None:
+    polls = _polls(row) + 1
     _save(
         row,
         held.token,
@@ -126,15 +131,32 @@ def _noted(held: Run, row: FollowUp, found: Progress) -> Later | None:
         link=shown_link(found.link) or row.link,
         memory=checked_memory(found.memory) or row.memory,
         result=storable(found.result or "")[:MAX_RESULT],
-        progress={},
+        progress={"polls": polls},
     )
-    return None if found.result else Later(min(max(found.poll_in, SHORTEST_POLL), LONGEST_POLL))
+    if found.result:
+        return None
+    asked = usual_pause(polls) if found.poll_in is None else found.poll_in
+    return Later(min(max(asked, SHORTEST_POLL, _allowed_pause(integration)), LONGEST_POLL))
+
+
+def usual_pause(polls: int) -> float:
+    """Return the seconds to wait after the so manieth poll: 5 at first, then ever more, a minute at most."""
+    return min(SHORTEST_POLL * GROWTH ** min(polls - 1, 50), USUAL_POLL)
+
+
+def _allowed_pause(integration: Integration) -> float:
+    limits = ((60.0, integration.rate_per_minute), (float(integration.quota_window_seconds), integration.quota_limit))
+    return max(QUOTA_SHARE * seconds / calls if calls else 0.0 for seconds, calls in limits)
+
+
+def _polls(row: FollowUp) -> int:
+    return int(row.progress.get("polls", 0))
 
 
 def _again(held: Run, row: FollowUp, error: RepoGuardError) -> Later:
     """Ask later, ever later: a system that is down must not end what it is asked about."""
     failures = int(row.progress.get("failures", 0)) + 1
-    _save(row, held.token, progress={"failures": failures, "error": storable(redact.text(error.message))[:500]})
+    _save(row, held.token, progress={"polls": _polls(row), "failures": failures, "error": storable(redact.text(error.message))[:500]})
     pause = min(FIRST_PAUSE * 2 ** min(failures - 1, 10), LONGEST_POLL)
     return Later(max(pause, min(error.retry_after or 0.0, LONGEST_POLL)))
 
@@ -145,4 +167,4 @@ def _save(row: FollowUp, token: uuid.UUID, **fields: Any) -> None:
         raise LeaseLost(str(row.id))
 
 
-KIND = Kind("webhooks.follow_ups", FollowUp, run)
+KIND = Kind("webhooks.follow_ups", FollowUp, run, called=True)

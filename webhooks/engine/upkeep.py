@@ -21,13 +21,15 @@ STARTING_SECONDS = 10.0
 
 
 class Sparing:
-    """A look that takes at most a share of the engine's time: after a long one that found nothing it rests.
+    """A look that takes at most a share of the engine's time: after a long one that found nothing it rests, and `every` seconds anyway.
 
     Behind a million replays that wait, say, what waited too long is found by reading past all of them, and claims wait meanwhile.
     """
 
-    def __init__(self, look: Callable[[], bool], share: float = 0.05, clock: Callable[[], float] = time.monotonic) -> None:
-        self._look, self._share, self._clock = look, share, clock
+    def __init__(
+        self, look: Callable[[], bool], share: float = 0.05, clock: Callable[[], float] = time.monotonic, every: float = 0.0
+    ) -> None:
+        self._look, self._share, self._clock, self._every = look, share, clock, every
         self._rests_until = -math.inf
 
     def __call__(self) -> bool:
@@ -37,8 +39,7 @@ class Sparing:
             return False
         found = self._look()
         now = self._clock()
-        if not found:
-            self._rests_until = now + (now - began) / self._share
+        self._rests_until = max(began + self._every, -math.inf if found else now + (now - began) / self._share)
         return found
 
 

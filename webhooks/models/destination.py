@@ -7,6 +7,7 @@ from django.db.models.functions import Now
 
 from core.ids import uuid7
 from core.models import WorkRow
+from core.models.work import WorkState
 from webhooks.models.delivery import WebhookDelivery
 from webhooks.models.webhook import Webhook
 
@@ -50,6 +51,11 @@ class FollowUp(WorkRow):
 
     def __str__(self) -> str:
         return self.label or f"follow-up of {self.delivery_id}"
+
+    @property
+    def goes_on(self) -> bool:
+        """Say whether it is asked about again."""
+        return self.state in (WorkState.QUEUED, WorkState.RUNNING)
 
     @property
     def shown_error(self) -> str:

@@ -20,7 +20,7 @@ from integrations.messages.flat import Value, fill, flat
 _RESULTS = {"success": "passed", "failed": "failed", "canceled": "cancelled", "skipped": "skipped"}
 _BY_HAND = "manual"
 _LOOKED_THROUGH = 20
-_POLL, _POLL_BY_HAND = 20.0, 300.0
+_POLL_BY_HAND = 300.0
 _UNSURE = "An earlier try may have run a pipeline. It could not be looked up, so one was run again."
 
 
@@ -85,7 +85,7 @@ def poll(client: Client, memory: Mapping[str, Any]) -> Progress:
     status = found.get("status") if isinstance(found, dict) else None
     if not isinstance(status, str):
         raise BadAnswer("GitLab answered without the pipeline's status. Check that the address is that of GitLab.")
-    return Progress(_RESULTS.get(status), _POLL_BY_HAND if status == _BY_HAND else _POLL, _label(pipeline))
+    return Progress(_RESULTS.get(status), _POLL_BY_HAND if status == _BY_HAND else None, _label(pipeline))
 
 
 def _body(event: OutgoingEvent, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,6 @@ _WORST_FIRST = ("failed", "unstable", "aborted", "cancelled", "not built", "pass
 _MOST = 5
 _LOOKED_THROUGH = 100
 _MAX_URL = 2000
-_FIRST_POLL, _POLL = 10.0, 20.0
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ def start(client: Client, runs: Sequence[Run]) -> FollowUpStart | None:
     url = client.base + _place(followed[0])
     if len(url) > _MAX_URL:  # it is only shown: what is asked is made from the memory
         url = client.base
-    return FollowUpStart(url, _label(followed), _link(client, followed), first_poll=_FIRST_POLL, memory=memory)
+    return FollowUpStart(url, _label(followed), _link(client, followed), memory=memory)
 
 
 def remembered(data: Mapping[str, Any]) -> list[Run]:
@@ -60,7 +59,7 @@ def poll(client: Client, memory: Mapping[str, Any]) -> Progress:
     worst = None
     if all(results):
         worst = next((word for word in _WORST_FIRST if word in results), results[0])
-    return Progress(worst, _POLL, _label(runs), _link(client, runs), {"runs": [run.stored() for run in runs]})
+    return Progress(worst, None, _label(runs), _link(client, runs), {"runs": [run.stored() for run in runs]})
 
 
 def _asked(client: Client, run: Run) -> Run:

@@ -58,10 +58,10 @@ def _looked_for(client: Client, url: str, memory: Mapping[str, Any]) -> Progress
     page = client.follow(url, what="the runs of the workflow")
     event_id, since = text(memory, "event_id"), text(memory, "since")
     if found := choose(page, event_id, since):
-        return Progress(poll_in=10.0, label=f"run {found.id}", link=found.link, memory={**memory, "run_id": found.id})
+        return Progress(label=f"run {found.id}", link=found.link, memory={**memory, "run_id": found.id})
     if _candidates(page, event_id, since)[1]:
         return Progress(result=UNCLEAR, label="several runs were started at that time")
-    return Progress(poll_in=15.0)
+    return Progress()
 
 
 def _candidates(page: Reply, event_id: str, since: str) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:
