@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from enum import StrEnum
 
 SEVERITIES = ("critical", "high", "medium", "low", "info", "unknown")
 """Worst first."""
+_FULL_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
 class Tone(StrEnum):
@@ -114,3 +116,9 @@ class Message:
     def short_commit(self) -> str:
         """Return the commit as people write it."""
         return self.commit[:12]
+
+    @property
+    def full_commit(self) -> str:
+        """Return the commit as platforms take it, in full and small letters: SHA-1 or SHA-256; "" where the event names none in full."""
+        found = self.commit.lower()
+        return found if _FULL_COMMIT.fullmatch(found) else ""

@@ -16,7 +16,6 @@ from integrations.messages.message import message_of
 MAX_DESCRIPTION = MAX_TARGET = 255
 _STATES = {"scan.started": "running", "scan.failed": "failed", "gate.passed": "success", "gate.failed": "failed"}
 _RESULTS = {"passed": "success", "failed": "failed"}
-_SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _TRANSITION = re.compile(r"Cannot transition status via :\w+ from :(\w+)")
 NO_STATE = "only scan.started, scan.completed, scan.failed, gate.passed, gate.failed and gate.changed say how a commit stands."
 
@@ -26,7 +25,7 @@ def told(client: Client, event: OutgoingEvent, project: str, options: Mapping[st
     context = options.get("context") or "repoguard/gate"
     if event.type == "webhook.test":
         return _tested(client, project)
-    status, sha, codes = layout(event, context), message_of(event).commit, []
+    status, sha, codes = layout(event, context), message_of(event).full_commit, []
 
     def tell(state: Mapping[str, Any]) -> None:
         codes.append(_send(client, project, sha, state))
@@ -47,7 +46,7 @@ def layout(event: OutgoingEvent, context: str) -> dict[str, str]:
     """Return the status that an event gives its commit; raises NothingToTell, which says why it gives none."""
     shown = message_of(event)
     state = _state(event)
-    if not _SHA.fullmatch(shown.commit):
+    if not shown.full_commit:
         raise NothingToTell("the event names no full commit, so there is none whose status could be set.")
     counts = "; ".join(count.words() for count in shown.counts if count.total)
     reasons = "; ".join(line(reason) for reason in shown.reasons)

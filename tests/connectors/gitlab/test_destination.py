@@ -164,8 +164,8 @@ def test_what_says_nothing_of_a_commit_is_skipped_and_says_so(gitlab: GitLab) ->
     assert send(gitlab, told.example("webhook.test"), no_project).details["note"].startswith("Signed in to GitLab as project_1_bot. A test")
     assert "shows the project" in send(gitlab, told.example("webhook.test"), STATUS).details["note"]
     assert "knows no project other" in explained(gitlab, STATUS | {"project": "other"}, told.example("webhook.test"))
-    assert send(gitlab, told.example("gate.failed", provider="gitlab"), no_project).ok
-    assert gitlab.state == "failed"
+    assert send(gitlab, told.example("gate.failed", provider="gitlab", commit=SHA.upper()), no_project).ok
+    assert (gitlab.statuses[-1]["sha"], gitlab.state) == (SHA, "failed")
 
 
 def test_refusals_of_statuses_are_explained(gitlab: GitLab) -> None:

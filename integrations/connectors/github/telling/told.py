@@ -18,7 +18,6 @@ from integrations.messages.message import message_of
 
 TEST_TYPE = "webhook.test"
 _FULL_NAME = re.compile(r"[A-Za-z0-9_-]{1,100}/(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}")
-_COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 
 
 @dataclass(frozen=True)
@@ -66,11 +65,11 @@ class Told:
     @cached_property
     def commit(self) -> str:
         """Return the commit that is told of. Raises InvalidInput where the event names none in full."""
-        found = self.message.commit.lower()
-        if not _COMMIT.fullmatch(found):
-            said = f"names the commit as {found[:20]}" if found else "names no commit"
-            raise _untold("commit", f"The event {said}; GitHub wants all 40 digits. Have the scan sent with the commit in full.")
-        return found
+        said = self.message
+        if not said.full_commit:
+            words = f"names the commit as {said.commit[:20]}" if said.commit else "names no commit"
+            raise _untold("commit", f"The event {words}; GitHub wants all 40 digits. Have the scan sent with the commit in full.")
+        return said.full_commit
 
     @property
     def order(self) -> str:
