@@ -78,7 +78,7 @@ def ask(holder: Holder, request: FormRequest) -> TokenAnswer:
             raise _named(holder, error) from None
         raise refused(holder, parse_refusal(error.body), error.status_code) from None
     except SignInFailed:  # what the door makes of a 401
-        raise refused(holder, Refusal("invalid_client")) from None
+        raise refused(holder, Refusal("invalid_client"), 401) from None
     except OutboundError as error:
         raise _named(holder, error) from None
     try:

@@ -30,6 +30,7 @@ from integrations.calls import build_connector
 from integrations.contract.outbound import FollowUpStart, Progress, Remembered, Reserved
 from integrations.contract.outbound import Outcome as Told_
 from integrations.models import Integration
+from integrations.oauth.exchange import temporary
 from integrations.services import integrations as services
 from integrations.services.integrations import IntegrationValues
 from integrations.signals import configured
@@ -62,6 +63,7 @@ ERRORS: dict[str, tuple[Exception, Outcome, ErrorClass, bool]] = {
     "DecryptError": (DecryptError("x"), Outcome.RETRY, ErrorClass.UNREADABLE_SECRET, False),
     "CallFailed, internal": (CallFailed("x", code="internal"), Outcome.RETRY, ErrorClass.INTERNAL, False),
     "SignInFailed": (SignInFailed("x"), Outcome.FAILED, ErrorClass.SIGN_IN, False),
+    "SignInFailed, passing": (temporary("x", retry_after=5), Outcome.RETRY, ErrorClass.SIGN_IN, True),
     "AddressRefused": (AddressRefused("x"), Outcome.FAILED, ErrorClass.ADDRESS_REFUSED, False),
     "InvalidInput": (InvalidInput("x"), Outcome.FAILED, ErrorClass.UNSUITABLE, False),
     "BadAnswer, permanent": (BadAnswer("x", permanent=True), Outcome.FAILED, ErrorClass.BAD_ANSWER, False),

@@ -61,6 +61,9 @@ def of_error(error: Exception, retry: Retry) -> Verdict:
     if isinstance(error, CircuitOpen | QuotaUsedUp):
         error_class = ErrorClass.CIRCUIT_OPEN if isinstance(error, CircuitOpen) else ErrorClass.QUOTA_USED_UP
         return _again(error_class, sentence, retry, hold=_wait(error), reason=HoldReason.INTEGRATION)
+    if isinstance(error, SignInFailed) and not error.permanent and error.retry_after is not None:
+        # until then nobody is asked, so that each try would be spent for nothing
+        return _again(ErrorClass.SIGN_IN, sentence, retry, hold=error.retry_after, reason=HoldReason.INTEGRATION)
     if isinstance(error, Throttled):
         return _again(ErrorClass.RATE_LIMITED, sentence, retry, hold=_wait(error), reason=HoldReason.RETRY_AFTER)
     if isinstance(error, BadAnswer):

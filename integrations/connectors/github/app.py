@@ -28,7 +28,10 @@ _MIN_BITS = 2048
 class AppExchange:
     """Asks as one app; see integrations.contract.signin.Exchange."""
 
-    hint = "Check the app id, the installation id and the private key, and that the app is still installed and not suspended."
+    hint = (
+        "Check the app id, the installation id and the private key, that the app is still installed and not suspended, and that this"
+        " machine's clock is right."
+    )
 
     def __init__(self, app_id: str, private_key: str) -> None:
         self._app_id = app_id
