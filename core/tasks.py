@@ -19,7 +19,7 @@ def tick() -> None:
         housekeeping.plan()
         for kind in work_registry.kinds():
             work.sweep(kind.model)
-            if work.is_due(kind.model):
+            if work.is_due(kind.model) and not work_registry.has_enough(kind):
                 queue.enqueue(work_registry.RUN_TASK, kind.name, cluster=kind.cluster)
 
 

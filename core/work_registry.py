@@ -60,7 +60,7 @@ def call_due(kind: Kind) -> bool:
     message costs a minute: the worker that the tick wakes takes the call back.
     """
     on_its_way = WorkCall.objects.filter(kind=kind.name, called_at__isnull=False)
-    if not work.is_due(kind.model, unless=on_its_way) or work.holders(kind.model) >= max(1, settings.WORKERS // 2):
+    if not work.is_due(kind.model, unless=on_its_way) or has_enough(kind):
         return False
     with transaction.atomic():
         WorkCall.objects.bulk_create([WorkCall(kind=kind.name)], ignore_conflicts=True)
@@ -68,6 +68,11 @@ def call_due(kind: Kind) -> bool:
             return False  # another was quicker
         queue.enqueue(RUN_TASK, kind.name, cluster=kind.cluster)
     return True
+
+
+def has_enough(kind: Kind) -> bool:
+    """Say whether as many workers as may be run rows of a kind for which workers are called."""
+    return kind.called and work.holders(kind.model) >= max(1, settings.WORKERS // 2)
 
 
 def came(kind: Kind) -> None:
