@@ -15,6 +15,7 @@ from django.utils import timezone
 from core import leases, queue, tasks, work, work_registry
 from core.models import Housekeeping, WorkCall
 from core.models.work import WorkState
+from tests.plans import nodes, plan
 
 pytestmark = pytest.mark.django_db
 ran: list[uuid.UUID] = []
@@ -47,6 +48,23 @@ def test_looking_costs_one_look_up_while_nothing_is_due_or_a_worker_is_on_its_wa
             assert not work_registry.call_due(KIND)
         assert len(queries) == 1
     assert sent == [MESSAGE]
+
+
+@pytest.mark.postgres
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="the plans of PostgreSQL")
+def test_the_look_up_is_by_index_also_where_statistics_expect_that_all_is_due() -> None:
+    Housekeeping.objects.bulk_create([Housekeeping(job="due", slot=str(number)) for number in range(3000)])
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE core_housekeeping")
+    Housekeeping.objects.update(state=WorkState.DONE)
+    with CaptureQueriesContext(connection) as queries:
+        assert not work_registry.call_due(KIND)
+    (query,) = queries
+    scans = {
+        node["Node Type"] for node in nodes(plan(query["sql"].replace("%", "%%"), [])) if node.get("Relation Name") == "core_housekeeping"
+    }
+    assert scans
+    assert not any(scan.startswith("Seq") for scan in scans)
 
 
 @pytest.mark.django_db(transaction=True)
