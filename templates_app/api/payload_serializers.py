@@ -13,6 +13,7 @@ from core.event_types import MAX_NAME
 from templates_app.choices import ContentType
 from templates_app.models import PayloadTemplate, TemplateVersion
 from templates_app.payloads.services import MAX_NOTE
+from templates_app.rendering.refused import MOST_CHARACTERS, MOST_LINES
 
 _ID = "0192f0c1-2b3c-7d4e-8f50-61728394a5b6"
 BODY = '{"text": "{{ message.title }}", "severity": {{ data.severity }}, "link": "{{ message.link }}"}'
@@ -57,6 +58,7 @@ _PREVIEW: dict[str, Any] = {
     "size": 118,
     "event": {"id": _ID, "type": "finding.opened"},
     "problems": [],
+    "refused_output": None,
     "warnings": [],
     "used": {"steps": 31, "loop_turns": 0},
     "limits": {"output_bytes": 524_288, "loop_turns": 10_000},
@@ -169,6 +171,20 @@ class PreviewSerializer(ContentSerializer):
     event_type = serializers.CharField(max_length=MAX_NAME, required=False, help_text="Its example; default finding.opened.")
 
 
+class RefusedOutputSerializer(serializers.Serializer[Any]):
+    """What the template made and is no JSON: the lines around the error."""
+
+    of = serializers.CharField(help_text="The event type; of what a save tries out, also what was put into its data.")
+    text = serializers.CharField(
+        help_text=f"At most {MOST_CHARACTERS:,} characters and {MOST_LINES} lines before the error, and behind it."
+    )
+    first_line = serializers.IntegerField(help_text="Which line of the output the text begins in, from 1.")
+    first_column = serializers.IntegerField(help_text="And with which column: more than 1 where the line is too long.")
+    line = serializers.IntegerField(help_text="Line of the error, in the output.")
+    column = serializers.IntegerField()
+    size = serializers.IntegerField(help_text="Bytes of the whole output.")
+
+
 @extend_schema_serializer(examples=[OpenApiExample("What would be sent", value=_PREVIEW, response_only=True)])
 class PreviewedSerializer(serializers.Serializer[Any]):
     """What would be sent; null where `problems` say that nothing would."""
@@ -180,6 +196,7 @@ class PreviewedSerializer(serializers.Serializer[Any]):
     size = serializers.IntegerField(help_text="Bytes of the body.")
     event = serializers.DictField()
     problems = serializers.ListField(child=serializers.CharField())
+    refused_output = RefusedOutputSerializer(allow_null=True)
     warnings = serializers.ListField(child=serializers.CharField())
     used = serializers.DictField()
     limits = serializers.DictField()

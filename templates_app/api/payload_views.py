@@ -189,6 +189,7 @@ def _as_json(preview: Preview, content_type: str, url: str) -> dict[str, Any]:
         "size": 0 if rendered is None else len(rendered.body),
         "event": {"id": str(preview.event.id), "type": preview.event.type},
         "problems": problems,
+        "refused_output": None if preview.refused is None else asdict(preview.refused),
         "warnings": preview.warnings,
         "used": {"steps": preview.steps, "loop_turns": preview.loop_turns},
         "limits": LIMITS,

@@ -7,6 +7,7 @@ JSON for what will come, or nearly; what is not is found at the delivery, and no
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from time import thread_time
 from typing import Any
 
@@ -126,9 +127,10 @@ def _header_errors(headers: Mapping[str, str]) -> dict[str, list[str]]:
 # --- variables --------------------------------------------------------------------------------------------------------
 
 
-def _all_used(content: Content) -> Iterator[Used]:
-    for parsed in content.parts.values():
-        yield from parsed.used
+def _all_used(content: Content) -> Iterator[tuple[str, Used]]:
+    """Yield all variables, each with how a sentence about another part than the body begins."""
+    for name, parsed in content.parts.items():
+        yield from (("" if name == "body" else f"{name}: ", used) for used in parsed.used)
 
 
 def _unknown(used: Used) -> str:
@@ -164,9 +166,9 @@ def _warnings(content: Content, types: Sequence[EventType]) -> list[str]:
     if not named:
         return []
     found = []
-    for used in _all_used(content):
+    for part, used in _all_used(content):
         if used.path[0] == DATA and not any(_may_hold(one.schema, one.example, used.path[1:]) for one in named):
-            found.append(f"Line {used.line}, column {used.column}: {used.name} is in none of these events as they are documented.")
+            found.append(f"{part}Line {used.line}, column {used.column}: {used.name} is in none of these events as they are documented.")
     return list(dict.fromkeys(found))[:_MAX_WARNINGS]
 
 
@@ -197,8 +199,7 @@ def _try_out(content: Content, types: Sequence[EventType], platform: str) -> Non
             try:
                 rendered = render_event(content, example_event(event_type, data), meter=meter)
             except TemplateRefused as error:
-                field, _, sentence = error.message.partition(": ")
-                raise InvalidInput.of(field, f"For {event_type.name} ({how}): {sentence}", code="template") from None
+                raise _refused(error, f"{event_type.name} ({how})") from None
             if how == "its example" and (problems := platform_problems(platform, rendered)):
                 raise InvalidInput.of("body", f"For {event_type.name} ({how}), {platform} would refuse it: {problems[0]}", code="template")
             steps += meter.steps
@@ -206,6 +207,13 @@ def _try_out(content: Content, types: Sequence[EventType], platform: str) -> Non
                 raise InvalidInput.of(
                     "body", "is so expensive that it can't be tried with all event types: name fewer in events, or make it simpler."
                 )
+
+
+def _refused(error: TemplateRefused, sample: str) -> TemplateRefused:
+    """Return what was refused with the sample that it was refused of."""
+    part, (sentence,) = next(iter(error.fields.items()))
+    output = replace(error.output, of=sample) if error.output is not None else None
+    return TemplateRefused(f"For {sample}: {sentence}", part=part, output=output)
 
 
 def _samples(event_type: EventType) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -10,11 +10,13 @@ from urllib.parse import quote, quote_plus, unquote, urlsplit, urlunsplit
 import orjson
 
 from core.errors import InvalidInput
+from core.texts import storable
 from integrations.contract.outbound import OutgoingEvent
 from templates_app.choices import ContentType
 from templates_app.engine import Parsed, parse, render
 from templates_app.payloads.variables import values_of
 from templates_app.rendering.meter import MAX_OUTPUT, Meter, TemplateRefused
+from templates_app.rendering.refused import around
 from templates_app.rendering.writers import Style
 
 MAX_URL = 2000
@@ -108,10 +110,10 @@ def render_values(content: Content, values: Mapping[str, Any], *, limit: int = M
             if name == "url_path":
                 made[name] = _path(made[name])
         except TemplateRefused as error:
-            raise TemplateRefused(f"{name}: {error.message}") from None
+            raise TemplateRefused(error.message, part=name, output=error.output) from None
     body = made.pop("body", "")
     if content.content_type == ContentType.JSON and "body" not in content.parts:
-        raise TemplateRefused("body: It is empty, which is no JSON.")
+        raise TemplateRefused("It is empty, which is no JSON.", part="body")
     path = made.pop("url_path", "")
     headers = {name.removeprefix("headers."): " ".join(text.split()) for name, text in made.items() if name.startswith("headers.")}
     query = {name.removeprefix("url_query."): text for name, text in made.items() if name.startswith("url_query.")}
@@ -135,7 +137,8 @@ def check_json(text: str) -> None:
     except orjson.JSONDecodeError as error:
         near = text[max(0, error.pos - _NEAR) : error.pos + _NEAR].replace("\n", " ")
         raise TemplateRefused(
-            f"What it makes is no JSON: {error.msg} in line {error.lineno}, column {error.colno} of the output, near {near!r}."
+            f"What it makes is no JSON: {error.msg} in line {error.lineno}, column {error.colno} of the output, near {near!r}.",
+            output=around(storable(text), error.pos),
         ) from None
 
 

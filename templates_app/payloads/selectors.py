@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import uuid
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from django.db.models import QuerySet
 
@@ -23,7 +23,8 @@ from templates_app.payloads.content import Content, Parts, Rendered, read, rende
 from templates_app.payloads.places import trying_out
 from templates_app.payloads.variables import example_event
 from templates_app.rendering import meter as bounds
-from templates_app.rendering.meter import Meter
+from templates_app.rendering.meter import Meter, TemplateRefused
+from templates_app.rendering.refused import RefusedOutput
 
 LIMITS: dict[str, JSONValue] = {
     "source_bytes": bounds.MAX_SOURCE,
@@ -67,6 +68,8 @@ class Preview:
     rendered: Rendered | None
     problems: list[str]
     warnings: list[str]
+    refused: RefusedOutput | None
+    """Where that is why: what was made and is no JSON."""
     steps: int
     loop_turns: int
 
@@ -143,18 +146,26 @@ def _tried(parts: Parts, event: OutgoingEvent, platform: str, events: Collection
     meter, rendered = Meter(), None
     problems: list[str] = []
     warnings: list[str] = []
+    refused: RefusedOutput | None = None
     try:
         content = read(parts)
         rendered = render_event(content, event, meter=meter)
         problems += platform_problems(platform, rendered)
     except InvalidInput as error:
         problems += _sentences(error)
+        refused = _output(error, event.type)
     try:
         if events and not problems:
             warnings = check(parts, list(events), platform)[1]
     except InvalidInput as error:
         problems += _sentences(error)
-    return Preview(event, rendered, problems, warnings, meter.steps, meter.loops)
+        refused = _output(error, event.type)
+    return Preview(event, rendered, problems, warnings, refused, meter.steps, meter.loops)
+
+
+def _output(error: InvalidInput, event_type: str) -> RefusedOutput | None:
+    output = error.output if isinstance(error, TemplateRefused) else None
+    return replace(output, of=output.of or event_type) if output is not None else None
 
 
 def _sentences(error: InvalidInput) -> list[str]:

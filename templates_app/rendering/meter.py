@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from core.errors import InvalidInput
+from templates_app.rendering.refused import RefusedOutput
 
 MAX_SOURCE = 64 * 1024
 """Bytes of a template."""
@@ -25,12 +26,17 @@ _LOOK_EVERY = 16
 
 
 class TemplateRefused(InvalidInput):
-    """A template, or what it made, can't be used. `line` and `column` say where in the template, from 1."""
+    """A template, or what it made, can't be used. `line` and `column` say where in the template, from 1.
 
-    def __init__(self, sentence: str, *, line: int | None = None, column: int | None = None) -> None:
-        place = "" if line is None else f"Line {line}, column {column}: "
-        super().__init__(f"{place}{sentence}", code="template")
-        self.sentence, self.line, self.column = sentence, line, column
+    `part` is the field that it is about, `output` what was made and is no JSON.
+    """
+
+    def __init__(
+        self, sentence: str, *, line: int | None = None, column: int | None = None, part: str = "", output: RefusedOutput | None = None
+    ) -> None:
+        said = sentence if line is None else f"Line {line}, column {column}: {sentence}"
+        super().__init__(f"{part}: {said}" if part else said, code="template", fields={part: [said]} if part else None)
+        self.sentence, self.line, self.column, self.output = sentence, line, column, output
 
 
 class Exceeded(Exception):

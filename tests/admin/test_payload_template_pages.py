@@ -70,6 +70,20 @@ def test_the_preview_is_of_the_chosen_event_and_of_nobody_elses(integrator: Clie
     assert "no colon" in integrator.post(_url("preview"), FORM | {"headers": "x"}).content.decode()
 
 
+@pytest.mark.once
+def test_the_preview_shows_where_the_error_is(integrator: Client) -> None:
+    def told(**changes: str) -> str:
+        return integrator.post(_url("preview"), FORM | changes).content.decode()
+
+    output = told(body='{"a": "<b>"\n "b": 2}')
+    assert '<span data-n="1">{&quot;a&quot;: &quot;&lt;b&gt;&quot;</span>' in output
+    assert '<mark data-n="2"> <b class="rg-fault">&quot;</b>b&quot;: 2}</mark>' in output
+    assert 'data-goto="id_body" data-line="2" data-column="14"' in told(body='"\n {{ data.x | nope }}"')
+    header = told(headers="X-A: {{ data.nonsense }}", events="finding.opened")
+    assert "headers.X-A: Line 1, column 4: data.nonsense is in none" in header
+    assert "data-goto" not in header
+
+
 def test_an_auditor_reads_and_previews_nothing(auditor: User, alice: User, log_in: Callable[[User], Client]) -> None:
     template, client = payload_template(owner_id=owner_of(alice).id), log_in(auditor)
     text = client.get(_url("change", template.pk)).content.decode()

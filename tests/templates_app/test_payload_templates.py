@@ -16,6 +16,7 @@ from templates_app.payloads.places import trying_out
 from templates_app.payloads.services import VersionValues
 from templates_app.payloads.variables import example_event, variables
 from templates_app.rendering.meter import TemplateRefused
+from templates_app.rendering.refused import MOST_CHARACTERS, MOST_LINES
 from tests.access.keys import client_of
 from tests.factories import owner_of
 from tests.templates_app.payload_kit import BODY, payload_template
@@ -196,6 +197,42 @@ def test_previews_are_of_examples_and_of_visible_events_only(alice, bob) -> None
     assert broken["problems"] == ["headers.X-A: Line 1, column 1: {{ is never closed with }}."]
     only = client_of(alice, "templates:write")
     assert only.post(f"{URL}/preview", {"body": BODY, "event_id": str(mine.id)}, format="json").status_code == 403
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("body", "before", "wrong", "most"),
+    [
+        ("{\n  \"a\": {{ message.tone }}\n  'b': 1\n}", 2, "'", 100),
+        ('{"a": 1', 0, "", 100),  # it ends too early
+        ("[{% for i in (1..900) %}\n{{ i }},{% endfor %}\n x{% for i in (1..300) %}\n1{% endfor %}]", MOST_LINES, "x", 3000),
+        ('["' + "é" * 20000 + '\U0001f600"x"' + "é" * 9000 + '"]', 0, "x", 25_010),
+        ("[\n" + '"" \ud83d', 1, "?", 100),  # half a character, which no answer could carry
+    ],
+)
+def test_output_that_is_no_json_is_shown_around_the_error(body, before, wrong, most) -> None:
+    event = example_event(catalogue.types["finding.opened"])
+    preview = selectors.preview(Parts("application/json", body), event)
+    refused = preview.refused
+    lines = refused.text.split("\n")
+    row = refused.line - refused.first_line
+    column = refused.column - (refused.first_column if row == 0 else 1)
+    assert (row, lines[row][column : column + 1], refused.of) == (before, wrong, "finding.opened")
+    assert len(refused.text) <= most < 2 * MOST_CHARACTERS
+    assert f"line {refused.line}, column {refused.column} of the output" in preview.problems[0]
+    assert refused.text not in repr(refused)
+
+
+def test_a_preview_gives_the_output_that_a_save_would_refuse(alice) -> None:
+    body = '{"severity": {{ data.severity }}{% unless data.severity %},{% endunless %}}'
+    told = client_of(alice).post(f"{URL}/preview", {"body": body, "events": ["finding.opened"]}, format="json").json()
+    assert told["body"] == '{"severity": "high"}'
+    assert told["refused_output"] == {
+        "of": "finding.opened (with nothing in its data)",
+        "text": '{"severity": null,}',
+        "first_line": 1, "first_column": 1, "line": 1, "column": 18, "size": 19,
+    }  # fmt: skip
+    assert client_of(alice).post(f"{URL}/preview", {"body": "{}", "events": ["*"]}, format="json").json()["refused_output"] is None
 
 
 def test_trying_out_leaves_threads_to_others(alice, settings) -> None:

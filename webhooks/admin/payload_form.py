@@ -67,7 +67,7 @@ class PayloadForm(OwnedForm):
     owner = OwnerField(help_text="Whose webhooks can have it; those of the admins can be given to any webhook by an admin.")
     body = forms.CharField(
         required=False,
-        widget=_area(18),
+        widget=UnfoldAdminTextareaWidget(attrs={**_MONO, "rows": 18, "data-numbered": ""}),
         strip=False,
         help_text="{{ message.title }} writes a value, {% if … %} and {% for … %} are tags. Inside quotes a value is escaped; outside, "
         "it is written as JSON with quotes of its own.",
@@ -91,6 +91,9 @@ class PayloadForm(OwnedForm):
         widget=UnfoldAdminTextInputWidget,
         help_text="What this version changes, for the list of versions.",
     )
+
+    class Media:
+        js = ("repoguard/lines.js",)
 
     class Meta:
         model = PayloadTemplate

@@ -19,19 +19,16 @@ from access.admin_base.base import PortalAdmin
 from access.admin_base.buttons import Button, ButtonField
 from access.selectors import visible
 from core.errors import InvalidInput, RepoGuardError
-from core.event_types import catalogue
 from templates_app.choices import ContentType
 from templates_app.models import PayloadTemplate, TemplateVersion
 from templates_app.payloads import selectors, services
-from templates_app.payloads.selectors import Preview
-from templates_app.payloads.variables import variables
 from webhooks.admin.payload_form import PayloadForm, event_asked, preview_choices, preview_values
+from webhooks.admin.payload_preview import preview_context, told
 from webhooks.models import Webhook
 
 VERSIONS_SHOWN = 50
 WEBHOOKS_SHOWN = 20
 _FIRST = "finding.opened"
-_EXAMPLE_URL = "https://your-receiver.example/hook"
 
 
 @admin.register(PayloadTemplate)
@@ -128,9 +125,9 @@ class PayloadTemplateAdmin(PortalAdmin):
         try:
             context = self._previewed(request)
         except forms.ValidationError as error:
-            context = {"problems": error.messages}
+            context = {"problems": told(error.messages)}
         except RepoGuardError as error:
-            context = {"problems": [error.message]}
+            context = {"problems": told([error.message])}
         return TemplateResponse(request, "portal/payload_preview.html", context)
 
     def _previewed(self, request: HttpRequest) -> dict[str, Any]:
@@ -143,7 +140,7 @@ class PayloadTemplateAdmin(PortalAdmin):
         event = selectors.event_for_preview(self.who(request), event_id=event_id, event_type=event_type)
         events = [name.strip() for name in asked.get("events", "*").split(",") if name.strip()]
         preview = selectors.preview(parts, event, platform=platform, events=events)
-        return _context(preview, platform)
+        return preview_context(preview, platform)
 
     def diff_view(self, request: HttpRequest, object_id: str, number: int) -> HttpResponse:
         """Show what changed from the version before to this one."""
@@ -209,24 +206,6 @@ def _older(request: HttpRequest, template: PayloadTemplate) -> list[ButtonField]
     )
     choices = tuple((str(row.number), f"version {row.number}{f': {row.note}' if row.note else ''}"[:60]) for row in rows)
     return [ButtonField("version", "another version", "select", choices=choices)]
-
-
-def _context(preview: Preview, platform: str) -> dict[str, Any]:
-    """Return what the preview shows."""
-    rendered = preview.rendered
-    context: dict[str, Any] = {"problems": list(preview.problems), "warnings": preview.warnings, "preview": preview}
-    found = catalogue.find(preview.event.type)
-    context["variables"] = [(one.name, one.description, show.cut_line(str(one.example), 60)) for one in variables(found)] if found else []
-    if rendered is not None:
-        text = rendered.body.decode()
-        shown = show.pretty_text(text) if rendered.content_type == ContentType.JSON else text
-        context |= {"body": show.cut(shown), "headers": rendered.headers, "size": len(rendered.body)}
-        if not platform:
-            try:
-                context["url"] = rendered.address(_EXAMPLE_URL)
-            except InvalidInput as error:
-                context["problems"].append(error.message)
-    return context
 
 
 def _tone(line: str) -> str:

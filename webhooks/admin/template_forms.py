@@ -36,7 +36,8 @@ _START: dict[str, Any] = {
 
 
 def _json(rows: int) -> UnfoldAdminTextareaWidget:
-    return UnfoldAdminTextareaWidget(attrs={"rows": rows, "spellcheck": "false", "style": "font-family:monospace;font-size:13px"})
+    style = "font-family:monospace;font-size:13px;white-space:pre;overflow-x:auto"
+    return UnfoldAdminTextareaWidget(attrs={"rows": rows, "spellcheck": "false", "style": style, "data-numbered": ""})
 
 
 class TemplateForm(ServiceForm):
@@ -66,6 +67,9 @@ class TemplateForm(ServiceForm):
         widget=_json(6),
         help_text="A JSON list of webhooks; without a URL they send through the integration. Empty for none.",
     )
+
+    class Media:
+        js = ("repoguard/lines.js",)
 
     class Meta:
         model = IntegrationTemplate
