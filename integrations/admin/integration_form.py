@@ -21,7 +21,7 @@ from access.admin_base.show import duration, pretty
 from core.errors import RepoGuardError
 from integrations.choices import Category, Criticality, Environment
 from integrations.contract.connector import Connector
-from integrations.contract.schema import form_fields, form_values
+from integrations.contract.schema import beside_field, form_fields, form_values
 from integrations.models import Integration
 from integrations.selectors.integrations import credentials_set
 from integrations.services.drafts import changed_draft, new_draft
@@ -105,7 +105,7 @@ class IntegrationForm(ServiceForm):
         super().__init__(*args, **kwargs)
         stored = None if self.instance._state.adding else self.instance
         secrets = [name for name, present in ((credentials_set(stored) or {}) if stored else {}).items() if present]
-        made = form_fields(self.connector.fields, stored.config if stored else {}, secrets=secrets, prefix=PREFIX)
+        made = form_fields(self.connector.fields, stored.config if stored else {}, secrets=secrets, prefix=PREFIX, removable=True)
         self.fields.update({name: field for name, field in made.items() if name in self.shown_fields})
         owner = str(stored.owner) if stored and stored.owner_id else None
         if isinstance(field := self.fields.get("owner"), OwnerField):
@@ -142,17 +142,24 @@ class IntegrationForm(ServiceForm):
         """Ask the service's rules about everything that could be read, so that all errors are shown at once."""
         refusal, self.refusal = self.refusal, None  # type: ignore[misc]  # its fields are called otherwise here
         cleaned = super().clean()
-        if refusal is not None:
-            self.show_refusal(refusal)
-            return cleaned
         try:
+            if refusal is not None:
+                raise refusal
             if self.instance._state.adding:
                 new_draft(self.values())
             else:
                 changed_draft(self.instance, self.values(), replace=True)
         except RepoGuardError as error:
             self.show_refusal(error)
+        if self.errors:
+            self._ask_again()
         return cleaned
+
+    def _ask_again(self) -> None:
+        """Say that secrets are gone: they are never sent back, and a form that returns for something else looks as if it had them."""
+        _, secrets = form_values(self.connector.fields, self.cleaned_data, prefix=PREFIX)
+        for name in (name for name, value in secrets.items() if value):
+            self.add_error(PREFIX + name, "Enter it again: it is not kept while something else is wrong.")
 
     def show_refusal(self, error: RepoGuardError) -> None:
         """Put what the service refuses beside the fields it names."""
@@ -165,7 +172,7 @@ class IntegrationForm(ServiceForm):
             elif field in self.fields:
                 shown = True
                 for sentence in sentences:
-                    self.add_error(field, sentence[:1].upper() + sentence[1:])
+                    self.add_error(field, beside_field(sentence))
         if not shown:
             self.add_error(None, error.message)
 

@@ -10,7 +10,7 @@ from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldBooleanSwitchWid
 from core import runtime
 from core.errors import InvalidInput, RepoGuardError
 from integrations.contract.fields import Field
-from integrations.contract.schema import form_fields, form_values
+from integrations.contract.schema import beside_field, form_fields, form_values
 from integrations.models import Integration
 from integrations.registry import find
 from integrations.selectors.integrations import credentials_set
@@ -73,7 +73,7 @@ class RotateForm(forms.Form):
             field = name if name in self.fields else field
             if field in self.fields:
                 shown = True
-                self.add_error(field, [sentence[:1].upper() + sentence[1:] for sentence in sentences])
+                self.add_error(field, [beside_field(sentence) for sentence in sentences])
         if not shown:
             self.add_error(None, error.message.replace("send force to store them untested", "switch on “Store them untested”"))
 

@@ -22,6 +22,7 @@ from unfold.widgets import (
 from core.errors import InvalidInput
 from integrations.contract.fields import Field, FieldKind
 from integrations.contract.kinds import MISSING, checked_value
+from integrations.contract.secret_widgets import REMOVED, RemovableSecret, SecretLines
 
 KEPT = "Stored encrypted; kept as it is unless you enter a new one."
 NEW = "Stored encrypted, never shown again."
@@ -29,15 +30,20 @@ _LINES = {FieldKind.WORDS: "One per line.", FieldKind.MAPPING: "One per line, Na
 
 
 def form_fields(
-    fields: Sequence[Field], stored: Mapping[str, Any], *, secrets: Collection[str] = (), prefix: str = ""
+    fields: Sequence[Field], stored: Mapping[str, Any], *, secrets: Collection[str] = (), prefix: str = "", removable: bool = False
 ) -> dict[str, forms.Field]:
     """Return the form fields of declared fields, by `prefix` and name.
 
     `stored` holds the present values of the open ones (their defaults stand in for what is missing), `secrets` the names of
     the secret ones that are stored. Nothing is required by the form: what applies depends on other fields, so that the
-    service's answer says what is missing. Widgets carry `data-only-if` and `data-only-if-values` for conditions.
+    service's answer says what is missing. Widgets carry `data-only-if` and `data-only-if-values` for conditions. With `removable`,
+    stored secrets that need not be there have a box that removes them.
     """
-    return {prefix + field.name: _form_field(field, stored, field.name in secrets, prefix) for field in fields}
+    made = {prefix + field.name: _form_field(field, stored, field.name in secrets, prefix) for field in fields}
+    for field in fields:
+        if removable and field.secret and not field.required and field.name in secrets:
+            made[prefix + field.name].widget = RemovableSecret(made[prefix + field.name].widget)
+    return made
 
 
 def form_values(
@@ -45,6 +51,7 @@ def form_values(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return (open values, secret values) of a form's cleaned data: without empty ones, and without those that do not apply.
 
+    A secret that is to be removed is "", as by REST.
     `outer` holds values of other fields that conditions may name (the integration's config, for a destination's fields).
     """
     values: dict[str, Any] = {}
@@ -52,12 +59,19 @@ def form_values(
         value = cleaned.get(prefix + field.name)
         is_given = value not in (None, "", [], {}) or (value == [] and _overrides(field))
         if is_given and field.applies({**(outer or {}), **_defaults(fields), **values}):
-            values[field.name] = value
+            values[field.name] = "" if value is REMOVED else value
     secret = {field.name for field in fields if field.secret}
     return (
         {name: value for name, value in values.items() if name not in secret},
         {name: value for name, value in values.items() if name in secret},
     )
+
+
+def beside_field(sentence: str) -> str:
+    """Return a service's sentence as it stands beside its field: that is shown where its condition holds, so it need not be named."""
+    if sentence.startswith("is required if "):
+        return "Is required."
+    return sentence if sentence.startswith("http") else sentence[:1].upper() + sentence[1:]
 
 
 def _overrides(field: Field) -> bool:
@@ -82,6 +96,8 @@ class _DeclaredField(forms.Field):
 
     def to_python(self, value: Any) -> Any:
         """Return the declared kind's value, None for nothing."""
+        if value is REMOVED:
+            return value
         read = _READ.get(FieldKind(self.declared.kind))
         if value in (None, "", []):
             return [] if _overrides(self.declared) else None
@@ -89,7 +105,7 @@ class _DeclaredField(forms.Field):
         try:
             clean = checked_value(self.declared, value, "field")
         except InvalidInput as error:
-            raise forms.ValidationError([text[:1].upper() + text[1:] for text in error.fields["field"]]) from None
+            raise forms.ValidationError([beside_field(text) for text in error.fields["field"]]) from None
         return None if clean is MISSING else clean
 
     def has_changed(self, initial: Any, data: Any) -> bool:
@@ -117,7 +133,7 @@ def _help(field: Field, has_secret: bool) -> SafeString:
         _LINES.get(FieldKind(field.kind), "") if not field.choices else "",
         (KEPT if has_secret else NEW) if field.secret else "",
     ]
-    if field.required and not field.secret and field.default is None:
+    if field.required and not has_secret and field.default is None:
         parts.insert(0, "Required.")
     text = " ".join(part for part in parts if part)
     if not field.link:
@@ -137,7 +153,7 @@ def _widget(field: Field, has_secret: bool, prefix: str) -> Any:
         return UnfoldBooleanSwitchWidget(attrs=attrs)
     if field.kind in _LINES or field.kind == FieldKind.MULTILINE:
         return (
-            _SecretLines(attrs | {"rows": 4, "spellcheck": "false", "autocomplete": "off"})
+            SecretLines(attrs | {"rows": 4, "spellcheck": "false", "autocomplete": "off"})
             if field.secret
             else UnfoldAdminTextareaWidget(attrs | {"rows": _rows(field), "spellcheck": "false"})
         )
@@ -154,14 +170,6 @@ def _rows(field: Field) -> int:
     """Return how many rows show a list's default whole, 8 at most."""
     lines = len(field.default) if field.kind in _LINES and isinstance(field.default, list | tuple) else 0
     return min(8, max(3, lines))
-
-
-class _SecretLines(UnfoldAdminTextareaWidget):
-    """A text area that never shows what was entered, not even when the form comes back with an error elsewhere."""
-
-    def format_value(self, value: Any) -> str:
-        """Return nothing."""
-        return ""
 
 
 def _choice_widget(field: Field, attrs: dict[str, Any]) -> Any:

@@ -69,6 +69,9 @@ def _fitting(field: Field, text: str, path: str, forbidden: re.Pattern[str], nam
     if _SURROGATE.search(text):
         raise InvalidInput.of(path, "holds half of a character (a lone surrogate); write it anew.")
     if text and field.pattern and not re.fullmatch(field.pattern, text):
+        plain = "".join(character for character in text if character.isascii() and not character.isspace())
+        if plain != text and re.fullmatch(field.pattern, plain):  # a pattern alone would tell nobody
+            raise InvalidInput.of(path, "holds a blank, or a character that can't be in it; copy it anew.")
         raise InvalidInput.of(path, f"does not have the expected form{_such_as(field)}.")
     return text
 

@@ -125,6 +125,23 @@ def test_a_form_that_comes_back_does_not_show_the_secret(browser: Client) -> Non
     response = browser.post(reverse(ADD) + "?type=http", form(name=""))
     assert response.status_code == 200
     assert TOKEN not in response.content.decode()
+    assert "Enter it again" in str(response.context["adminform"].form.errors["c_token"])
+
+
+def test_a_stored_secret_that_need_not_be_there_can_be_removed(browser: Client) -> None:
+    mail = {name: value for name, value in form(category="communication").items() if not name.startswith("c_")} | {
+        "c_provider": "smtp", "c_from_address": "a@example.com", "c_host": "mail.example.com", "c_security": "starttls", "c_username": "me",
+    }  # fmt: skip
+    browser.post(reverse(ADD) + "?type=email", mail | {"c_password": TOKEN})
+    without = mail | {"c_username": ""}
+    refused = browser.post(page(stored()), without)
+    assert "remove the password too" in str(refused.context["adminform"].form.errors["c_username"])
+    assert '<input type="checkbox" name="c_password-remove">' in refused.content.decode()
+    back = browser.post(page(stored()), without | {"c_host": "a b", "c_password-remove": "on"})
+    assert '<input type="checkbox" name="c_password-remove" checked>' in back.content.decode()
+    assert stored().credentials == {"password": TOKEN}
+    browser.post(page(stored()), without | {"c_password-remove": "on"})
+    assert (stored().credentials, "username" in stored().config) == ({}, False)
 
 
 def test_a_change_without_a_secret_keeps_it(browser: Client, tracker: Integration, service: Service) -> None:

@@ -11,7 +11,7 @@ from django import forms
 from django.http import QueryDict
 
 from integrations.connectors.http.connector import HttpConnector
-from integrations.contract.schema import form_fields, form_values, validate_values
+from integrations.contract.schema import beside_field, form_fields, form_values, validate_values
 from tests.connectors.test_values import Acme
 
 PREFIX = "c_"
@@ -66,6 +66,16 @@ def test_an_entered_secret_is_not_rendered_when_the_form_comes_back() -> None:
     headers = form({}, {"secret_headers": "A: s3cret", "health_path": "a b"}, fields=HttpConnector.fields)
     assert not headers.is_valid()
     assert "s3cret" not in headers.as_p()
+
+
+def test_sentences_of_a_form_name_no_condition_and_required_secrets_are_said_to_be() -> None:
+    assert beside_field("is required if mode is b.") == "Is required."
+    assert beside_field("http:// is accepted only inside.") == "http:// is accepted only inside."
+    token = replace(next(field for field in Acme.fields if field.name == "token"), required=True, default=None)
+    assert "Required." in form({}, fields=[token]).as_p()
+    assert "Required." not in form({}, secrets=("token",), fields=[token]).as_p()
+    filled = form({}, {"token": "a b"}, fields=[replace(token, pattern="[a-z]+")])
+    assert filled.errors["c_token"] == ["Holds a blank, or a character that can't be in it; copy it anew."]
 
 
 def test_what_is_entered_becomes_values_of_the_declared_kinds() -> None:

@@ -22,6 +22,7 @@ from access.admin_base.widgets import GroupedChecks
 from access.selectors import visible
 from core.errors import InvalidInput
 from core.fields import DecryptError
+from integrations.contract.schema import beside_field
 from integrations.models import Repository
 from templates_app.models import PayloadTemplate
 from webhooks.admin import routing_form
@@ -239,7 +240,7 @@ class WebhookForm(RoutingForm):
             for name, sentences in error.fields.items():
                 field = self._field_of(name)
                 for sentence in sentences:
-                    self.add_error(field if field in self.fields else None, sentence[:1].upper() + sentence[1:])
+                    self.add_error(field if field in self.fields else None, beside_field(sentence))
         except DecryptError:
             self.add_error("headers", UNREADABLE)
 

@@ -120,7 +120,7 @@ def config_errors(config: Mapping[str, Any], credentials: Mapping[str, Any]) -> 
         if config.get("username") and not credentials.get("password"):
             errors["password"] = ["is needed beside a user."]
         if credentials.get("password") and not config.get("username"):
-            errors["username"] = ["is needed beside a password."]
+            errors["username"] = ["is needed beside a password; for no sign-in, remove the password too."]
     return errors
 
 

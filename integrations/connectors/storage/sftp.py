@@ -17,6 +17,7 @@ from storages.backends.sftpstorage import SFTPStorage
 from core.http.client import Door
 from core.http.door import BadAnswer, CallFailed, SignInFailed
 from core.http.lines import Line, line
+from integrations.connectors.storage.fields import host_key_parts
 from integrations.connectors.storage.stores import Shown, Values
 
 _PART = ".part"
@@ -37,9 +38,8 @@ class LineSftp(SFTPStorage):
     def _connect(self) -> None:
         config, left = self._config, self._line.remaining()
         client = self._ssh = paramiko.SSHClient()
-        kind, _, rest = str(config["host_key"]).partition(" ")
         name = config["host"] if config["port"] == 22 else f"[{config['host']}]:{config['port']}"
-        client.get_host_keys().add(name, kind, host_key(kind, rest.partition(" ")[0]))
+        client.get_host_keys().add(name, *host_key(*host_key_parts(config["host_key"])))
         client.set_missing_host_key_policy(paramiko.RejectPolicy())
         client.connect(
             config["host"], port=config["port"], username=config["username"], password=self._credentials.get("password"),
@@ -110,12 +110,12 @@ def opened(config: Values, credentials: Values, door: Door, shown: Shown) -> Ite
                 store.close()
 
 
-def host_key(kind: str, encoded: str) -> paramiko.PKey:
-    """Return a public key. Raises BadAnswer for one that can't be read."""
+def host_key(kind: str, encoded: str) -> tuple[str, paramiko.PKey]:
+    """Return the kind of a public key, and the key. Raises BadAnswer for one that can't be read."""
     try:
-        return paramiko.PKey.from_type_string(kind, base64.b64decode(encoded, validate=True))
+        return kind, paramiko.PKey.from_type_string(kind, base64.b64decode(encoded, validate=True))
     except (paramiko.SSHException, ValueError, IndexError):
-        raise BadAnswer("The host key can't be read. Paste it as ssh-keyscan prints it, without the name.", permanent=True) from None
+        raise BadAnswer("The host key can't be read. Paste the line that ssh-keyscan prints.", permanent=True) from None
 
 
 def private_key(credentials: Values) -> paramiko.PKey | None:
