@@ -62,7 +62,7 @@ class Email(Checker, CallDestination):
             return CheckResult(f"{Way(self.config['provider']).label} takes the credentials.", {"provider": self.config["provider"]})
         with line(self.door, "smtp", self.config["host"], port_of(self.config), plain=self._plain) as made:
             smtp.check(made, self.config, self.credentials, self.shown)
-        signed_in = "took the sign-in" if self.config.get("username") else "answered"
+        signed_in = "took the sign-in" if self.config.get("username") else "answered, without a sign-in"
         return CheckResult(f"{self.config['host']} {signed_in}.", {"port": port_of(self.config), "encryption": self.config["security"]})
 
     def send(self, event: OutgoingEvent, options: Mapping[str, Any], memory: Memory) -> Outcome:

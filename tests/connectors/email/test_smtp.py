@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from core.errors import AddressRefused, OutboundError
+from core.errors import AddressRefused, InvalidInput, OutboundError
 from core.http.door import BadAnswer, CallFailed, SignInFailed
 from core.http.lines import MOST_READ
 from core.models import RequestLog
@@ -21,10 +21,13 @@ from integrations.connectors.email.connector import Email
 from integrations.contract.schema import validate_options, validate_values
 from integrations.models import Integration
 from integrations.rehearsal import rehearse
+from templates_app.builtin import ensure_builtins
+from templates_app.models import IntegrationTemplate
 from tests.connectors.contract import DictMemory
 from tests.connectors.email.sink import Sink, smtp
 from tests.connectors.told import HOSTILE, ID, gate, monsters
 from tests.core.http_servers import Authority
+from webhooks.services.templates import instantiate, try_out
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 PASSWORD = "Ju5tAs3cret-0f-m1ne"
@@ -281,3 +284,16 @@ def test_recipients_are_checked_when_they_are_saved(options: dict[str, Any], wor
 
     with pytest.raises(InvalidInput, match=words):
         validate_options(Email, options, config={"provider": "smtp"})
+
+
+def test_the_template_sets_up_a_relay_that_wants_no_sign_in(sink: Sink) -> None:
+    ensure_builtins()
+    template = IntegrationTemplate.objects.get(key="email-smtp")
+    values = {"host": "127.0.0.1", "port": sink.port, "security": "none", "from_address": "repoguard@example.com", "to": ["a@example.com"]}
+    assert try_out(template, "Relay", values, None).message == "127.0.0.1 answered, without a sign-in."
+    relay = instantiate(template, "Relay", values, None).integration
+    assert (relay.credentials, "username" in relay.config) == ({}, False)
+    assert connector_for(relay, CallPurpose.DESTINATION).send(gate(1), TO, DictMemory()).ok  # type: ignore[attr-defined]
+    for half in ({"username": "me"}, {"password": PASSWORD}):
+        with pytest.raises(InvalidInput, match="is needed beside a"):
+            instantiate(template, "Relay", values | half, None)
