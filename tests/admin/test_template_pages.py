@@ -81,6 +81,8 @@ def test_the_form_asks_for_what_the_template_says(integrator: Client) -> None:
         for name, schema in template.config["schema"]["properties"].items():
             assert f'name="v_{name}"' in text, (template.key, name)
             assert schema["title"].split("(")[0].strip() in text
+        if template.key == "email-smtp":  # the connector's words for a choice
+            assert '<option value="starttls" selected>STARTTLS (port 587)</option>' in text
 
 
 def test_the_preview_shows_all_of_it_and_makes_nothing(integrator: Client) -> None:

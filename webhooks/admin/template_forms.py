@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any, cast
 
 from django import forms
@@ -13,9 +14,11 @@ from access.admin_base.owners import OwnerField
 from access.admin_base.show import pretty
 from access.principals import Principal
 from integrations import registry
+from integrations.contract.fields import Field
 from integrations.contract.schema import form_fields, form_values
 from templates_app.asked import as_fields
 from templates_app.models import IntegrationTemplate
+from templates_app.placeholders import whole
 from templates_app.services import TemplateValues
 
 PREFIX = "v_"
@@ -139,7 +142,7 @@ class UseForm(forms.Form):
 
     def __init__(self, template: IntegrationTemplate, who: Principal, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.asked, self.who = as_fields(template.config), who
+        self.asked, self.who = _with_words(template), who
         self.fields["name"].initial = template.name
         owner = self.fields["owner"]
         if isinstance(owner, OwnerField):
@@ -162,6 +165,19 @@ class UseForm(forms.Form):
     def titles(self) -> dict[str, str]:
         """Return what the values are called in the form, by the name that errors give them."""
         return {f"values.{field.name}": field.title for field in self.asked} | {"name": "Name"}
+
+
+def _with_words(template: IntegrationTemplate) -> tuple[Field, ...]:
+    """Return what a template asks for, with the connector's own words for the choices that it passes on."""
+    words = {field.name: dict(field.choices) for field in registry.find(template.type).fields if field.choices}
+    placed = template.config.get("integration", {}).get("config", {})
+    meant = {name: words[place] for place, text in placed.items() if place in words and isinstance(text, str) and (name := whole(text))}
+    return tuple(
+        replace(field, choices=tuple((value, meant[field.name].get(value, label)) for value, label in field.choices))
+        if field.name in meant
+        else field
+        for field in as_fields(template.config)
+    )
 
 
 def _parsed(text: str, empty: Any) -> Any:
