@@ -30,7 +30,9 @@ def _url(page: str, *args: object) -> str:
 
 
 def test_it_is_written_with_a_preview_and_saved_as_versions(integrator: Client, alice: User) -> None:
-    assert "hx-post" in integrator.get(_url("add")).content.decode()
+    page = integrator.get(_url("add")).content.decode()
+    for part in ("hx-post", "data-numbered", "/repoguard/lines."):
+        assert part in page, part
     assert integrator.post(_url("add"), FORM).status_code == 302
     template = PayloadTemplate.objects.get()
     assert (template.owner_id, template.active.body, template.events) == (owner_of(alice).id, BODY, ["finding.*", "custom.*"])

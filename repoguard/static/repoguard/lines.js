@@ -11,6 +11,8 @@
     numbers.className = "rg-numbers";
     numbers.setAttribute("aria-hidden", "true");
     where.className = "rg-faint rg-where";
+    where.id = `${field.id}-where`;
+    field.setAttribute("aria-describedby", `${field.getAttribute("aria-describedby") || ""} ${where.id}`.trim());
     field.replaceWith(frame);
     frame.append(numbers, field);
     frame.after(where);
@@ -92,6 +94,7 @@
   document.addEventListener("DOMContentLoaded", () => {
     document.querySelectorAll("textarea[data-numbered]").forEach((field) => { number(field); linkErrors(field); });
   });
+  window.addEventListener("pageshow", () => fields.forEach((_, field) => refresh(field))); // going back brings back what was written
   document.addEventListener("selectionchange", () => { if (fields.has(document.activeElement)) place(document.activeElement); });
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-goto]");
