@@ -21,7 +21,7 @@ from access.admin_base.show import duration, pretty
 from core.errors import RepoGuardError
 from integrations.choices import Category, Criticality, Environment
 from integrations.contract.connector import Connector
-from integrations.contract.schema import beside_field, form_fields, form_values
+from integrations.contract.schema import AGAIN, beside_field, form_fields, form_values
 from integrations.models import Integration
 from integrations.selectors.integrations import credentials_set
 from integrations.services.drafts import changed_draft, new_draft
@@ -159,7 +159,7 @@ class IntegrationForm(ServiceForm):
         """Say that secrets are gone: they are never sent back, and a form that returns for something else looks as if it had them."""
         _, secrets = form_values(self.connector.fields, self.cleaned_data, prefix=PREFIX)
         for name in (name for name, value in secrets.items() if value):
-            self.add_error(PREFIX + name, "Enter it again: it is not kept while something else is wrong.")
+            self.add_error(PREFIX + name, AGAIN)
 
     def show_refusal(self, error: RepoGuardError) -> None:
         """Put what the service refuses beside the fields it names."""

@@ -90,7 +90,7 @@ def _credentials(integration: Integration) -> list[Notice]:
         sentence = "They can't be decrypted with the present FERNET_KEYS. Add the key they were stored with, or enter them again."
         notices.append(Notice(show.BAD, "credentials unreadable", sentence))
     if integration.previous_until and integration.previous_until > now:
-        sentence = "The credentials were changed; the old ones are kept and can be restored by the button below."
+        sentence = "The credentials were changed; the old ones are kept, and whoever may change them can restore them."
         notices.append(Notice(show.INFO, "old credentials kept", sentence, integration.previous_until))
     ends = integration.credentials_expire_at
     if ends and ends <= now + timedelta(days=runtime.current().credentials_warning_days) and integration.status == Status.ACTIVE:

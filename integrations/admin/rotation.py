@@ -10,7 +10,7 @@ from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldBooleanSwitchWid
 from core import runtime
 from core.errors import InvalidInput, RepoGuardError
 from integrations.contract.fields import Field
-from integrations.contract.schema import beside_field, form_fields, form_values
+from integrations.contract.schema import AGAIN, beside_field, form_fields, form_values
 from integrations.models import Integration
 from integrations.registry import find
 from integrations.selectors.integrations import credentials_set
@@ -28,7 +28,7 @@ class RotateForm(forms.Form):
         self.integration = integration
         self.declared = _secret_fields(integration)
         secrets = [name for name, present in (credentials_set(integration) or {}).items() if present]
-        self.fields.update(form_fields(self.declared, {}, secrets=secrets, prefix=_PREFIX))
+        self.fields.update(form_fields(self.declared, {}, secrets=secrets, prefix=_PREFIX, removable=True))
         self.fields["overlap_hours"] = forms.FloatField(
             required=False,
             initial=runtime.current().credentials_overlap_hours,
@@ -61,6 +61,8 @@ class RotateForm(forms.Form):
             )
         except RepoGuardError as error:
             self._show(error)
+            for name in (_PREFIX + name for name, value in credentials.items() if value):
+                self.add_error(name, AGAIN)
             return ""
         tested = f"The new credentials work: {rotation.report.message}" if rotation.report else "The new credentials are stored, untested."
         kept = " The old ones can be restored for a while." if rotation.previous_until else " The old ones are forgotten."

@@ -26,6 +26,7 @@ from integrations.contract.secret_widgets import REMOVED, RemovableSecret, Secre
 
 KEPT = "Stored encrypted; kept as it is unless you enter a new one."
 NEW = "Stored encrypted, never shown again."
+AGAIN = "Enter it again: a secret is not sent back with the form."
 _LINES = {FieldKind.WORDS: "One per line.", FieldKind.MAPPING: "One per line, Name: value."}
 
 

@@ -9,13 +9,14 @@ from typing import Any
 from core.http.guard import MAX_URL
 from integrations.contract.connector import Connector
 from integrations.contract.fields import Field, FieldKind
-from integrations.contract.forms import beside_field, form_fields, form_values
+from integrations.contract.forms import AGAIN, beside_field, form_fields, form_values
 from integrations.contract.inbound import Receiver
 from integrations.contract.kinds import BIGGEST, MAX_ENTRIES, MAX_NAME
 from integrations.contract.outbound import Destination
 from integrations.contract.values import validate_options, validate_source, validate_values
 
 __all__ = [
+    "AGAIN",
     "beside_field",
     "config_schema",
     "credentials_schema",

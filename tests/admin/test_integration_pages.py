@@ -175,6 +175,7 @@ def test_credentials_are_rotated_after_a_test(browser: Client, tracker: Integrat
     assert "switch on “Store them untested”" in refused.content.decode()
     assert "send force" not in refused.content.decode()
     assert NEW not in refused.content.decode()
+    assert "Enter it again" in refused.content.decode()
     assert stored().credentials == {"token": TOKEN}
     assert browser.post(page(tracker, "rotate"), {"s_token": NEW, "overlap_hours": "24"})["Location"] == page(tracker)
     assert (stored().credentials, stored().previous_credentials) == ({"token": NEW}, {"token": TOKEN})
