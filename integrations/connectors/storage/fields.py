@@ -100,7 +100,11 @@ DESTINATION_FIELDS: tuple[Field, ...] = (
 def config_errors(config: Mapping[str, Any], credentials: Mapping[str, Any]) -> dict[str, list[str]]:
     """Return errors by field of what fields say together."""
     if config["place"] == Place.GCS and not _is_service_account(credentials.get("service_account", "")):
-        return {"service_account": ["is not the JSON of a service account's key: it must hold client_email, private_key and token_uri."]}
+        return {
+            "service_account": [
+                "is not the JSON of a service account's key: it must hold client_email, private_key, token_uri and project_id."
+            ]
+        }
     return _sftp_errors(config, credentials) if config["place"] == Place.SFTP else {}
 
 
