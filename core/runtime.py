@@ -42,6 +42,7 @@ class Runtime:
     check_minutes_critical: int
     check_minutes_important: int
     check_minutes_optional: int
+    teams_register_repositories: bool
     log_request_bodies: bool
 
 

@@ -38,6 +38,10 @@ class RuntimeSettings(models.Model):
     check_minutes_critical = _number(1, 1, 1440, "How often a critical integration is checked.")
     check_minutes_important = _number(5, 1, 1440, "How often an important integration is checked.")
     check_minutes_optional = _number(30, 1, 1440, "How often an optional integration is checked.")
+    teams_register_repositories = models.BooleanField(
+        default=True,
+        help_text="Off: only admins register and rename repositories, and give them to teams; no team can claim a name that is another's.",
+    )
     log_request_bodies = models.BooleanField(default=True, help_text="Show the sent body in the delivery log.")
 
     class Meta:

@@ -15,6 +15,7 @@ from access.admin_base.base import PortalAdmin
 from access.admin_base.buttons import Button
 from access.admin_base.filters import choice_filter
 from access.admin_base.owners import OwnedForm, OwnerField
+from access.principals import Principal
 from integrations.admin.sources import source_links
 from integrations.choices import Provider
 from integrations.models import Repository
@@ -26,6 +27,10 @@ from integrations.services.badges import renew_badge_token, revoke_badge_token
 
 def _has_badges(request: HttpRequest, repository: Repository) -> bool:
     return bool(repository.badge_token)
+
+
+def _created(values: dict[str, Any], who: Principal) -> Repository:
+    return services.create_repository(services.RepositoryValues(**values), who)  # type: ignore[typeddict-item]
 
 
 class RepositoryForm(OwnedForm):
@@ -55,6 +60,10 @@ class RepositoryForm(OwnedForm):
         if not repository._state.adding:
             names = ("provider", "full_name", "default_branch", "active")
             self.initial = {**{name: getattr(repository, name) for name in names}, "owner": owner or "", **self.initial}
+            if not services.may_register(self.who):
+                for name in ("provider", "full_name"):
+                    self.fields[name].disabled = True
+                self.fields["full_name"].help_text = "Only admins rename repositories here."
 
 
 @admin.register(Repository)
@@ -73,6 +82,10 @@ class RepositoryAdmin(PortalAdmin):
     delete_consequence = "Events that were published about it stay. It is refused while webhooks are limited to it."
     fields = ("provider", "full_name", "default_branch", "active", "owner")
 
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Say no to teams where only admins register."""
+        return super().has_add_permission(request) and services.may_register(self.who(request))
+
     def rows(self, request: HttpRequest) -> QuerySet[Repository]:
         """Return the repositories with their owners."""
         return all_repositories()
@@ -84,7 +97,7 @@ class RepositoryAdmin(PortalAdmin):
         if change:
             services.update_repository(obj, services.RepositoryValues(**values), self.who(request))  # type: ignore[typeddict-item]
         else:
-            obj.__dict__.update(services.create_repository(services.RepositoryValues(**values)).__dict__)  # type: ignore[typeddict-item]
+            obj.__dict__.update(_created(values, self.who(request)).__dict__)
 
     def delete_model(self, request: HttpRequest, obj: Repository) -> None:
         """Remove the repository through its service."""

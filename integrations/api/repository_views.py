@@ -36,7 +36,7 @@ class RepositoryViewSet(
         who, sources = principal(self.request), data.pop("sources", None)
         data["owner_id"] = resolve_owner(data.pop("owner"), who) if "owner" in data else who.default_owner_id
         with transaction.atomic():
-            row = services.create_repository(services.RepositoryValues(**data))  # type: ignore[typeddict-item]
+            row = services.create_repository(services.RepositoryValues(**data), who)  # type: ignore[typeddict-item]
             return self._with_sources(row, sources)
 
     def update_row(self, row: Repository, data: dict[str, Any]) -> Repository:

@@ -13,6 +13,7 @@ from access import audit
 from access.choices import AuditVerb
 from access.principals import SYSTEM, Principal
 from access.selectors import visible
+from core import runtime
 from core.errors import Conflict, InvalidInput, NotAllowed
 from integrations.choices import Provider
 from integrations.models import Integration, Repository, RepositorySource
@@ -33,8 +34,15 @@ class RepositoryValues(TypedDict, total=False):
     owner_id: uuid.UUID | None
 
 
-def create_repository(values: RepositoryValues) -> Repository:
-    """Register a repository. Raises InvalidInput, and Conflict when it is registered already."""
+def may_register(who: Principal) -> bool:
+    """Say whether a caller may register repositories, and rename them, where its role and scopes let it."""
+    return who.is_admin or runtime.current().teams_register_repositories
+
+
+def create_repository(values: RepositoryValues, who: Principal = SYSTEM) -> Repository:
+    """Register a repository. Raises InvalidInput, Conflict when it is registered already, and NotAllowed where only admins may."""
+    if not may_register(who):
+        raise NotAllowed("Only admins register repositories here. Ask one to register it, and to make your team its owner.")
     missing = [field for field in ("provider", "full_name") if field not in values]
     if missing:
         raise InvalidInput(f"{', '.join(missing)}: must be given.", fields={field: ["must be given."] for field in missing})
@@ -50,7 +58,8 @@ def create_repository(values: RepositoryValues) -> Repository:
 def update_repository(repository: Repository, values: RepositoryValues, who: Principal = SYSTEM) -> Repository:
     """Change what `values` holds. Events that were published keep their owner.
 
-    Raises InvalidInput, Conflict, and NotAllowed where the new name would have somebody else's integration read another repository.
+    Raises InvalidInput, Conflict, and NotAllowed where only admins rename, or the new name would have somebody else's integration read
+    another repository.
     """
     _check(values)
     with transaction.atomic():
@@ -60,6 +69,8 @@ def update_repository(repository: Repository, values: RepositoryValues, who: Pri
         changes = audit.diff({name: getattr(row, name) for name in values}, dict(values))
         if changes:
             if {"provider", "full_name"} & changes.keys():
+                if not may_register(who):
+                    raise NotAllowed("full_name: only admins rename repositories here. Ask one.")
                 _refuse_leading_elsewhere(row, who)
             for name in changes:
                 setattr(row, name, values[name])  # type: ignore[literal-required]

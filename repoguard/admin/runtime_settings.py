@@ -27,6 +27,7 @@ class RuntimeSettingsForm(forms.ModelForm):  # type: ignore[type-arg]
             "connect_timeout_seconds": "Connecting takes at most (seconds)",
             "response_body_bytes": "Kept of the body of an answer (bytes)",
             "log_request_bodies": "Sent bodies in the delivery log",
+            "teams_register_repositories": "Teams register repositories",
             "breaker_failures": "Failures in a row before a hold",
             "breaker_first_hold_seconds": "First hold (seconds)",
             "breaker_longest_hold_seconds": "Longest hold (seconds)",
@@ -67,6 +68,7 @@ class RuntimeSettingsAdmin(PortalAdmin):
             "Failing webhooks",
             {"fields": ("breaker_failures", "breaker_first_hold_seconds", "breaker_longest_hold_seconds", "disable_after_hours")},
         ),
+        ("Repositories", {"fields": ("teams_register_repositories",)}),
         ("Secrets", {"fields": ("secret_overlap_hours", "credentials_overlap_hours", "credentials_warning_days")}),
         (
             "Checks of integrations",

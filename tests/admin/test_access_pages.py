@@ -19,7 +19,7 @@ from core import runtime
 from core.models import RuntimeSettings
 from integrations.models import Repository
 from tests.admin.conftest import make_key, make_webhook
-from tests.factories import RepositoryFactory
+from tests.factories import RepositoryFactory, owner_of
 
 pytestmark = pytest.mark.once
 
@@ -157,6 +157,22 @@ def test_it_saves_settings_at_once_and_audits_them(browser: Client, django_captu
     assert not runtime.current().log_request_bodies
     assert _last(object_type="runtimesettings").changes == {"breaker_failures": [5, 6], "log_request_bodies": [True, False]}
     runtime.forget()
+
+
+def test_where_only_admins_register_a_team_finds_no_button_for_it(browser: Client, alice: User, log_in: Callable[[User], Client]) -> None:
+    shop = RepositoryFactory(full_name="acme/shop", owner=owner_of(alice))
+    add, change = reverse("admin:integrations_repository_add"), reverse("admin:integrations_repository_change", args=[shop.pk])
+    team = log_in(alice)
+    assert team.get(add).status_code == 200
+    RuntimeSettings.objects.create(pk=1, teams_register_repositories=False)
+    runtime.forget()
+    assert (team.get(add).status_code, browser.get(add).status_code) == (403, 200)
+    assert add not in team.get(reverse("admin:integrations_repository_changelist")).content.decode()
+    sent = {"full_name": "acme/payments", "provider": "gitlab", "default_branch": "trunk", "active": "on", "owner": "user:alice"}
+    assert "Only admins rename repositories here." in team.get(change).content.decode()
+    assert team.post(change, sent).status_code == 302
+    shop.refresh_from_db()
+    assert (shop.full_name, shop.provider, shop.default_branch) == ("acme/shop", "github", "trunk")
 
 
 def test_it_refuses_settings_out_of_range(browser: Client) -> None:

@@ -7,6 +7,7 @@ from django.contrib.auth.models import Group, User
 from rest_framework.test import APIClient
 
 from access.models import AuditEntry
+from core.models import RuntimeSettings
 from integrations.models import Repository
 from tests.access.keys import client_of
 from tests.factories import RepositoryFactory, WebhookFactory, owner_of
@@ -102,6 +103,18 @@ def test_it_is_deleted(client: APIClient) -> None:
     assert client.delete(f"/api/v1/repositories/{id}").status_code == 204
     assert not Repository.objects.exists()
     assert AuditEntry.objects.filter(object_type="repository", verb="deleted").exists()
+
+
+def test_where_only_admins_register_a_team_claims_no_name(client: APIClient, alice: User, admin: User) -> None:
+    RuntimeSettings.objects.create(pk=1, teams_register_repositories=False)
+    refused = post(client, SHOP)
+    assert (refused.status_code, refused.json()["code"]) == (403, "not_allowed")
+    assert "Ask one to register it" in refused.json()["message"]
+    given = post(client_of(admin), SHOP | {"owner": "user:alice"}).json()
+    url = f"/api/v1/repositories/{given['id']}"
+    assert client.patch(url, {"full_name": "acme/payments"}, format="json").status_code == 403
+    assert client.patch(url, {"full_name": "acme/shop", "default_branch": "trunk"}, format="json").json()["default_branch"] == "trunk"
+    assert list(Repository.objects.values_list("full_name", flat=True)) == ["acme/shop"]
 
 
 def test_a_repository_that_a_webhook_is_limited_to_stays(client: APIClient, alice: User) -> None:
