@@ -17,11 +17,12 @@ _MOST_CORRECTIONS = 5
 
 
 class Once(StrEnum):
-    """What became of something that is made at most once, in words for a log."""
+    """What became of something that is to be made once, in words for a log."""
 
     NOW = "done"
     BEFORE = "done before"
     """An earlier try made it."""
+    AGAIN = "done, maybe a second time: an earlier try was cut off"
     UNKNOWN = "not known: an earlier try was cut off"
     """An earlier try was cut off in the middle; it is not made a second time."""
     BUSY = "busy"
@@ -36,22 +37,24 @@ def busy(sentence: str) -> Outcome:
     return Outcome(ok=False, error=sentence, status=409)
 
 
-def once(memory: Memory, key: str, event: OutgoingEvent, make: Callable[[], object]) -> Once:
-    """Make something under a key at most once.
+def once(memory: Memory, key: str, event: OutgoingEvent, make: Callable[[], object], *, else_none: bool = False) -> Once:
+    """Make something under a key once.
 
-    A call that fails, or is not answered, may be tried again; only after one that was cut off (its process was killed) nobody knows,
-    and then nothing is made a second time.
+    A call that fails, or is not answered, may be tried again. After one that was cut off (its process was killed) nobody knows, and it is
+    made again: one too many says less that is wrong than none. With `else_none` it isn't: what is added up must not be counted twice.
     """
     found = memory.reserve(key, event.holder)
-    if found is not Reserved.FIRST:
-        return {Reserved.MADE: Once.BEFORE, Reserved.AGAIN: Once.UNKNOWN}.get(found, Once.BUSY)
+    if found in (Reserved.MADE, Reserved.BUSY):
+        return Once.BEFORE if found is Reserved.MADE else Once.BUSY
+    if found is Reserved.AGAIN and else_none:
+        return Once.UNKNOWN
     try:
         make()
     except Exception:
         memory.forget(key)
         raise
     memory.put(key, _DONE)
-    return Once.NOW
+    return Once.NOW if found is Reserved.FIRST else Once.AGAIN
 
 
 def order_of(event: OutgoingEvent) -> str:

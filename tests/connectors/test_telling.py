@@ -53,15 +53,18 @@ def test_what_was_made_is_not_made_again() -> None:
     assert made == [1]
 
 
-def test_a_failed_call_is_tried_again_but_one_that_was_cut_off_is_not() -> None:
+def test_a_failed_call_is_tried_again_and_one_that_was_cut_off_as_is_wished() -> None:
     memory, made = DictMemory(), []
     with pytest.raises(CallFailed):
         once(memory, "k", at(0), fails(CallFailed("No answer.")))
     with pytest.raises(Killed):
         once(memory, "k", at(0), fails(Killed()))
     assert once(memory, "k", at(1), lambda: made.append(1)) is Once.BUSY
-    assert once(memory, "k", at(0), lambda: made.append(1)) is Once.UNKNOWN
+    assert once(memory, "k", at(0), lambda: made.append(1), else_none=True) is Once.UNKNOWN
     assert made == []
+    assert once(memory, "k", at(0), lambda: made.append(1)) is Once.AGAIN
+    assert once(memory, "k", at(0), lambda: made.append(1), else_none=True) is Once.BEFORE
+    assert made == [1]
 
 
 def test_an_older_state_does_not_put_a_newer_one_aside() -> None:

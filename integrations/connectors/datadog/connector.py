@@ -49,7 +49,7 @@ class Datadog(Checker, CallDestination):
         return CheckResult("Datadog knows this API key.", {"site": self.config["site"]})
 
     def send(self, event: OutgoingEvent, options: Mapping[str, Any], memory: Memory) -> Outcome:
-        """Send an event, metrics or both, each once. Raises NothingToTell where there are no metrics to send."""
+        """Send an event, metrics or both. Raises NothingToTell where there are no metrics to send."""
         wanted, further, now = options.get("send", Send.EVENTS), options.get("tags", ()), datetime.now(UTC)
         message = message_of(event)
         calls: list[tuple[str, str, dict[str, Any]]] = []
@@ -59,11 +59,14 @@ class Datadog(Checker, CallDestination):
             calls.append(("event", EVENTS, layout.event(message, further, now)))
         if not calls:
             raise NothingToTell("there are no metrics in events of this type.")
-        made = {what: once(memory, f"{what}:{event.id}", event, partial(self._post, path, body)) for what, path, body in calls}
+        made = {
+            what: once(memory, f"{what}:{event.id}", event, partial(self._post, path, body), else_none=what == "metrics")
+            for what, path, body in calls
+        }
         if Once.BUSY in made.values():
             return busy("Another delivery of this event is at it just now; this one follows.")
         details = {what: result.value for what, result in made.items()}
-        status = ACCEPTED if Once.NOW in made.values() else None
+        status = ACCEPTED if {Once.NOW, Once.AGAIN} & set(made.values()) else None
         return Outcome(ok=True, confirmed=Once.UNKNOWN not in made.values(), status=status, details=details)
 
     def _post(self, path: str, body: dict[str, Any]) -> None:

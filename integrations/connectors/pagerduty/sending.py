@@ -78,8 +78,7 @@ class Sending:
         made = once(memory, f"change:{event.id}", event, lambda: self.post(layout.change(message), CHANGES))
         if made is Once.BUSY:
             return busy("Another delivery of this event is at it just now; this one follows.")
-        status = ACCEPTED if made is Once.NOW else None
-        return Outcome(ok=True, confirmed=made is not Once.UNKNOWN, status=status, details={"change event": made.value})
+        return Outcome(ok=True, status=None if made is Once.BEFORE else ACCEPTED, details={"change event": made.value})
 
     def _explained(self, error: BadAnswer) -> BadAnswer:
         if error.status_code not in (400, 413):

@@ -108,18 +108,20 @@ def test_each_half_is_sent_once_however_often_it_is_tried() -> None:
     assert sent(gate(1), memory) == {}
 
 
-def test_what_was_cut_off_is_not_sent_again_but_what_got_no_answer_is() -> None:
-    memory, options = DictMemory(), OPTIONS | {"send": "events"}
-    with pytest.raises(type(TIMED_OUT)):
-        made(TIMED_OUT).send(gate(1), options, memory)
-    killed = made()
-    killed.door.request = lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt)
-    with pytest.raises(KeyboardInterrupt):
-        killed.send(gate(1), options, memory)
-    after = made()
-    outcome = after.send(gate(1), options, memory)
-    assert (outcome.ok, outcome.confirmed, outcome.status, after.door.calls) == (True, False, None, [])
-    assert outcome.details == {"event": "not known: an earlier try was cut off"}
+def test_of_what_was_cut_off_the_event_is_sent_again_and_numbers_are_not() -> None:
+    for wanted, words, calls in (("events", "maybe a second time", 1), ("metrics", "not known: an earlier try was cut off", 0)):
+        memory, options = DictMemory(), OPTIONS | {"send": wanted}
+        with pytest.raises(type(TIMED_OUT)):
+            made(TIMED_OUT).send(gate(1), options, memory)
+        killed = made()
+        killed.door.request = lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt)
+        with pytest.raises(KeyboardInterrupt):
+            killed.send(gate(1), options, memory)
+        after = made(TAKEN)
+        outcome = after.send(gate(1), options, memory)
+        assert (outcome.ok, outcome.confirmed, len(after.door.calls)) == (True, wanted == "events", calls)
+        assert words in str(outcome.details)
+        assert made().send(gate(1), options, memory).ok, "and that was the last of it"
 
 
 def test_what_somebody_else_sends_just_now_is_looked_at_again() -> None:
