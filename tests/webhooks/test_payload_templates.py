@@ -172,6 +172,7 @@ def test_the_preview_of_a_webhook_shows_what_its_template_makes() -> None:
     assert (told.url, told.body, told.size, told.headers["X-A"]) == ("https://ci.example.com/in/x", '{"t": "v"}', 10, "v")
     none = preview_message(to_url, publish("custom.a", {"t": "v", "bad": True}))
     assert (none.requests, "no JSON" in none.note) == ((), True)
+    assert (none.refused.text, none.refused.column, none.refused.of) == ('{"t": "v"oops}', 10, "custom.a")
     for_http = payload_template('{"h": {{ data.t }}}', name="h", platform="http", events=["custom.*"])
     routed = hook(url="", integration=through("https://t.example.com"), destination={"path": "/e"}, payload_template=for_http)
     told = preview_message(routed, publish("custom.a", {"t": "v"})).requests[0]
