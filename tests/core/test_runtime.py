@@ -67,5 +67,5 @@ def test_a_process_of_the_release_before_can_still_store_settings():
     known = [field for field in RuntimeSettings._meta.concrete_fields if field.name not in new]
     columns, values = ", ".join(field.column for field in known), [getattr(RuntimeSettings(pk=1), field.attname) for field in known]
     with connection.cursor() as cursor:
-        cursor.execute(f"INSERT INTO core_runtimesettings ({columns}) VALUES ({', '.join(['%s'] * len(values))})", values)  # noqa: S608
+        cursor.execute(f"INSERT INTO core_runtimesettings ({columns}) VALUES ({', '.join(['%s'] * len(values))})", values)
     assert runtime.current().teams_register_repositories
