@@ -12,7 +12,7 @@ from repoguard.env import locate, process_environment
 from repoguard.rooms import BADGE_SOURCES as BADGE_SOURCES
 from repoguard.rooms import EVENT_SINKS as EVENT_SINKS
 from repoguard.rooms import FINDINGS_SOURCE as FINDINGS_SOURCE
-from repoguard.rooms import REPORT_SOURCES as REPORT_SOURCES
+from repoguard.rooms import REPORT_SOURCE as REPORT_SOURCE
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 _ENV_FILE, DATA_DIR = locate(BASE_DIR)
