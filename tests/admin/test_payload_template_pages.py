@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from core import bus
 from templates_app.models import PayloadTemplate, TemplateVersion
-from tests.admin.conftest import make_webhook
+from tests.admin.conftest import make_delivery, make_webhook
 from tests.factories import owner_of
 from tests.templates_app.payload_kit import BODY, payload_template
 from webhooks.models import Webhook
@@ -95,6 +95,10 @@ def test_the_page_of_a_webhooks_message_shows_what_its_template_made_of_a_record
     assert "What it makes of custom.a, 12 bytes in all" in text
     assert "/repoguard/lines." in text
     assert "rg-fault" not in browser.get(page, {"event": str(bus.publish("custom.a", {"n": 1}).id)}).content.decode()
+    delivery = make_delivery(webhook)
+    text = browser.get(reverse("admin:webhooks_webhookdelivery_change", args=[delivery.pk])).content.decode()
+    assert "Body that is sent" not in text, "the template makes another"
+    assert f'href="{page}?event={delivery.event_id}"' in text
 
 
 def test_an_auditor_reads_and_previews_nothing(auditor: User, alice: User, log_in: Callable[[User], Client]) -> None:
