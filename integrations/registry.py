@@ -59,9 +59,14 @@ _BY_KEY = {connector.key: connector for connector in CONNECTORS}
 
 def find(key: str) -> type[Connector]:
     """Return the connector of a key; raises InvalidInput for one that there is not."""
-    if key not in _BY_KEY:
+    if not has(key):
         raise InvalidInput.of("type", f"{key[:40]!r} is no connector; there are {', '.join(sorted(_BY_KEY))}.", code="unknown_connector")
     return _BY_KEY[key]
+
+
+def has(key: str) -> bool:
+    """Say whether there is a connector of a key: rows may be of another release."""
+    return key in _BY_KEY
 
 
 def with_capability(base: type[Connector]) -> list[type[Connector]]:

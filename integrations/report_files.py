@@ -1,9 +1,10 @@
-"""Reports that belong to events, from whichever room makes them: sources are named in settings.REPORT_SOURCES, as sinks of events are."""
+"""Reports that belong to events. `settings.REPORT_SOURCE` names who makes them, as FINDINGS_SOURCE names who knows the findings."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import cast
 
 from django.conf import settings
 from django.utils.module_loading import import_string
@@ -23,13 +24,9 @@ class ReportFile:
     left_out: str = ""
 
 
-Source = Callable[[OutgoingEvent, str, int], ReportFile | None]
+ReportSource = Callable[[OutgoingEvent, str, int], ReportFile | None]
 
 
 def report_of(event: OutgoingEvent, format: str, most_bytes: int) -> ReportFile | None:
     """Return the report that belongs to an event, None where none does."""
-    for path in settings.REPORT_SOURCES:
-        source: Source = import_string(path)
-        if (found := source(event, format, most_bytes)) is not None:
-            return found
-    return None
+    return cast("ReportSource", import_string(settings.REPORT_SOURCE))(event, format, most_bytes)

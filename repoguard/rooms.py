@@ -18,4 +18,4 @@ BADGE_SOURCES = {
 # who tells connectors the findings behind an event (integrations/findings.py)
 FINDINGS_SOURCE = "scans.placed.placed_findings"
 # who makes the report that belongs to an event (integrations/report_files.py)
-REPORT_SOURCES = ["scans.reports.files.report_of"]
+REPORT_SOURCE = "scans.reports.files.report_of"

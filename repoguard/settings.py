@@ -12,7 +12,7 @@ from repoguard.env import locate, process_environment
 from repoguard.rooms import BADGE_SOURCES as BADGE_SOURCES
 from repoguard.rooms import EVENT_SINKS as EVENT_SINKS
 from repoguard.rooms import FINDINGS_SOURCE as FINDINGS_SOURCE
-from repoguard.rooms import REPORT_SOURCES as REPORT_SOURCES
+from repoguard.rooms import REPORT_SOURCE as REPORT_SOURCE
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 _ENV_FILE, DATA_DIR = locate(BASE_DIR)
@@ -24,7 +24,7 @@ ENV.text("REPOGUARD_DATA_DIR", "./var", "Folder for the generated keys, the SQLi
 MODE = ENV.text("REPOGUARD_MODE", "local", "`local` or `production`. Production refuses unsafe settings and insists on HTTPS.")
 PRODUCTION = MODE == "production"
 DEBUG = ENV.switch("DEBUG", False, "Django's debug pages. Never in production.")
-SECRET_KEY = ENV.text("SECRET_KEY", "", "Signs sessions and queued tasks. `make run` generates one.", secret=True)
+SECRET_KEY = ENV.text("SECRET_KEY", "", "Signs sessions and queued tasks, marks tickets. `make run` generates one.", secret=True)
 FERNET_KEYS = ENV.words("FERNET_KEYS", [], "Keys that encrypt stored secrets: the first encrypts, all decrypt.", secret=True)
 ALLOWED_HOSTS = ENV.words("ALLOWED_HOSTS", [] if PRODUCTION else ["localhost", "127.0.0.1", "[::1]"], "Host names the portal answers to.")
 CSRF_TRUSTED_ORIGINS = ENV.words("CSRF_TRUSTED_ORIGINS", [], "Origins (https://host) whose forms are accepted behind a proxy.")

@@ -1,7 +1,7 @@
 """Which tests are measured for coverage. Before Python 3.12 a measured test takes twice its time, and most repeat what others reached.
 
 On SQLite every test is measured, but of one with many cases on the database only the first few. On PostgreSQL those are measured that
-SQLite skips, that run its own store, or that are marked `postgres`. What is marked `no_cover` is never measured.
+SQLite skips, or that are marked `postgres`. What is marked `no_cover` is never measured.
 """
 
 from __future__ import annotations
@@ -40,10 +40,7 @@ def _is_an_early_case(item: pytest.Item) -> bool:
 
 
 def _is_about_postgres(item: pytest.Item) -> bool:
-    if item.get_closest_marker("postgres") or item.get_closest_marker("skipif"):
-        return True
-    parameters = getattr(item, "callspec", None)
-    return parameters is not None and any("Postgres" in getattr(value, "__name__", "") for value in parameters.params.values())
+    return bool(item.get_closest_marker("postgres") or item.get_closest_marker("skipif"))
 
 
 class Measuring:

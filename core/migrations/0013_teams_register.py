@@ -13,6 +13,6 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='runtimesettings',
             name='teams_register_repositories',
-            field=models.BooleanField(default=True, help_text="Off: only admins register and rename repositories, and give them to teams; no team can claim a name that is another's."),
+            field=models.BooleanField(db_default=True, default=True, help_text="Off: only admins register and rename repositories, and give them to teams; no team can claim a name that is another's."),
         ),
     ]

@@ -40,6 +40,7 @@ class RuntimeSettings(models.Model):
     check_minutes_optional = _number(30, 1, 1440, "How often an optional integration is checked.")
     teams_register_repositories = models.BooleanField(
         default=True,
+        db_default=True,  # for processes of the release before, which may store settings and know no such column
         help_text="Off: only admins register and rename repositories, and give them to teams; no team can claim a name that is another's.",
     )
     log_request_bodies = models.BooleanField(default=True, help_text="Show the sent body in the delivery log.")

@@ -153,17 +153,18 @@ def _tried(parts: Parts, event: OutgoingEvent, platform: str, events: Collection
         problems += platform_problems(platform, rendered)
     except InvalidInput as error:
         problems += _sentences(error)
-        refused = _output(error, event.type)
+        refused = refused_output(error, event.type)
     try:
         if events and not problems:
             warnings = check(parts, list(events), platform)[1]
     except InvalidInput as error:
         problems += _sentences(error)
-        refused = _output(error, event.type)
+        refused = refused_output(error, event.type)
     return Preview(event, rendered, problems, warnings, refused, meter.steps, meter.loops)
 
 
-def _output(error: InvalidInput, event_type: str) -> RefusedOutput | None:
+def refused_output(error: InvalidInput, event_type: str) -> RefusedOutput | None:
+    """Return what a template made of an event, where it was refused for being no JSON."""
     output = error.output if isinstance(error, TemplateRefused) else None
     return replace(output, of=output.of or event_type) if output is not None else None
 

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 MOST_CHARACTERS = 16_000
 MOST_LINES = 200
 """Of each at most: before the error, and from there on."""
+
+
+@dataclass(frozen=True)
+class OutputLine:
+    """A line of refused output; that with the error is cut where it is."""
+
+    number: int
+    text: str
+    is_wrong: bool = False
+    at: str = ""
+    """The character with the error; "" where the output ends too early."""
+    rest: str = ""
 
 
 @dataclass(frozen=True)
@@ -21,6 +34,15 @@ class RefusedOutput:
     size: int
     of: str = ""
     """The event type; where a save tries out several, with what was put into its data."""
+
+    def lines(self) -> Iterator[OutputLine]:
+        """Yield the lines, with their numbers in the whole output."""
+        for number, text in enumerate(self.text.split("\n"), self.first_line):
+            if number != self.line:
+                yield OutputLine(number, text)
+                continue
+            at = self.column - (self.first_column if number == self.first_line else 1)
+            yield OutputLine(number, text[:at], True, text[at : at + 1], text[at + 1 :])
 
 
 def around(output: str, at: int) -> RefusedOutput:

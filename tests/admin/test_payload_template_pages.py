@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from core import bus
 from templates_app.models import PayloadTemplate, TemplateVersion
+from tests.admin.conftest import make_delivery, make_webhook
 from tests.factories import owner_of
 from tests.templates_app.payload_kit import BODY, payload_template
 from webhooks.models import Webhook
@@ -84,6 +85,20 @@ def test_the_preview_shows_where_the_error_is(integrator: Client) -> None:
     header = told(headers="X-A: {{ data.nonsense }}", events="finding.opened")
     assert "headers.X-A: Line 1, column 4: data.nonsense is in none" in header
     assert "data-goto" not in header
+
+
+def test_the_page_of_a_webhooks_message_shows_what_its_template_made_of_a_recorded_event(browser: Client) -> None:
+    webhook = make_webhook(payload_template=payload_template('{"a": {{ data.n }}{% if data.bad %}oops{% endif %}}', events=["custom.*"]))
+    page = reverse("admin:webhooks_webhook_message", args=[webhook.pk])
+    text = browser.get(page, {"event": str(bus.publish("custom.a", {"n": 1, "bad": True}).id)}).content.decode()
+    assert '<mark data-n="1">{&quot;a&quot;: 1<b class="rg-fault">o</b>ops}</mark>' in text
+    assert "What it makes of custom.a, 12 bytes in all" in text
+    assert "/repoguard/lines." in text
+    assert "rg-fault" not in browser.get(page, {"event": str(bus.publish("custom.a", {"n": 1}).id)}).content.decode()
+    delivery = make_delivery(webhook)
+    text = browser.get(reverse("admin:webhooks_webhookdelivery_change", args=[delivery.pk])).content.decode()
+    assert "Body that is sent" not in text, "the template makes another"
+    assert f'href="{page}?event={delivery.event_id}"' in text
 
 
 def test_an_auditor_reads_and_previews_nothing(auditor: User, alice: User, log_in: Callable[[User], Client]) -> None:

@@ -85,6 +85,13 @@ def test_the_form_asks_for_what_the_template_says(integrator: Client) -> None:
             assert '<option value="starttls" selected>STARTTLS (port 587)</option>' in text
 
 
+def test_a_template_of_a_connector_that_is_not_there_says_so(integrator: Client) -> None:
+    template = make_template(is_public=True)
+    IntegrationTemplate.objects.update(type="of_a_newer_release")
+    answer = integrator.get(reverse("admin:templates_app_integrationtemplate_use", args=[template.pk]), follow=True)
+    assert "This release has no connector of_a_newer_release" in answer.content.decode()
+
+
 def test_the_preview_shows_all_of_it_and_makes_nothing(integrator: Client) -> None:
     template = make_template(is_public=True)
     answer = integrator.post(_url("use", template), _values(step="preview"), headers=HTMX)

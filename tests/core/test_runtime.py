@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Iterator
 
 import pytest
+from django.db import connection
 
 from core import runtime
 from core.models import RuntimeSettings
@@ -59,3 +60,12 @@ def test_forget_makes_a_change_seen_at_once():
 def test_it_can_not_be_changed_by_a_reader():
     with pytest.raises(dataclasses.FrozenInstanceError):
         runtime.current().breaker_failures = 5  # type: ignore[misc]
+
+
+def test_a_process_of_the_release_before_can_still_store_settings():
+    new = {"teams_register_repositories"}
+    known = [field for field in RuntimeSettings._meta.concrete_fields if field.name not in new]
+    columns, values = ", ".join(field.column for field in known), [getattr(RuntimeSettings(pk=1), field.attname) for field in known]
+    with connection.cursor() as cursor:
+        cursor.execute(f"INSERT INTO core_runtimesettings ({columns}) VALUES ({', '.join(['%s'] * len(values))})", values)
+    assert runtime.current().teams_register_repositories

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.db import connection
 from django.db.models import Sum
 from django.utils import timezone
 
@@ -20,16 +19,10 @@ from webhooks.engine.due import oldest_waiting, recompute
 from webhooks.engine.judge import judge
 from webhooks.engine.request import build, shown_headers
 from webhooks.engine.store import WORKER_KIND, Store
+from webhooks.engine.stores import new_store
 from webhooks.engine.types import Claimed, EventRow, Result, Target
 from webhooks.models import DueHint, Webhook, WebhookDelivery, WebhookState
 from webhooks.secrets import new_secret
-
-# the store of the database under test
-STORES: list[type[Store]] = [Store]
-if connection.vendor == "postgresql":
-    from webhooks.engine.store_postgres import PostgresStore
-
-    STORES = [PostgresStore]
 
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
 SECRET = new_secret()
@@ -74,9 +67,9 @@ def result(one: Claimed, answer: Answer | int | None = 200, *, ended_at: datetim
     return Result(one, answer, verdict, ended_at or timezone.now(), shown_headers(one, build(one, runtime.current())))
 
 
-def worker(kind: type[Store]) -> Store:
-    """Return the store of a fresh worker."""
-    return kind(leases.register_worker(WORKER_KIND))
+def worker() -> Store:
+    """Return the store of a fresh worker, for the database under test."""
+    return new_store(leases.register_worker(WORKER_KIND))
 
 
 def hook(**more: Any) -> Webhook:

@@ -19,7 +19,7 @@ from integrations.contract.outbound import Outcome
 from integrations.models import Integration
 from tests.integrations.oauth_provider import CLIENT, SECRET, providing
 from tests.webhooks.destination_kit import Told, connectors, integration, routed
-from tests.webhooks.engine_kit import STORES, assert_truth, due, hook, worker
+from tests.webhooks.engine_kit import assert_truth, due, hook, worker
 from tests.webhooks.receivers import Reply, receiving, wait_for
 from webhooks.destinations.memory import RowMemory
 from webhooks.engine.pump import Engine
@@ -165,9 +165,9 @@ def test_rotated_credentials_are_used_at_once(start: Start) -> None:
         assert [request.headers["authorization"] for request in receiver.received] == ["Bearer old-91af", "Bearer new-91af"]
 
 
-@pytest.mark.parametrize("kind", STORES)
+@pytest.mark.postgres
 @pytest.mark.usefixtures("connectors")
-def test_what_a_killed_process_began_is_sent_again_and_makes_no_second_ticket(start: Start, kind: Any) -> None:
+def test_what_a_killed_process_began_is_sent_again_and_makes_no_second_ticket(start: Start) -> None:
     tickets: list[str] = []
 
     def send(event: Any, options: Any, memory: Any, _: Any) -> Outcome:
@@ -179,7 +179,7 @@ def test_what_a_killed_process_began_is_sent_again_and_makes_no_second_ticket(st
     Told.send = send
     made = routed(integration("caller"))
     (delivery,) = due(made)
-    dead = worker(kind)
+    dead = worker()
     dead.threads = 1
     assert [one.delivery_id for one in dead.turn([], 10).claimed] == [delivery.id]
     memory = RowMemory(made.id)
@@ -194,11 +194,11 @@ def test_what_a_killed_process_began_is_sent_again_and_makes_no_second_ticket(st
     assert_truth()
 
 
-@pytest.mark.parametrize("kind", STORES)
+@pytest.mark.postgres
 @pytest.mark.usefixtures("connectors")
-def test_without_a_thread_nothing_that_needs_one_is_leased_and_nobody_spins(kind: Any) -> None:
+def test_without_a_thread_nothing_that_needs_one_is_leased_and_nobody_spins() -> None:
     due(routed(integration("caller")))
-    store = worker(kind)
+    store = worker()
     batch = store.turn([], 10)
     assert (batch.claimed, batch.due_in, store.peek()) == ([], None, False)
     store.threads = 1

@@ -18,7 +18,7 @@ from integrations.messages.digests import DIGEST_TYPE
 from integrations.messages.message import message_of
 from integrations.messages.reading import mapping
 from tests.factories import RepositoryFactory, WebhookFactory, owner_of
-from tests.webhooks.engine_kit import STORES, assert_truth, state_of, worker
+from tests.webhooks.engine_kit import assert_truth, state_of, worker
 from tests.webhooks.routing_kit import example, pass_time, routed, sent
 from webhooks import housekeeping, selectors
 from webhooks.choices import DeliveryStatus, ErrorClass, Lane
@@ -313,7 +313,7 @@ def test_an_inactive_webhooks_digest_is_parked() -> None:
     publish("custom.a", {})
     pass_time(61)
     assert close_all() == 1
-    worker(STORES[-1]).turn([], 10)
+    worker().turn([], 10)
     assert (selectors.stats(hook.id).parked, selectors.stats(hook.id).pending) == (1, 0)
 
 

@@ -11,20 +11,20 @@ from access.models import AuditEntry
 from core import metrics, runtime
 from core.models import Event, RuntimeSettings
 from tests.factories import EventFactory, owner_of
-from tests.webhooks.engine_kit import STORES, assert_truth, due, hook, reply, result, state_of, worker
+from tests.webhooks.engine_kit import assert_truth, due, hook, reply, result, state_of, worker
 from webhooks.choices import BreakerState
 from webhooks.engine import aftermath
 from webhooks.engine.due import recompute
 from webhooks.engine.store import Store
 from webhooks.models import DeliveryAttempt, Webhook, WebhookDelivery, WebhookState
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.postgres]
 NEWS = ["webhook.failing", "webhook.recovered", "webhook.disabled", "delivery.failed", "delivery.exhausted"]
 
 
-@pytest.fixture(params=STORES, ids=lambda kind: kind.__name__)
-def store(request: pytest.FixtureRequest, db: None) -> Store:
-    return worker(request.param)
+@pytest.fixture
+def store(db: None) -> Store:
+    return worker()
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,7 @@ from core.bus import publish
 from core.errors import Conflict
 from core.models import Worker
 from tests.factories import EventFactory
-from tests.webhooks.engine_kit import STORES, assert_truth, due, hook, ids, per_hook, reply, result, state_of, worker
+from tests.webhooks.engine_kit import assert_truth, due, hook, ids, per_hook, reply, result, state_of, worker
 from webhooks.choices import BreakerState, ErrorClass, HoldReason, Lane, Outcome
 from webhooks.engine import store as store_module
 from webhooks.engine.due import recompute
@@ -26,12 +26,12 @@ from webhooks.engine.sweep import sweep
 from webhooks.models import DeliveryAttempt, DueHint, Lease, Webhook, WebhookDelivery, WebhookState
 from webhooks.services import cancel, delete_webhook, disable, enable, redeliver, update_webhook
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.postgres]
 
 
-@pytest.fixture(params=STORES, ids=lambda kind: kind.__name__)
-def store(request: pytest.FixtureRequest, db: None) -> Store:
-    return worker(request.param)
+@pytest.fixture
+def store(db: None) -> Store:
+    return worker()
 
 
 def claim(store: Store, free: int = 100) -> list[Any]:
@@ -62,7 +62,7 @@ def test_what_is_leased_is_not_claimed_again(store: Store) -> None:
     due(hook(), 2)
     assert len(claim(store)) == 2
     assert claim(store) == []
-    assert claim(worker(type(store))) == []
+    assert claim(worker()) == []
 
 
 def test_what_is_not_due_yet_waits_and_the_turn_says_until_when(store: Store) -> None:
@@ -90,7 +90,7 @@ def test_no_more_than_the_cap_is_under_way_here_and_elsewhere(store: Store, conc
     first = claim(store)
     assert len(first) == concurrency
     assert state_of(made).full
-    other = worker(type(store))
+    other = worker()
     assert claim(other) == []
     recompute([made.id])  # somebody changed something: it looks free again
     assert claim(other) == []
@@ -336,7 +336,7 @@ def test_the_rate_limit_holds_for_all_workers_together(store: Store) -> None:
     made = hook(rate_limit=4.0)
     due(made, 20)
     began = time.monotonic()
-    claimed = sum(len(claim(one)) for one in (store, worker(type(store)), worker(type(store))))
+    claimed = sum(len(claim(one)) for one in (store, worker(), worker()))
     assert 4 <= claimed <= 4 + (time.monotonic() - began) * 4.0
 
 
@@ -592,8 +592,8 @@ def test_what_is_given_back_is_due_at_once(store: Store) -> None:
 def test_nobody_gives_back_what_another_holds(store: Store) -> None:
     due(hook(), 2)
     held = claim(store)
-    worker(type(store)).give_back(ids(held))
-    worker(type(store)).give_back_all_but(())
+    worker().give_back(ids(held))
+    worker().give_back_all_but(())
     assert Lease.objects.count() == 2
 
 
@@ -642,7 +642,7 @@ def test_the_stages_of_a_turn_come_in_the_order_of_their_locks(store: Store, mon
 def test_each_stage_of_a_turn_is_one_round_trip(monkeypatch: pytest.MonkeyPatch) -> None:
     from webhooks.engine import store_postgres
 
-    store, trips = worker(STORES[-1]), []
+    store, trips = worker(), []
     real = store_postgres._together
 
     def together() -> Any:
@@ -705,7 +705,7 @@ def test_a_claim_costs_the_same_number_of_statements_for_any_number_of_rows(stor
 
 
 def test_a_turn_on_postgresql_costs_the_same_for_any_number_of_rows_and_webhooks() -> None:
-    store = worker(STORES[-1])
+    store = worker()
     hooks = [hook(concurrency=100) for _ in range(6)]
     few = statements(store, hooks[:1], 2, True)
     if connection.vendor == "postgresql":
@@ -714,7 +714,8 @@ def test_a_turn_on_postgresql_costs_the_same_for_any_number_of_rows_and_webhooks
 
 
 def test_the_database_decides_which_store_is_used() -> None:
-    assert type(new_store(uuid.uuid4())) is STORES[-1]
+    expected = "PostgresStore" if connection.vendor == "postgresql" else "Store"
+    assert type(new_store(uuid.uuid4())).__name__ == expected
 
 
 # --- services and the engine together ---------------------------------------------------------------------------------
@@ -780,7 +781,7 @@ def test_a_deleted_webhook_cannot_be_enabled_behind_the_engines_back() -> None:
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no clock of its own")
 def test_what_is_due_is_judged_by_the_clock_of_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
     row = due(hook(), 1)[0]
-    late = worker(STORES[-1])
+    late = worker()
     behind = timezone.now() - timedelta(minutes=1)
     monkeypatch.setattr("webhooks.engine.store.timezone.now", lambda: behind)
     assert ids(late.turn([], 10).claimed) == [row.id]

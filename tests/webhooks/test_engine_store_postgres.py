@@ -12,7 +12,8 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from core.bus import publish
-from tests.webhooks.engine_kit import STORES, assert_truth, due, hook, ids, result, state_of, worker
+from tests.webhooks.engine_kit import assert_truth, due, hook, ids, result, state_of, worker
+from webhooks.engine.store_postgres import PostgresStore
 from webhooks.models import DeliveryAttempt, DueHint, Lease, Webhook, WebhookState
 
 pytestmark = [
@@ -44,7 +45,7 @@ def held_elsewhere(webhook: Webhook) -> Iterator[None]:
 
 
 def test_a_webhook_that_another_holds_is_hinted_at_anew() -> None:
-    store, made, other = worker(STORES[-1]), hook(), hook(events=["custom.other"])
+    store, made, other = worker(), hook(), hook(events=["custom.other"])
     with held_elsewhere(made):
         publish("custom.a", {})
         publish("custom.other", {})
@@ -60,10 +61,10 @@ def test_a_webhook_that_another_holds_is_hinted_at_anew() -> None:
 def test_two_workers_together_keep_to_the_cap_of_a_webhook(monkeypatch: pytest.MonkeyPatch) -> None:
     """One's first look comes while the other claims; the other commits before the one locks what was hinted at."""
     made = hook(concurrency=2)
-    first, second = worker(STORES[-1]), worker(STORES[-1])
+    first, second = worker(), worker()
     due(made, 10)
     held, go_on = threading.Event(), threading.Event()
-    finish, lock_hinted = STORES[-1].finish, STORES[-1]._lock_hinted  # type: ignore[attr-defined]
+    finish, lock_hinted = PostgresStore.finish, PostgresStore._lock_hinted
 
     def slow_finish(self: Any, *given: Any) -> Any:
         if self is first:
@@ -82,8 +83,8 @@ def test_two_workers_together_keep_to_the_cap_of_a_webhook(monkeypatch: pytest.M
         thread.join()
         lock_hinted(self, *given)
 
-    monkeypatch.setattr(STORES[-1], "finish", slow_finish)
-    monkeypatch.setattr(STORES[-1], "_lock_hinted", late)
+    monkeypatch.setattr(PostgresStore, "finish", slow_finish)
+    monkeypatch.setattr(PostgresStore, "_lock_hinted", late)
     thread.start()
     assert held.wait(30)
     publish("custom.a", {})
@@ -93,9 +94,9 @@ def test_two_workers_together_keep_to_the_cap_of_a_webhook(monkeypatch: pytest.M
 
 
 def test_a_hint_of_a_webhook_that_is_gone_is_dropped() -> None:
-    store = worker(STORES[-1])
+    store = worker()
     made = hook()
-    DueHint.objects.create(webhook_id=worker(STORES[-1]).worker_id, due_at=made.created_at, count=1)
+    DueHint.objects.create(webhook_id=worker().worker_id, due_at=made.created_at, count=1)
     batch = store.turn([], 10)
     assert (batch.claimed, DueHint.objects.count(), batch.due_in) == ([], 0, None)
 
@@ -103,7 +104,7 @@ def test_a_hint_of_a_webhook_that_is_gone_is_dropped() -> None:
 def test_webhooks_due_beyond_the_first_look_are_served_and_not_taken_for_deleted(monkeypatch: pytest.MonkeyPatch) -> None:
     from webhooks.engine import store_postgres
 
-    store, hooks = worker(STORES[-1]), [hook() for _ in range(3)]
+    store, hooks = worker(), [hook() for _ in range(3)]
     for made in hooks:
         due(made)
     monkeypatch.setattr(store_postgres, "WEBHOOKS_AT_ONCE", 1)
@@ -114,7 +115,7 @@ def test_webhooks_due_beyond_the_first_look_are_served_and_not_taken_for_deleted
 
 
 def test_a_deleted_webhook_is_not_served() -> None:
-    store, made = worker(STORES[-1]), hook()
+    store, made = worker(), hook()
     due(made)
     Webhook.objects.filter(id=made.id).update(deleted_at=made.created_at)
     assert store.turn([], 10).claimed == []
@@ -122,7 +123,7 @@ def test_a_deleted_webhook_is_not_served() -> None:
 
 
 def test_a_turn_commits_with_its_last_stage() -> None:
-    store, made = worker(STORES[-1]), hook()
+    store, made = worker(), hook()
     due(made, 2)
     with CaptureQueriesContext(connection) as captured:
         (one, other) = store.turn([], 10).claimed
@@ -143,7 +144,7 @@ def test_a_turn_commits_with_its_last_stage() -> None:
 
 
 def test_a_turn_within_a_transaction_leaves_its_end_to_that() -> None:
-    store, made = worker(STORES[-1]), hook()
+    store, made = worker(), hook()
     due(made)
     with transaction.atomic():
         assert len(store.turn([], 10).claimed) == 1
@@ -153,7 +154,7 @@ def test_a_turn_within_a_transaction_leaves_its_end_to_that() -> None:
 
 
 def test_every_connection_of_an_engine_looks_up_by_indexes() -> None:
-    store = worker(STORES[-1])
+    store = worker()
 
     def setting() -> str:
         with connection.cursor() as cursor:

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from core import leases
 from core.models import Worker
-from tests.webhooks.engine_kit import STORES, assert_truth, due, hook, ids, result, state_of, worker
+from tests.webhooks.engine_kit import assert_truth, due, hook, ids, result, state_of, worker
 from webhooks.choices import ErrorClass, Outcome
 from webhooks.engine import sweep as sweep_module
 from webhooks.engine.store import Store
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def store(db: None) -> Store:
-    return worker(STORES[-1])
+    return worker()
 
 
 def die(store: Store) -> None:
@@ -52,7 +52,7 @@ def test_what_the_dead_held_is_free_and_logged_as_lost(store: Store) -> None:
     logged = DeliveryAttempt.objects.all()
     assert {(one.delivery_id, one.number, one.outcome) for one in logged} == {(row.id, 1, Outcome.WORKER_LOST) for row in rows[:2]}
     assert all(one.error and one.webhook_id == made.id and one.url == made.url for one in logged)
-    other = worker(STORES[-1])
+    other = worker()
     assert ids(other.turn([], 10).claimed) == [rows[0].id, rows[1].id]
     assert_truth()
     assert sweep() == 0
@@ -71,7 +71,7 @@ def test_the_attempt_after_a_loss_has_the_next_number(store: Store) -> None:
     store.turn([], 10)
     die(store)
     sweep()
-    other = worker(STORES[-1])
+    other = worker()
     other.turn([result(other.turn([], 10).claimed[0])], 0)
     row.refresh_from_db()
     assert (row.status, row.attempts, row.step) == ("success", 2, 1)
@@ -115,7 +115,7 @@ def test_a_lease_without_a_delivery_is_cleared_away() -> None:
 
 def test_a_sweep_costs_the_same_for_any_number_of_leases(store: Store, django_assert_max_num_queries: Any) -> None:
     for count in (1, 30):
-        store = worker(STORES[-1])
+        store = worker()
         due(hook(), count)
         store.turn([], 400)
         die(store)
@@ -127,7 +127,7 @@ def test_a_sweep_costs_the_same_for_any_number_of_leases(store: Store, django_as
 def test_a_delivery_that_is_lost_with_its_worker_again_is_put_off(store: Store) -> None:
     row = due(hook(), 1)[0]
     for expected_step in (0, 1):
-        lost = worker(STORES[-1])
+        lost = worker()
         assert ids(lost.turn([], 10).claimed) == [row.id]
         die(lost)
         assert sweep() == 1
@@ -135,5 +135,5 @@ def test_a_delivery_that_is_lost_with_its_worker_again_is_put_off(store: Store) 
         assert (row.status, row.step) == ("pending", expected_step)
     assert row.next_attempt_at is not None
     assert row.next_attempt_at > timezone.now() + timedelta(seconds=2)
-    assert worker(STORES[-1]).turn([], 10).claimed == []
+    assert worker().turn([], 10).claimed == []
     assert_truth()

@@ -10,9 +10,8 @@ from django.utils import timezone
 
 from core.fields import RawJSONField
 from tests.factories import EventFactory
-from tests.webhooks.engine_kit import STORES, due, hook, row, worker
+from tests.webhooks.engine_kit import due, hook, row, worker
 from webhooks.engine import targets
-from webhooks.engine.store import Store
 from webhooks.engine.targets import TargetCache, large_payloads, load_targets
 from webhooks.engine.types import Target
 from webhooks.models import Webhook
@@ -175,9 +174,8 @@ def test_it_never_holds_more_than_so_many(monkeypatch: pytest.MonkeyPatch) -> No
         assert len(cache._kept) <= 3
 
 
-@pytest.mark.parametrize("kind", STORES, ids=lambda kind: kind.__name__)
-def test_whatever_changes_of_a_webhook_is_in_force_with_the_next_claim(kind: type[Store]) -> None:
-    made, store = hook(concurrency=50), worker(kind)
+def test_whatever_changes_of_a_webhook_is_in_force_with_the_next_claim() -> None:
+    made, store = hook(concurrency=50), worker()
 
     def claimed() -> Target:
         due(made)
@@ -199,7 +197,7 @@ def test_whatever_changes_of_a_webhook_is_in_force_with_the_next_claim(kind: typ
 
 
 def test_an_engine_on_postgresql_decrypts_an_unchanged_webhook_once(loads: list[set[Any]]) -> None:
-    made, store = hook(), worker(STORES[-1])
+    made, store = hook(), worker()
     for _ in range(3):
         due(made)
         store.turn([], 100)

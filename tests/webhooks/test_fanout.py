@@ -11,7 +11,7 @@ from django.utils import timezone
 from core.bus import Announcement, publish, publish_all
 from core.models import Event
 from tests.factories import RepositoryFactory, WebhookFactory, owner_of
-from tests.webhooks.engine_kit import STORES, worker
+from tests.webhooks.engine_kit import worker
 from tests.webhooks.routing_kit import example, routed
 from webhooks.choices import DeliveryStatus, Lane, Trigger
 from webhooks.models import DueHint, Webhook, WebhookDelivery, WebhookRepository, WebhookState
@@ -191,5 +191,5 @@ def test_critical_events_overtake_what_waits_for_the_same_webhook() -> None:
     hooks = [routed({"lanes": "severity"}), routed({})]
     publish_all([Announcement("finding.opened", example("finding.opened", count=n)) for n in range(1, 6)])
     critical = publish("finding.opened", example("finding.opened", by_severity={"critical": 1}))
-    batch = worker(STORES[-1]).turn([], 2).claimed
+    batch = worker().turn([], 2).claimed
     assert {one.target.webhook_id: one.row.event_id == critical.id for one in batch} == {hooks[0].id: True, hooks[1].id: False}

@@ -24,6 +24,7 @@ from tests.templates_app.payload_kit import payload_template
 from tests.webhooks.engine_kit import hook
 from tests.webhooks.receivers import receiving, wait_for
 from webhooks import services
+from webhooks.api.previews import as_json
 from webhooks.engine import templating
 from webhooks.engine.pump import Engine
 from webhooks.engine.targets import TargetCache
@@ -172,6 +173,8 @@ def test_the_preview_of_a_webhook_shows_what_its_template_makes() -> None:
     assert (told.url, told.body, told.size, told.headers["X-A"]) == ("https://ci.example.com/in/x", '{"t": "v"}', 10, "v")
     none = preview_message(to_url, publish("custom.a", {"t": "v", "bad": True}))
     assert (none.requests, "no JSON" in none.note) == ((), True)
+    around = {"of": "custom.a", "text": '{"t": "v"oops}', "first_line": 1, "first_column": 1, "line": 1, "column": 10, "size": 14}
+    assert as_json(none)["refused_output"] == around
     for_http = payload_template('{"h": {{ data.t }}}', name="h", platform="http", events=["custom.*"])
     routed = hook(url="", integration=through("https://t.example.com"), destination={"path": "/e"}, payload_template=for_http)
     told = preview_message(routed, publish("custom.a", {"t": "v"})).requests[0]

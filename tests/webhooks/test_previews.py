@@ -76,7 +76,8 @@ def test_what_is_not_sent_says_why_and_what_never_ends_is_ended(admin_client: Cl
         raise NothingToTell("below its floor.")
 
     Told.send = quiet
-    assert shown(admin_client, webhook) == {"requests": [], "note": "Nothing would be sent: below its floor."}
+    nothing = {"requests": [], "note": "Nothing would be sent: below its floor.", "refused_output": None}
+    assert shown(admin_client, webhook) == nothing
 
     def forever(event: OutgoingEvent, options: Any, memory: Memory, connector: Caller) -> Outcome:
         while True:

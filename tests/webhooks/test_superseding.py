@@ -14,7 +14,7 @@ from core.housekeeping import Batch
 from core.ids import first_id_at
 from tests.factories import EventFactory
 from tests.plans import nodes, plan, rows_read
-from tests.webhooks.engine_kit import STORES, assert_truth, due, hook, reply, result, state_of, worker
+from tests.webhooks.engine_kit import assert_truth, due, hook, reply, result, state_of, worker
 from tests.webhooks.routing_kit import example, routed, sent
 from webhooks import housekeeping
 from webhooks.choices import DeliveryStatus, ErrorClass
@@ -45,7 +45,7 @@ def test_a_newer_word_on_the_same_thing_cancels_what_still_waits() -> None:
         gate(result_of)
     gate("failed", ref="dev")
     publish("custom.a", {})
-    worker(STORES[-1]).turn([], 0)  # the counters know of them
+    worker().turn([], 0)  # the counters know of them
     assert supersede_next()
     assert [event.type for event in sent(made)] == ["gate.failed", "gate.failed", "custom.a"]
     void = cancelled(ErrorClass.SUPERSEDED)
@@ -80,7 +80,7 @@ def test_webhooks_without_the_rule_and_other_webhooks_are_left_alone() -> None:
 
 
 def test_what_is_under_way_is_left_alone_and_looked_at_again_when_it_failed() -> None:
-    made, store = routed(LATER), worker(STORES[-1])
+    made, store = routed(LATER), worker()
     gate("failed")
     (one,) = store.turn([], 10).claimed
     gate("passed")
@@ -225,7 +225,7 @@ def test_what_waited_too_long_is_cancelled_instead_of_sent() -> None:
     made, patient = routed({"expires_after": 600}), hook(events=["*"])
     publish("custom.a", {})
     publish("custom.b", {})
-    store = worker(STORES[-1])
+    store = worker()
     store.turn([], 0)
     age(590)
     assert not expire_next()
@@ -245,7 +245,7 @@ def test_neither_what_is_under_way_nor_what_people_sent_again_expires() -> None:
     made = routed({"expires_after": 60})
     publish("custom.a", {})
     publish("custom.b", {})
-    (one,) = worker(STORES[-1]).turn([], 1).claimed
+    (one,) = worker().turn([], 1).claimed
     age_of = WebhookDelivery.objects.exclude(id=one.delivery_id).get()
     WebhookDelivery.objects.update(created_at=F("created_at") - timedelta(hours=1))
     redeliver(age_of)

@@ -139,9 +139,10 @@ class DeliveryAdmin(LogAdmin):
             raise PermissionDenied
         shows_body = runtime.current().log_request_bodies
         body = show.pretty(envelope(Event.objects.get(id=delivery.event_id))) if shows_body else ""
-        through = delivery.webhook.integration_id is not None
-        message = f"{show.admin_url(Webhook, 'message', delivery.webhook_id)}?event={delivery.event_id}" if through else ""
-        context = self._live_context(request, delivery) | {"body": body, "shows_body": shows_body, "message_url": message}
+        webhook, context = delivery.webhook, self._live_context(request, delivery) | {"body": body, "shows_body": shows_body}
+        if webhook.integration_id is not None or webhook.payload_template_id is not None:
+            context["message_url"] = f"{show.admin_url(Webhook, 'message', webhook.pk)}?event={delivery.event_id}"
+            context["has_template"] = webhook.payload_template_id is not None
         return self.page(request, "portal/delivery.html", "Delivery", subtitle=delivery.event_type, **context)
 
     def live_view(self, request: HttpRequest, object_id: str) -> HttpResponse:

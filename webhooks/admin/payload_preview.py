@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,6 @@ from core.event_types import catalogue
 from templates_app.choices import ContentType
 from templates_app.payloads.selectors import Preview
 from templates_app.payloads.variables import variables
-from templates_app.rendering.refused import RefusedOutput
 
 _EXAMPLE_URL = "https://your-receiver.example/hook"
 _PLACE = re.compile(r"(?:body: )?(?:For [^:]*: )?Line (\d+), column (\d+): ")
@@ -28,22 +27,10 @@ class Told:
     column: int = 0
 
 
-@dataclass(frozen=True)
-class OutputLine:
-    """A line of refused output; that with the error is cut where it is."""
-
-    number: int
-    text: str
-    is_wrong: bool = False
-    at: str = ""
-    """The character with the error; "" where the output ends too early."""
-    rest: str = ""
-
-
 def preview_context(preview: Preview, platform: str) -> dict[str, Any]:
     """Return what the preview shows."""
     rendered, problems = preview.rendered, list(preview.problems)
-    context: dict[str, Any] = {"preview": preview, "warnings": told(preview.warnings)}
+    context: dict[str, Any] = {"preview": preview, "warnings": told(preview.warnings), "refused": preview.refused}
     found = catalogue.find(preview.event.type)
     context["variables"] = [(one.name, one.description, show.cut_line(str(one.example), 60)) for one in variables(found)] if found else []
     if rendered is not None:
@@ -55,8 +42,6 @@ def preview_context(preview: Preview, platform: str) -> dict[str, Any]:
                 context["url"] = rendered.address(_EXAMPLE_URL)
             except InvalidInput as error:
                 problems.append(error.message)
-    if (refused := preview.refused) is not None:
-        context |= {"refused": refused, "refused_lines": list(output_lines(refused))}
     return context | {"problems": told(problems)}
 
 
@@ -64,13 +49,3 @@ def told(sentences: Iterable[str]) -> list[Told]:
     """Return sentences with the places in the body that they name."""
     found = [(sentence, _PLACE.match(sentence)) for sentence in sentences]
     return [Told(sentence, int(place[1]), int(place[2])) if place else Told(sentence) for sentence, place in found]
-
-
-def output_lines(refused: RefusedOutput) -> Iterator[OutputLine]:
-    """Yield the lines of a refused output, with their numbers in the whole of it."""
-    for number, text in enumerate(refused.text.split("\n"), refused.first_line):
-        if number != refused.line:
-            yield OutputLine(number, text)
-            continue
-        at = refused.column - (refused.first_column if number == refused.first_line else 1)
-        yield OutputLine(number, text[:at], True, text[at : at + 1], text[at + 1 :])

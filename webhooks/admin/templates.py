@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, JsonResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
 from access.admin_base import show
 from access.admin_base.base import PortalAdmin
 from access.admin_base.filters import choice_filter
-from core.errors import InvalidInput, RepoGuardError
+from core.errors import RepoGuardError
 from integrations import registry
 from integrations.checking import CheckReport
 from integrations.choices import Category
@@ -142,6 +142,10 @@ class TemplateAdmin(PortalAdmin):
         template = self._usable(request, object_id)
         if not self.may_use(request, template):
             raise PermissionDenied
+        back = show.admin_url(IntegrationTemplate, "changelist")
+        if not registry.has(template.type):
+            messages.error(request, f"This release has no connector {template.type}, so {template.name} can't be used.")
+            return HttpResponseRedirect(back)
         form = UseForm(template, self.who(request), request.POST or None)
         if request.headers.get("HX-Request") == "true":
             return TemplateResponse(request, "portal/template_preview.html", self._preview(request, template, form))
@@ -153,7 +157,6 @@ class TemplateAdmin(PortalAdmin):
                 problems = _problems(error, form)
             else:
                 return self.page(request, "portal/template_made.html", f"{made.integration.name} is set up", **made_context(made))
-        back = show.admin_url(IntegrationTemplate, "changelist")
         can_test = registry.find(template.type) in registry.with_capability(Checker)
         context = {"blueprint": template, "form": form, "problems": problems, "back": back, "can_test": can_test}
         return self.page(request, "portal/template_use.html", f"Set up: {template.name}", **context)
@@ -223,10 +226,7 @@ def _category(template: IntegrationTemplate) -> str:
     named = template.config.get("integration", {}).get("category")
     if named in Category.values:
         return str(named)
-    try:
-        return registry.find(template.type).categories[0].value
-    except InvalidInput:
-        return Category.DEVELOPMENT.value
+    return (registry.find(template.type).categories[0] if registry.has(template.type) else Category.DEVELOPMENT).value
 
 
 def _parts(template: IntegrationTemplate) -> str:

@@ -114,10 +114,10 @@ class FollowUpSerializer(StrictModelSerializer[FollowUp]):
     ]
 )
 class DeliveryDetailSerializer(DeliverySerializer):
-    """A delivery with the body that is sent and its latest attempts, oldest first."""
+    """A delivery with its event and its latest attempts, oldest first."""
 
     body = serializers.SerializerMethodField(
-        help_text="Before a payload template changes it; null where the settings say that bodies are not shown."
+        help_text="Before an integration or a payload template makes another of it; null where the settings say that bodies are not shown."
     )
     attempts = AttemptSerializer(many=True, read_only=True, source="shown_attempts")
     follow_up = FollowUpSerializer(
@@ -130,5 +130,5 @@ class DeliveryDetailSerializer(DeliverySerializer):
 
     @extend_schema_field({"type": "object", "nullable": True, "additionalProperties": True})
     def get_body(self, delivery: WebhookDelivery) -> dict[str, Any] | None:
-        """Return the JSON that is delivered."""
+        """Return the JSON of the event."""
         return envelope(delivery.event) if runtime.current().log_request_bodies else None

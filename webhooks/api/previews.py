@@ -16,9 +16,9 @@ from core.api.serializers import StrictSerializer
 from core.api.viewsets import PortalViewSet
 from core.errors import InvalidInput
 from core.models import Event
-from integrations.rehearsal import Rehearsal
+from templates_app.api.payload_serializers import RefusedOutputSerializer
 from webhooks.models import Webhook
-from webhooks.services.previews import preview_message
+from webhooks.services.previews import MessagePreview, preview_message
 
 _REQUEST = {
     "method": "POST",
@@ -47,18 +47,21 @@ class ShownRequestSerializer(serializers.Serializer[Any]):
     size = serializers.IntegerField(help_text="Bytes of the body.")
 
 
-@extend_schema_serializer(examples=[OpenApiExample("A message", value={"requests": [_REQUEST], "note": ""}, response_only=True)])
-class RehearsalSerializer(serializers.Serializer[Any]):
+@extend_schema_serializer(
+    examples=[OpenApiExample("A message", value={"requests": [_REQUEST], "note": "", "refused_output": None}, response_only=True)]
+)
+class MessagePreviewSerializer(serializers.Serializer[Any]):
     """What would be sent, in order."""
 
     requests = ShownRequestSerializer(many=True)
     note = serializers.CharField(help_text="Why nothing would be sent, or why not more is known; else empty.")
+    refused_output = RefusedOutputSerializer(source="refused", allow_null=True, help_text="Where the payload template makes no JSON.")
 
 
 class PreviewAction(PortalViewSet[Webhook]):
     """POST webhooks/{id}/preview, for the viewset of webhooks."""
 
-    @extend_schema(request=PreviewMessageSerializer, responses={200: RehearsalSerializer})
+    @extend_schema(request=PreviewMessageSerializer, responses={200: MessagePreviewSerializer})
     @action(detail=True, methods=["post"])
     def preview(self, request: Request, id: str) -> Response:
         """Show the exact requests that an event would lead to, without sending anything: credentials are masked."""
@@ -71,9 +74,9 @@ class PreviewAction(PortalViewSet[Webhook]):
             event = visible(Event.objects.all(), principal(request)).filter(id=values["event_id"]).first()
             if event is None:
                 raise InvalidInput.of("event_id", "is not an event that you can see; GET /api/v1/events lists them.")
-        return self.answer(preview_message(webhook, event, values.get("event_type", "")), serializer_class=RehearsalSerializer)
+        return self.answer(preview_message(webhook, event, values.get("event_type", "")), serializer_class=MessagePreviewSerializer)
 
 
-def as_json(rehearsal: Rehearsal) -> dict[str, Any]:
+def as_json(preview: MessagePreview) -> dict[str, Any]:
     """Return what would be sent as answers show it."""
-    return dict(RehearsalSerializer(rehearsal).data)
+    return dict(MessagePreviewSerializer(preview).data)

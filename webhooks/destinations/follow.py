@@ -140,7 +140,7 @@ def _noted(held: Run, row: FollowUp, found: Progress, integration: Integration) 
 
 
 def usual_pause(polls: int) -> float:
-    """Return the seconds to wait after the so manieth poll: 5 at first, then ever more, a minute at most."""
+    """Return the seconds to wait after so many polls: 5 at first, then ever more, a minute at most."""
     return min(SHORTEST_POLL * GROWTH ** min(polls - 1, 50), USUAL_POLL)
 
 

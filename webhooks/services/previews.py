@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -25,7 +25,8 @@ from integrations.rehearsal import MAX_SHOWN, Rehearsal, Shown, rehearse
 from templates_app.payloads.checking import platform_problems
 from templates_app.payloads.content import render_event, with_type
 from templates_app.payloads.places import trying_out
-from templates_app.payloads.selectors import active_versions
+from templates_app.payloads.selectors import active_versions, refused_output
+from templates_app.rendering.refused import RefusedOutput
 from webhooks.destinations.event import about, outgoing
 from webhooks.engine.request import USER_AGENT
 from webhooks.envelope import envelope_bytes
@@ -37,7 +38,15 @@ from webhooks.selectors import shown_headers, shown_webhooks
 _TELLING = ("gate.failed", "finding.opened", "finding.opened.single", "scan.completed", "build.failed", "integration.unhealthy")
 
 
-def preview_message(webhook: Webhook, event: Event | None = None, event_type: str = "") -> Rehearsal:
+@dataclass(frozen=True)
+class MessagePreview(Rehearsal):
+    """What a webhook would send."""
+
+    refused: RefusedOutput | None = None
+    """Where nothing would be, for what its payload template makes is no JSON: that."""
+
+
+def preview_message(webhook: Webhook, event: Event | None = None, event_type: str = "") -> MessagePreview:
     """Return what a webhook would send of a recorded event, or of the example of a type.
 
     Without either it is the example of a type that it takes, or of a digest where it collects them.
@@ -61,12 +70,12 @@ def _example_about(data: str) -> str:
     return f"{said.get('provider') or 'github'}:{repository_of(said)}"
 
 
-def _with_template(webhook: Webhook, event: OutgoingEvent, shown: Rehearsal) -> Rehearsal:
+def _with_template(webhook: Webhook, event: OutgoingEvent, shown: Rehearsal) -> MessagePreview:
     """Return it as the webhook's payload template, if it has one, changes it."""
     template_id = webhook.payload_template_id
     template = active_versions([template_id]).get(template_id) if template_id else None
     if template is None or not shown.requests:
-        return shown
+        return MessagePreview(shown.requests, shown.note)
     request, *others = shown.requests
     try:
         with trying_out():
@@ -75,11 +84,13 @@ def _with_template(webhook: Webhook, event: OutgoingEvent, shown: Rehearsal) -> 
         if problems := platform_problems(template.platform, rendered):
             raise InvalidInput(problems[0])
     except InvalidInput as error:
-        return Rehearsal((), f"Nothing would be sent, because of the payload template {template.name}: {error.message}")
+        note = f"Nothing would be sent, because of the payload template {template.name}: {error.message}"
+        return MessagePreview((), note, refused_output(error, event.type))
     text = rendered.body.decode("utf-8", "replace")
     headers = {**rendered.headers, **with_type(request.headers, rendered.content_type)}
     body = storable(text[:MAX_SHOWN] + ("…" if len(text) > MAX_SHOWN else ""))
-    return replace(shown, requests=(replace(request, url=url, headers=headers, body=body, size=len(rendered.body)), *others))
+    made = replace(request, url=url, headers=headers, body=body, size=len(rendered.body))
+    return MessagePreview((made, *others), shown.note)
 
 
 def example_type(patterns: list[str]) -> str:

@@ -13,7 +13,6 @@ from core.errors import Conflict, InvalidInput, RepoGuardError
 from integrations.checking import CheckReport
 from integrations.gateway.endpoints import EndpointValues, create_endpoint
 from integrations.models import Endpoint, Integration
-from integrations.rehearsal import Rehearsal
 from integrations.services.integrations import IntegrationValues, create_integration, test_integration
 from templates_app.asked import properties
 from templates_app.blueprint import Filled, filled
@@ -21,7 +20,7 @@ from templates_app.models import IntegrationTemplate
 from templates_app.placeholders import leaves, whole
 from webhooks.models import Webhook
 from webhooks.services.manage import create_webhook
-from webhooks.services.previews import preview_message
+from webhooks.services.previews import MessagePreview, preview_message
 from webhooks.services.values import WebhookValues
 
 CONNECTED = "a webhook goes through the integration, which has errors."
@@ -37,7 +36,7 @@ class Made:
     endpoints: list[Endpoint]
     webhooks: list[Webhook]
     secrets: Mapping[uuid.UUID, str] = field(repr=False)
-    messages: Mapping[uuid.UUID, Rehearsal] = field(default_factory=dict, repr=False)
+    messages: Mapping[uuid.UUID, MessagePreview] = field(default_factory=dict, repr=False)
     """In a dry run, what each webhook would send of an event that it takes."""
     credentials_set: tuple[str, ...] = ()
     headers_set: Mapping[uuid.UUID, tuple[str, ...]] = field(default_factory=dict)

@@ -91,8 +91,15 @@
     if (wrong.size) refresh(field, wrong);
   };
 
+  const showFault = (shown) => {
+    const fault = shown.querySelector(".rg-fault");
+    const block = fault && fault.closest("pre");
+    if (block) block.scrollTop += fault.getBoundingClientRect().top - block.getBoundingClientRect().top - block.clientHeight / 2;
+  };
+
   document.addEventListener("DOMContentLoaded", () => {
     document.querySelectorAll("textarea[data-numbered]").forEach((field) => { number(field); linkErrors(field); });
+    showFault(document);
   });
   window.addEventListener("pageshow", () => fields.forEach((_, field) => refresh(field))); // going back brings back what was written
   document.addEventListener("selectionchange", () => { if (fields.has(document.activeElement)) place(document.activeElement); });
@@ -107,8 +114,6 @@
       const named = [...shown.querySelectorAll("[data-goto]")].filter((button) => button.dataset.goto === field.id);
       if (shown.id === "rg-payload-preview") refresh(field, new Set(named.map((button) => Number(button.dataset.line))));
     });
-    const fault = shown.querySelector(".rg-fault");
-    const block = fault && fault.closest("pre");
-    if (block) block.scrollTop += fault.getBoundingClientRect().top - block.getBoundingClientRect().top - block.clientHeight / 2;
+    showFault(shown);
   });
 })();
