@@ -71,8 +71,7 @@ class AccessLogMiddleware:
         started = time.perf_counter()
         response = self.get_response(request)
         elapsed = (time.perf_counter() - started) * 1000
-        route = request.resolver_match.route if request.resolver_match else "(no such route)"
-        fields = {"method": request.method, "route": route, "status": response.status_code, "ms": round(elapsed, 1)}
+        fields = {"method": request.method, "route": _route(request), "status": response.status_code, "ms": round(elapsed, 1)}
         if prefix := getattr(getattr(request, "auth", None), "prefix", ""):
             fields["key"] = prefix
         access_log.log(_level(request, response), "request", extra=fields)
@@ -86,9 +85,18 @@ def _level(request: HttpRequest, response: HttpResponse) -> int:
     return logging.DEBUG if any(path.startswith(probe) or path.endswith(probe) for probe in _PROBES) else logging.INFO
 
 
+def _route(request: HttpRequest) -> str:
+    return request.resolver_match.route if request.resolver_match else "(no such route)"
+
+
 def _message(record: logging.LogRecord) -> str:
+    args, request = record.args, getattr(record, "request", None)
+    if isinstance(request, HttpRequest) and isinstance(args, tuple):
+        # Django's own lines about requests that fail quote the path
+        paths = {request.path, request.path.encode("unicode_escape").decode("ascii")}
+        args = tuple(_route(request) if isinstance(arg, str) and arg in paths else arg for arg in args)
     try:
-        return record.getMessage()
+        return str(record.msg) % args if args else str(record.msg)
     except (TypeError, ValueError, KeyError):
         return f"{record.msg} (its arguments do not fit)"  # logging's own complaint would print them unredacted
 
@@ -100,6 +108,8 @@ def _clean(name: str, value: Any, depth: int = 0) -> Any:
         return redact.MASK
     if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
         return value
+    if isinstance(value, HttpRequest):
+        return f"{value.method} {_text(_route(value))}"  # its repr has path and query
     if isinstance(value, Mapping) and depth < _DEEPEST:
         return {_text(str(key)): _clean(str(key), item, depth + 1) for key, item in list(value.items())[:_MOST_ITEMS]}
     if isinstance(value, list | tuple | set | frozenset) and depth < _DEEPEST:

@@ -137,6 +137,15 @@ def test_an_unknown_path_is_not_written(caplog):
     assert not hasattr(record, "key")
 
 
+def test_djangos_own_lines_about_a_request_hold_no_path_either(written):
+    request = RequestFactory().get("/badge/Zx9kqWm2pLr8.svg?code=SplxlOBeZQQY")
+    request.resolver_match = _named(route="badge/<str:of>.svg")
+    line = written("%s: %s", "Internal Server Error", request.path, extra={"request": request, "status_code": 500})
+    assert (line["event"], line["request"]) == ("Internal Server Error: badge/<str:of>.svg", "GET badge/<str:of>.svg")
+    unknown = written("%s: %s", "Forbidden", "/a\\\\b", extra={"request": RequestFactory().get("/a%5Cb?c=d")})
+    assert (unknown["event"], unknown["request"]) == ("Forbidden: (no such route)", "GET (no such route)")
+
+
 def test_probes_are_quiet_unless_they_fail(caplog):
     assert _request(caplog, "/api/v1/health/", 200).levelno == logging.DEBUG
     assert _request(caplog, "/livez", 200).levelno == logging.DEBUG
