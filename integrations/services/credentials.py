@@ -68,11 +68,12 @@ def rotate_credentials(
         row = locked(integration.id)
         if (row.credentials_changed_at, row.config) != (seen.credentials_changed_at, seen.config):
             raise Conflict(CHANGED_MEANWHILE, code="changed_meanwhile")
+        audited = secret_changes(readable(row, "credentials"), draft.credentials)
         changes = credential_columns(row, draft.credentials, hours)
         if report is not None and report.credentials_expire_at is not None:
             changes["credentials_expire_at"] = report.credentials_expire_at
         store(row, changes)
-        audit.record(AuditVerb.ACTED, row, action="rotate-credentials", changes=_audited(draft.changed_secrets, hours, report, force=force))
+        audit.record(AuditVerb.ACTED, row, action="rotate-credentials", changes=audited | _circumstances(hours, report, force=force))
     return Rotation(row, draft.changed_secrets, report, row.previous_until)
 
 
@@ -88,11 +89,9 @@ def restore_credentials(integration: Integration) -> Integration:
         if not old or row.previous_until is None or row.previous_until <= now:
             raise Conflict("There are no old credentials to restore: none were replaced, or their overlap has ended.", code="no_previous")
         present = readable(row, "credentials") or None
-        names = tuple(name for name in {**old, **(present or {})} if old.get(name) != (present or {}).get(name))
         until = row.previous_until if present else None
         store(row, {"credentials": old, "previous_credentials": present, "previous_until": until, "credentials_changed_at": _later(row)})
-        changes = {f"credentials.{name}": [audit.SET, audit.CHANGED] for name in names}
-        audit.record(AuditVerb.ACTED, row, action="restore-credentials", changes=changes)
+        audit.record(AuditVerb.ACTED, row, action="restore-credentials", changes=secret_changes(present or {}, old))
     return row
 
 
@@ -163,10 +162,16 @@ def _later(row: Integration) -> datetime:
     return now if last is None or last < now else last + timedelta(microseconds=1)
 
 
-def _audited(names: tuple[str, ...], hours: float, report: CheckReport | None, *, force: bool) -> dict[str, Any]:
+def secret_changes(before: dict[str, Any], after: dict[str, Any]) -> dict[str, list[Any]]:
+    """Return what an audit entry says of credentials: which were given, changed and removed."""
+    names = [f"credentials.{name}" for name in {**before, **after}]
+    old, new = ({f"credentials.{name}": value for name, value in values.items()} for values in (before, after))
+    return audit.diff(old, new, secret_fields=names)
+
+
+def _circumstances(hours: float, report: CheckReport | None, *, force: bool) -> dict[str, Any]:
     tested = "yes" if report is not None else "no, by force" if force else "no: the connector has no test"
-    secrets = {f"credentials.{name}": [audit.SET, audit.CHANGED] for name in names}
-    return secrets | {"overlap_hours": [None, hours], "tested": [None, tested]}
+    return {"overlap_hours": [None, hours], "tested": [None, tested]}
 
 
 __all__ = ["Rotation", "check_overlap", "drop_expired", "restore_credentials", "rotate_credentials", "stored_credentials"]

@@ -27,6 +27,7 @@ from integrations.services.credentials import (
     readable,
     restore_credentials,
     rotate_credentials,
+    secret_changes,
     store,
 )
 from integrations.services.drafts import Draft, candidate, changed_draft, new_draft
@@ -158,9 +159,7 @@ def _differences(draft: Draft, row: Integration) -> dict[str, list[Any]]:
         for name, (old, new) in audit.diff(row.config, draft.config).items():
             changes[f"config.{name}"] = [_shown(old), _shown(new)] if name in urls else [old, new]
     if draft.changed_secrets:
-        old, new = ({} if row._state.adding else readable(row, "credentials")), draft.credentials or {}
-        for name in draft.changed_secrets:
-            changes |= audit.diff({f"credentials.{name}": old.get(name)}, {f"credentials.{name}": new.get(name)}, [f"credentials.{name}"])
+        changes |= secret_changes({} if row._state.adding else readable(row, "credentials"), draft.credentials or {})
     return changes
 
 

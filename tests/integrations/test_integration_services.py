@@ -382,6 +382,15 @@ def test_new_credentials_are_tried_then_stored_and_the_old_ones_kept(service: Se
     assert changes == {"credentials.token": ["(set)", "(changed)"], "overlap_hours": [None, 2.0], "tested": [None, "yes"]}
 
 
+def test_the_trail_tells_what_was_removed_from_what_was_changed() -> None:
+    relay = {"provider": "smtp", "from_address": "a@example.com", "host": "mail.example.com", "security": "starttls"}
+    row = Integration.objects.create(name="Relay", type="email", category="communication", config=relay, credentials={"password": OLD})
+    services.rotate_credentials(row, {"password": ""}, 2, force=True)
+    assert entry("rotate-credentials").changes["credentials.password"] == ["(set)", ""]
+    services.restore_credentials(row)
+    assert entry("restore-credentials").changes == {"credentials.password": ["", "(set)"]}
+
+
 def test_credentials_that_do_not_work_change_nothing(service: Service) -> None:
     row = make(service)
     service.says(accepts(OLD))
