@@ -89,7 +89,11 @@ def test_a_template_of_a_connector_that_is_not_there_says_so(integrator: Client)
     template = make_template(is_public=True)
     IntegrationTemplate.objects.update(type="of_a_newer_release")
     answer = integrator.get(reverse("admin:templates_app_integrationtemplate_use", args=[template.pk]), follow=True)
-    assert "This release has no connector of_a_newer_release" in answer.content.decode()
+    text = answer.content.decode()
+    assert "This release has no connector of_a_newer_release" in text
+    for page in (text, integrator.get(_url("change", template)).content.decode()):
+        assert template.name in page
+        assert "Use this template" not in page
 
 
 def test_the_preview_shows_all_of_it_and_makes_nothing(integrator: Client) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 from django.contrib import admin, messages
@@ -116,7 +118,7 @@ class TemplateAdmin(PortalAdmin):
         response = super().changelist_view(request, extra_context)
         changes = getattr(response, "context_data", None) or {}
         if "cl" in changes:
-            response.context_data |= {"groups": _groups(changes["cl"].result_list), "may_use": self.may_use(request)}
+            response.context_data |= {"groups": _groups(changes["cl"].result_list, partial(self.may_use, request))}
         return response
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> HttpResponse:
@@ -124,7 +126,7 @@ class TemplateAdmin(PortalAdmin):
         obj = kwargs.get("obj")
         if obj is not None:
             links = [(show.admin_url(IntegrationTemplate, "export", obj.pk), "Export as JSON", "download")]
-            if self.may_use(request, obj):
+            if registry.has(obj.type) and self.may_use(request, obj):
                 links.insert(0, (show.admin_url(IntegrationTemplate, "use", obj.pk), "Use this template", "rocket_launch"))
             context |= {"portal_links": links}
         return cast("HttpResponse", super().render_change_form(request, context, *args, **kwargs))
@@ -205,7 +207,7 @@ class TemplateAdmin(PortalAdmin):
         return show.block(show.pretty(template.webhooks)) if template.webhooks else "none"
 
 
-def _groups(templates: Any) -> list[tuple[str, list[dict[str, Any]]]]:
+def _groups(templates: Any, may_use: Callable[[IntegrationTemplate], bool]) -> list[tuple[str, list[dict[str, Any]]]]:
     """Return the cards by category, in the order of the categories."""
     found: dict[str, list[dict[str, Any]]] = {}
     titles = dict(_connectors())
@@ -215,7 +217,7 @@ def _groups(templates: Any) -> list[tuple[str, list[dict[str, Any]]]]:
                 "template": template,
                 "connector": titles.get(template.type, template.type),
                 "parts": _parts(template),
-                "use": show.admin_url(IntegrationTemplate, "use", template.pk),
+                "use": show.admin_url(IntegrationTemplate, "use", template.pk) if registry.has(template.type) and may_use(template) else "",
                 "url": show.admin_url(IntegrationTemplate, "change", template.pk),
             }
         )
