@@ -32,4 +32,4 @@ def run_work(name: str) -> int:
         return 0
     work_registry.came(kind)
     with context.acting(ACTOR):
-        return work.run_due(kind.model, kind.handler, stopping=runfiles.stopping)
+        return work.run_due(kind.model, kind.handler, stopping=runfiles.stopping, places=work_registry.places(kind))

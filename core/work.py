@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -198,11 +198,19 @@ def heartbeat(kind: str = WORKER_KIND) -> Iterator[uuid.UUID]:
         leases.retire(worker_id)
 
 
-def run_due(model: type[WorkRow], handler: Handler, *, seconds: float = RUN_SECONDS, stopping: Callable[[], bool] = bool) -> int:
+def run_due(
+    model: type[WorkRow],
+    handler: Handler,
+    *,
+    seconds: float = RUN_SECONDS,
+    stopping: Callable[[], bool] = bool,
+    places: Collection[str] = (),
+) -> int:
     """Run due rows one after the other until none is left, `seconds` are over or `stopping()`; returns how many were run.
 
     Where the model says so they take turns. A handler that raises is tried again later with growing delays, unless the error is permanent.
-    A handler that outlives `seconds` is not interrupted by this, but should look at its Run's deadline.
+    A handler that outlives `seconds` is not interrupted by this, but should look at its Run's deadline. Where `places` names slots,
+    nothing is run without a free one.
     """
     sweep(model)
     if not is_due(model):
@@ -210,12 +218,23 @@ def run_due(model: type[WorkRow], handler: Handler, *, seconds: float = RUN_SECO
     deadline = time.monotonic() + seconds
     count = 0
     last: WorkRow | None = None
-    with heartbeat() as worker_id:
-        while time.monotonic() < deadline and not stopping() and (rows := _claim(model, worker_id, after=last)):
+    with heartbeat() as worker_id, _place(places, worker_id) as is_free:
+        while is_free and time.monotonic() < deadline and not stopping() and (rows := _claim(model, worker_id, after=last)):
             last = rows[0]
             perform(Run(rows[0], cast("uuid.UUID", rows[0].lease_token), deadline, stopping), handler)
             count += 1
     return count
+
+
+@contextmanager
+def _place(names: Collection[str], worker_id: uuid.UUID) -> Iterator[bool]:
+    """Hold one of some slots, and say whether there was one; without names there always is."""
+    slot = leases.take_slot(list(names), worker_id) if names else None
+    try:
+        yield slot is not None or not names
+    finally:
+        if slot is not None:
+            leases.free_slot(*slot)
 
 
 def perform(run: Run, handler: Handler) -> None:

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
 
-from core import queue, work
+from core import leases, queue, work
 from core.models import WorkCall, WorkRow
 from core.work import Handler
 
@@ -72,7 +72,16 @@ def call_due(kind: Kind) -> bool:
 
 def has_enough(kind: Kind) -> bool:
     """Say whether as many workers as may be run rows of a kind for which workers are called."""
-    return kind.called and work.holders(kind.model) >= max(1, settings.WORKERS // 2)
+    return kind.called and work.holders(kind.model) >= _most()
+
+
+def places(kind: Kind) -> list[str]:
+    """Return the slots of this machine for workers that are called: between two rows a worker holds none, and another may be called."""
+    return [f"{kind.name}/{leases.host_name()}/{number}" for number in range(_most())] if kind.called else []
+
+
+def _most() -> int:
+    return max(1, settings.WORKERS // 2)
 
 
 def came(kind: Kind) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import uuid
 from datetime import timedelta
@@ -13,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from core import leases, queue, tasks, work, work_registry
-from core.models import Housekeeping, WorkCall
+from core.models import Housekeeping, Slot, WorkCall
 from core.models.work import WorkState
 from tests.plans import nodes, plan
 
@@ -131,3 +132,15 @@ def test_while_half_of_the_workers_are_at_it_no_other_is_called_unless_they_died
     leases.retire(worker)
     assert Housekeeping.objects.filter(state=WorkState.RUNNING).count() == 1
     assert work_registry.call_due(KIND)
+
+
+def test_of_the_workers_that_come_no_more_than_half_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    # one is called while the first is between two rows, and comes while it is at the next
+    second: list[int] = []
+    comes = dataclasses.replace(KIND, handler=lambda run: second.append(tasks.run_work(KIND.name)))
+    monkeypatch.setattr(work_registry, "_kinds", {KIND.name: comes})
+    row()
+    row()
+    assert tasks.run_work(KIND.name) == 2
+    assert second == [0, 0]
+    assert not Slot.objects.exclude(holder=None).exists()
