@@ -61,9 +61,10 @@ class RepositoryForm(OwnedForm):
             names = ("provider", "full_name", "default_branch", "active")
             self.initial = {**{name: getattr(repository, name) for name in names}, "owner": owner or "", **self.initial}
             if not services.may_register(self.who):
-                for name in ("provider", "full_name"):
+                for name in ("provider", "full_name", "owner"):
                     self.fields[name].disabled = True
                 self.fields["full_name"].help_text = "Only admins rename repositories here."
+                self.fields["owner"].help_text = "Only admins give repositories to another owner here."
 
 
 @admin.register(Repository)

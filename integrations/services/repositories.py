@@ -35,7 +35,7 @@ class RepositoryValues(TypedDict, total=False):
 
 
 def may_register(who: Principal) -> bool:
-    """Say whether a caller may register repositories, and rename them, where its role and scopes let it."""
+    """Say whether a caller may register repositories, rename them and give them away, where its role and scopes let it."""
     return who.is_admin or runtime.current().teams_register_repositories
 
 
@@ -58,8 +58,8 @@ def create_repository(values: RepositoryValues, who: Principal = SYSTEM) -> Repo
 def update_repository(repository: Repository, values: RepositoryValues, who: Principal = SYSTEM) -> Repository:
     """Change what `values` holds. Events that were published keep their owner.
 
-    Raises InvalidInput, Conflict, and NotAllowed where only admins rename, or the new name would have somebody else's integration read
-    another repository.
+    Raises InvalidInput, Conflict, and NotAllowed where only admins rename and give away, or the new name would have somebody else's
+    integration read another repository.
     """
     _check(values)
     with transaction.atomic():
@@ -68,6 +68,8 @@ def update_repository(repository: Repository, values: RepositoryValues, who: Pri
             raise Conflict("This repository was deleted meanwhile.")
         changes = audit.diff({name: getattr(row, name) for name in values}, dict(values))
         if changes:
+            if "owner_id" in changes and not may_register(who):
+                raise NotAllowed("owner: only admins give repositories to another owner here. Ask one.")
             if {"provider", "full_name"} & changes.keys():
                 if not may_register(who):
                     raise NotAllowed("full_name: only admins rename repositories here. Ask one.")

@@ -168,11 +168,12 @@ def test_where_only_admins_register_a_team_finds_no_button_for_it(browser: Clien
     runtime.forget()
     assert (team.get(add).status_code, browser.get(add).status_code) == (403, 200)
     assert add not in team.get(reverse("admin:integrations_repository_changelist")).content.decode()
-    sent = {"full_name": "acme/payments", "provider": "gitlab", "default_branch": "trunk", "active": "on", "owner": "user:alice"}
+    sent = {"full_name": "acme/payments", "provider": "gitlab", "default_branch": "trunk", "active": "on", "owner": "team:team-blue"}
     assert "Only admins rename repositories here." in team.get(change).content.decode()
     assert team.post(change, sent).status_code == 302
     shop.refresh_from_db()
     assert (shop.full_name, shop.provider, shop.default_branch) == ("acme/shop", "github", "trunk")
+    assert shop.owner == owner_of(alice)
 
 
 def test_it_refuses_settings_out_of_range(browser: Client) -> None:

@@ -105,7 +105,7 @@ def test_it_is_deleted(client: APIClient) -> None:
     assert AuditEntry.objects.filter(object_type="repository", verb="deleted").exists()
 
 
-def test_where_only_admins_register_a_team_claims_no_name(client: APIClient, alice: User, admin: User) -> None:
+def test_where_only_admins_register_a_team_claims_no_name(client: APIClient, alice: User, admin: User, team: Group) -> None:
     RuntimeSettings.objects.create(pk=1, teams_register_repositories=False)
     refused = post(client, SHOP)
     assert (refused.status_code, refused.json()["code"]) == (403, "not_allowed")
@@ -113,7 +113,9 @@ def test_where_only_admins_register_a_team_claims_no_name(client: APIClient, ali
     given = post(client_of(admin), SHOP | {"owner": "user:alice"}).json()
     url = f"/api/v1/repositories/{given['id']}"
     assert client.patch(url, {"full_name": "acme/payments"}, format="json").status_code == 403
-    assert client.patch(url, {"full_name": "acme/shop", "default_branch": "trunk"}, format="json").json()["default_branch"] == "trunk"
+    assert client.patch(url, {"owner": str(owner_of(team))}, format="json").status_code == 403
+    same = {"full_name": "acme/shop", "owner": "user:alice", "default_branch": "trunk"}
+    assert client.patch(url, same, format="json").json()["default_branch"] == "trunk"
     assert list(Repository.objects.values_list("full_name", flat=True)) == ["acme/shop"]
 
 
