@@ -25,6 +25,7 @@ def config(level: str) -> dict[str, Any]:
         },
         "root": {"handlers": ["console"], "level": level},
         "loggers": {
+            "django": {"level": "INFO"},  # without the handlers that Django gives it
             # the access log has a line for each request; these would repeat it
             "django.server": {"level": "WARNING"},
             "django.request": {"level": "ERROR"},

@@ -173,6 +173,7 @@ def test_the_console_writes_json(settings):
     console = settings.LOGGING["handlers"]["console"]
     assert console["formatter"] == "json"
     assert settings.LOGGING["formatters"]["json"]["()"] == "core.logs.JsonFormatter"
+    assert logging.getLogger("django").handlers == [], "Django's own handler writes a second line, as it came, where DEBUG is on"
 
 
 @pytest.mark.parametrize("library", ["azure", "boto3", "botocore", "google", "paramiko", "s3transfer", "urllib3"])
