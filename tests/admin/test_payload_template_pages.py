@@ -71,6 +71,7 @@ def test_the_preview_is_of_the_chosen_event_and_of_nobody_elses(integrator: Clie
     assert "theirs" not in integrator.post(_url("preview"), FORM | {"preview_event": str(theirs.id)}).content.decode()
     assert "no JSON" in integrator.post(_url("preview"), FORM | {"body": "{"}).content.decode()
     assert "no colon" in integrator.post(_url("preview"), FORM | {"headers": "x"}).content.decode()
+    assert "content_type: must be one of" in integrator.post(_url("preview"), FORM | {"content_type": "x"}).content.decode()
 
 
 @pytest.mark.once

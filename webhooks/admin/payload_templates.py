@@ -134,6 +134,8 @@ class PayloadTemplateAdmin(PortalAdmin):
         asked = request.POST
         edited = self.get_object(request, asked.get("edited", "")) if asked.get("edited") else None
         content_type = edited.content_type if edited else asked.get("content_type", ContentType.JSON)
+        if content_type not in ContentType.values:
+            raise InvalidInput.of("content_type", f"must be one of {', '.join(ContentType.values)}.")
         platform = edited.platform if edited else asked.get("platform", "")
         parts = preview_values(asked).parts(content_type)
         event_id, event_type = event_asked(asked.get("preview_event", _FIRST))
