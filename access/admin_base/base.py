@@ -96,7 +96,8 @@ class PortalAdmin(ModelAdmin):
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         """Return the row of this key, None where there is none; no key holds a NUL, and PostgreSQL refuses to look for one."""
-        return None if "\0" in object_id else super().get_object(request, object_id, from_field)
+        # Django takes an empty `_to_field` of the query for the name of a field
+        return None if "\0" in object_id else super().get_object(request, object_id, from_field or None)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the rows this caller sees."""

@@ -223,9 +223,10 @@ def test_it_shows_a_stranger_nothing(things: SimpleNamespace, charlie: User, log
 @pytest.mark.parametrize("name", sorted(set(LISTS) | {"core_runtimesettings"}))
 def test_it_answers_unknown_ids_without_a_fault(browser: Client, name: str) -> None:
     for key in ("01a20000-0000-7000-8000-000000000000", "no-such-thing", "1e9", "%00", "9" * 40):
-        for page in ("change", "delete", "history"):
+        for page in ("history", "delete", "change"):
             url = reverse(f"admin:{name}_{page}", args=["KEY"]).replace("KEY", key)
             assert browser.get(url).status_code in (302, 403, 404), url
+        assert browser.get(f"{url}?_to_field=").status_code in (302, 403, 404), url
         assert browser.post(reverse(f"admin:{name}_do", args=["KEY", "test"]).replace("KEY", key)).status_code in (302, 403, 404)
 
 
