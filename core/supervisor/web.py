@@ -25,8 +25,10 @@ forwarded_allow_ips = ""  # gunicorn would believe any local peer; access.middle
 proc_name = "repoguard-web"
 # the workers' heartbeat files: a busy disk must not make a healthy worker look hung
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - gunicorn makes unlinked files there
+# at DEBUG gunicorn writes the path of each request, which may hold a token
+_level = "INFO" if settings.LOG_LEVEL == "DEBUG" else settings.LOG_LEVEL
 logconfig_dict: dict[str, Any] = settings.LOGGING | {
-    "loggers": settings.LOGGING["loggers"] | {"gunicorn.error": {"level": settings.LOG_LEVEL, "handlers": [], "propagate": True}}
+    "loggers": settings.LOGGING["loggers"] | {"gunicorn.error": {"level": _level, "handlers": [], "propagate": True}}
 }
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 import io
 import json
 import logging
@@ -9,6 +10,7 @@ from django.http import HttpResponse
 from django.test import RequestFactory
 
 from core import context, logs
+from core.supervisor import web
 
 KEY = "rg_" + "live_A1b2C3d4E5f6G7h8I9j0K1l2M3n4O5p6"
 SIGNING = "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -174,6 +176,12 @@ def test_the_console_writes_json(settings):
     assert console["formatter"] == "json"
     assert settings.LOGGING["formatters"]["json"]["()"] == "core.logs.JsonFormatter"
     assert logging.getLogger("django").handlers == [], "Django's own handler writes a second line, as it came, where DEBUG is on"
+
+
+def test_the_web_server_writes_no_path_of_a_request_whatever_level_is_set(settings):
+    settings.LOG_LEVEL = "DEBUG"
+    configured = importlib.reload(web).logconfig_dict["loggers"]["gunicorn.error"]["level"]
+    assert logging.getLevelNamesMapping()[configured] > logging.DEBUG, "gunicorn's DEBUG has a line with each path"
 
 
 @pytest.mark.parametrize("library", ["azure", "boto3", "botocore", "google", "paramiko", "s3transfer", "urllib3"])
