@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -32,6 +31,8 @@ _STATUSES = {
     413: "the message is too large. Make the payload template shorter.",
 }
 _DEEPEST = 12
+_LONGEST_WAIT = 1e9
+"""Seconds; what is more is none of Discord's answers, and may be no float at all."""
 
 
 def judge(answer: DestinationAnswer, show: Callable[[str], str]) -> Outcome | None:
@@ -58,7 +59,7 @@ def judge(answer: DestinationAnswer, show: Callable[[str], str]) -> Outcome | No
 def _limited(said: dict[str, Any]) -> Outcome | None:
     """Read how long to wait: a fraction of a second, in the body; without one the status rules read the header."""
     wait = said.get("retry_after")
-    if not isinstance(wait, int | float) or isinstance(wait, bool) or not math.isfinite(wait) or wait < 0:
+    if not isinstance(wait, int | float) or isinstance(wait, bool) or not 0 <= wait <= _LONGEST_WAIT:
         return None
     whole = " of the whole application" if said.get("global") is True else " of this webhook"
     return Outcome(

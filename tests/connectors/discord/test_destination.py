@@ -164,7 +164,8 @@ def test_each_answer_is_understood(status: int, said: Any, ok: bool, permanent: 
 def test_a_limit_says_in_its_body_how_long_to_wait() -> None:
     outcome = Kit().made().judge(DestinationAnswer(429, {}, b'{"message": "x", "retry_after": 0.65, "global": false}'))
     assert (outcome.ok, outcome.permanent, outcome.retry_after, outcome.status) == (False, False, 0.65, 429)
-    for body in (b"", b'{"retry_after": "x"}', b'{"retry_after": NaN}', b'{"retry_after": -1}', b'{"retry_after": true}'):
+    huge = b'{"retry_after": 1%b}' % (b"0" * 400)
+    for body in (b"", b'{"retry_after": "x"}', b'{"retry_after": NaN}', b'{"retry_after": -1}', b'{"retry_after": true}', huge):
         assert Kit().made().judge(DestinationAnswer(429, {"Retry-After": "3"}, body)) is None
     assert [Kit().made().judge(DestinationAnswer(status, {}, b"{}")) for status in (204, 302, 408, 500, 503)] == [None] * 5
 
