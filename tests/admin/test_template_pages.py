@@ -149,6 +149,7 @@ def test_everything_is_made_at_once_and_the_secrets_are_shown_once(integrator: C
     assert (row.name, row.owner_id, row.credentials) == ("Ours", owner_of(alice).id, {"token": SECRET})
     assert (Endpoint.objects.count(), Webhook.objects.count()) == (1, 2)
     assert text.count('value="whsec_') == 2
+    assert f'data-made="{reverse("admin:integrations_integration_change", args=[row.pk])}"' in text, "where reloading leads"
     assert SECRET not in text
 
 
