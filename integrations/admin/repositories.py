@@ -66,6 +66,9 @@ class RepositoryForm(OwnedForm):
                 self.fields["full_name"].help_text = "Only admins rename repositories here."
 
 
+ASK_ADMINS = "Only admins register repositories here. Ask one to register yours, and to make your team its owner."
+
+
 @admin.register(Repository)
 class RepositoryAdmin(PortalAdmin):
     """What findings, builds and events are about."""
@@ -85,6 +88,13 @@ class RepositoryAdmin(PortalAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Say no to teams where only admins register."""
         return super().has_add_permission(request) and services.may_register(self.who(request))
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """Tell teams whom to ask where only admins register."""
+        listed = super().get_changelist_instance(request)
+        if self._may_write(request) and not services.may_register(self.who(request)):
+            listed.empty_text = ASK_ADMINS
+        return listed
 
     def rows(self, request: HttpRequest) -> QuerySet[Repository]:
         """Return the repositories with their owners."""
