@@ -14,7 +14,7 @@ from templates_app.models import PayloadTemplate, TemplateVersion
 from tests.admin.conftest import make_delivery, make_webhook
 from tests.factories import owner_of
 from tests.templates_app.payload_kit import BODY, payload_template
-from webhooks.models import Webhook
+from webhooks.models import DeliveryAttempt, Webhook
 
 pytestmark = pytest.mark.once
 
@@ -101,9 +101,11 @@ def test_the_page_of_a_webhooks_message_shows_what_its_template_made_of_a_record
     assert "/repoguard/lines." in text
     assert "rg-fault" not in browser.get(page, {"event": str(bus.publish("custom.a", {"n": 1}).id)}).content.decode()
     delivery = make_delivery(webhook)
+    DeliveryAttempt.objects.update(template_version=webhook.payload_template.active_id)  # type: ignore[union-attr]
     text = browser.get(reverse("admin:webhooks_webhookdelivery_change", args=[delivery.pk])).content.decode()
     assert "Body that is sent" not in text, "the template makes another"
     assert f'href="{page}?event={delivery.event_id}"' in text
+    assert "<dd>Chat, version 1</dd>" in text, "which version made the attempt's body"
 
 
 def test_an_auditor_reads_and_previews_nothing(auditor: User, alice: User, log_in: Callable[[User], Client]) -> None:
