@@ -96,6 +96,12 @@ class RepositoryAdmin(PortalAdmin):
             listed.empty_text = ASK_ADMINS
         return listed
 
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> Any:
+        """Warn teams who couldn't register it again."""
+        may = services.may_register(self.who(request))
+        said = {} if may else {"consequence": f"Only admins can register it again. {self.delete_consequence}"}
+        return super().delete_view(request, object_id, {**said, **(extra_context or {})})
+
     def rows(self, request: HttpRequest) -> QuerySet[Repository]:
         """Return the repositories with their owners."""
         return all_repositories()

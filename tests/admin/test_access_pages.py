@@ -175,6 +175,8 @@ def test_where_only_admins_register_a_team_finds_no_button_for_it(
     assert asks in others.get(reverse("admin:integrations_repository_changelist")).content.decode()
     assert "ask an admin to register your" in others.get(reverse("admin:index")).content.decode()
     sent = {"full_name": "acme/payments", "provider": "gitlab", "default_branch": "trunk", "active": "on", "owner": "user:alice"}
+    delete = reverse("admin:integrations_repository_delete", args=[shop.pk])
+    assert ["Only admins can register it again" in client.get(delete).content.decode() for client in (team, browser)] == [True, False]
     assert "Only admins rename repositories here." in team.get(change).content.decode()
     assert team.post(change, sent).status_code == 302
     shop.refresh_from_db()

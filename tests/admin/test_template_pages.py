@@ -162,6 +162,15 @@ def test_an_address_that_is_not_slacks_is_said_once(integrator: Client) -> None:
     assert "webhooks.0" not in text
 
 
+def test_an_entry_of_a_list_is_counted_as_people_count(integrator: Client) -> None:
+    ensure_builtins()
+    template = IntegrationTemplate.objects.get(key="email-smtp")
+    values = {"name": "Ours", "owner": "user:alice", "v_host": "smtp.example.com", "v_security": "starttls"}
+    values |= {"v_from_address": "a@example.com", "v_to": "b@example.com\nc@example.com, d@example.com", "v_events": "gate.*"}
+    text = integrator.post(_url("use", template), values, headers=HTMX).content.decode()
+    assert "To: entry 2: does not have the expected form" in text
+
+
 def test_no_secret_is_shown_where_the_platform_verifies_none(integrator: Client) -> None:
     ensure_builtins()
     values = {"name": "Ours", "owner": "user:alice", "v_base_url": "https://ci.example.com", "v_username": "ci", "v_api_token": SECRET}
