@@ -18,8 +18,8 @@ from integrations.contract.values import validate_options, validate_source, vali
 __all__ = [
     "AGAIN",
     "beside_field",
-    "counted_from_one",
     "config_schema",
+    "counted_from_one",
     "credentials_schema",
     "destination_schema",
     "form_fields",
