@@ -20,6 +20,7 @@ from integrations.admin.health import standing
 from integrations.choices import Condition
 from integrations.health import report as integration_health
 from integrations.models import IntegrationHealth, Repository
+from integrations.services.repositories import may_register
 from repoguard import health
 from templates_app.models import IntegrationTemplate
 from webhooks.admin.deliveries import TONES
@@ -59,6 +60,7 @@ def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     return context | {
         "who": who,
         "writes": who.may_write,
+        "may_register": may_register(who),
         "report": health.examine() if who.sees_all else None,
         "waiting": backlog() if who.sees_all else None,
         "totals": _totals() if who.sees_all else None,

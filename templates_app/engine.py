@@ -42,7 +42,7 @@ from templates_app.rendering.writers import Style, Writer, writer
 MAX_DEPTH = 20
 MAX_LOCALS = 200
 _MAX_SENTENCE = 300
-_UNCLOSED = re.compile(r"[Ee]xpected tag (end\w+), found end of expression\.?")
+_UNCLOSED = re.compile(r"[Ee]xpected tag end(\w+), found end of expression\.?")
 TAGS = (IfTag, UnlessTag, CaseTag, BreakTag, ContinueTag, CaptureTag, AssignTag)
 
 
@@ -97,13 +97,25 @@ def render(parsed: Parsed, values: Mapping[str, Any], *, meter: Meter | None = N
 
 def _refuse(error: LiquidError, source: str) -> NoReturn:
     sentence = str(error.message or "It can't be read.")[:_MAX_SENTENCE]
-    if open_tag := _UNCLOSED.fullmatch(sentence):
-        sentence = f"it ends before {{% {open_tag[1]} %}}: a tag is not closed"
+    if ending := _UNCLOSED.fullmatch(sentence):
+        line, column = place(source, _left_open(source, ending[1]))
+        raise TemplateRefused(f"It ends before {{% end{ending[1]} %}}: this tag is not closed.", line=line, column=column) from None
     sentence = sentence[:1].upper() + sentence[1:] + ("" if sentence.endswith((".", "?")) else ".")
     if error.token is None or error.token.start_index < 0:
         raise TemplateRefused(sentence) from None
     line, column = place(source, error.token.start_index)
     raise TemplateRefused(sentence, line=line, column=column) from None
+
+
+def _left_open(source: str, name: str) -> int:
+    """Return where the last tag of this name stands that nothing closes; the language itself only says that the end came too early."""
+    opened: list[int] = []
+    for piece in scan(source):
+        if piece.text == name and piece.kind is PieceKind.TAG:
+            opened.append(piece.at)
+        elif piece.text == f"end{name}" and piece.kind is PieceKind.TAG and opened:
+            opened.pop()
+    return opened[-1] if opened else len(source)
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------

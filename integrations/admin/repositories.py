@@ -67,6 +67,9 @@ class RepositoryForm(OwnedForm):
                 self.fields["owner"].help_text = "Only admins give repositories to another owner here."
 
 
+ASK_ADMINS = "Only admins register repositories here. Ask one to register yours, and to make your team its owner."
+
+
 @admin.register(Repository)
 class RepositoryAdmin(PortalAdmin):
     """What findings, builds and events are about."""
@@ -86,6 +89,19 @@ class RepositoryAdmin(PortalAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Say no to teams where only admins register."""
         return super().has_add_permission(request) and services.may_register(self.who(request))
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """Tell teams whom to ask where only admins register."""
+        listed = super().get_changelist_instance(request)
+        if self._may_write(request) and not services.may_register(self.who(request)):
+            listed.empty_text = ASK_ADMINS
+        return listed
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> Any:
+        """Warn teams who couldn't register it again."""
+        may = services.may_register(self.who(request))
+        said = {} if may else {"consequence": f"Only admins can register it again. {self.delete_consequence}"}
+        return super().delete_view(request, object_id, {**said, **(extra_context or {})})
 
     def rows(self, request: HttpRequest) -> QuerySet[Repository]:
         """Return the repositories with their owners."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
@@ -27,6 +28,7 @@ from integrations.contract.secret_widgets import REMOVED, RemovableSecret, Secre
 KEPT = "Stored encrypted; kept as it is unless you enter a new one."
 NEW = "Stored encrypted, never shown again."
 AGAIN = "Enter it again: a secret is not sent back with the form."
+_ENTRY = re.compile(r"entry (\d+): ")
 _LINES = {FieldKind.WORDS: "One per line.", FieldKind.MAPPING: "One per line, Name: value."}
 
 
@@ -68,8 +70,15 @@ def form_values(
     )
 
 
+def counted_from_one(sentence: str) -> str:
+    """Return a service's sentence with the entry of a list that it names counted as people count lines; programs count from 0."""
+    entry = _ENTRY.match(sentence)
+    return f"entry {int(entry[1]) + 1}: {sentence[entry.end() :]}" if entry else sentence
+
+
 def beside_field(sentence: str) -> str:
     """Return a service's sentence as it stands beside its field: that is shown where its condition holds, so it need not be named."""
+    sentence = counted_from_one(sentence)
     if sentence.startswith("is required if "):
         return "Is required."
     return sentence if sentence.startswith("http") else sentence[:1].upper() + sentence[1:]

@@ -9,7 +9,7 @@ from typing import Any
 from core.http.guard import MAX_URL
 from integrations.contract.connector import Connector
 from integrations.contract.fields import Field, FieldKind
-from integrations.contract.forms import AGAIN, beside_field, form_fields, form_values
+from integrations.contract.forms import AGAIN, beside_field, counted_from_one, form_fields, form_values
 from integrations.contract.inbound import Receiver
 from integrations.contract.kinds import BIGGEST, MAX_ENTRIES, MAX_NAME
 from integrations.contract.outbound import Destination
@@ -19,6 +19,7 @@ __all__ = [
     "AGAIN",
     "beside_field",
     "config_schema",
+    "counted_from_one",
     "credentials_schema",
     "destination_schema",
     "form_fields",

@@ -39,6 +39,11 @@ def may_register(who: Principal) -> bool:
     return who.is_admin or runtime.current().teams_register_repositories
 
 
+def how_to_register(who: Principal) -> str:
+    """Return what a refusal of an unknown repository tells the caller to do."""
+    return "POST /api/v1/repositories registers it" if may_register(who) else "ask an admin to register it for your team"
+
+
 def create_repository(values: RepositoryValues, who: Principal = SYSTEM) -> Repository:
     """Register a repository. Raises InvalidInput, Conflict when it is registered already, and NotAllowed where only admins may."""
     if not may_register(who):

@@ -201,7 +201,8 @@ def _try_out(content: Content, types: Sequence[EventType], platform: str) -> Non
             except TemplateRefused as error:
                 raise _refused(error, f"{event_type.name} ({how})") from None
             if how == "its example" and (problems := platform_problems(platform, rendered)):
-                raise InvalidInput.of("body", f"For {event_type.name} ({how}), {platform} would refuse it: {problems[0]}", code="template")
+                sentence = f"For {event_type.name} ({how}), {find(platform).title} would refuse it: {problems[0]}"
+                raise InvalidInput.of("body", sentence, code="template")
             steps += meter.steps
             if steps > MAX_CHECK_STEPS or thread_time() > until:
                 raise InvalidInput.of(

@@ -92,6 +92,14 @@ def version(template: PayloadTemplate, number: int) -> TemplateVersion:
     return found
 
 
+def version_names(version_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, str]:
+    """Return what people call versions, such as "Chat, version 2"; what was deleted is left out."""
+    if not version_ids:
+        return {}
+    rows = TemplateVersion.objects.filter(id__in=version_ids).values_list("id", "template__name", "number")
+    return {key: f"{name}, version {number}" for key, name, number in rows}
+
+
 def active_versions(template_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, ActiveVersion]:
     """Return what is sent of these templates now: one statement, and a second one where a version was not seen before."""
     active = dict(PayloadTemplate.objects.filter(id__in=template_ids, active__isnull=False).values_list("id", "active_id"))

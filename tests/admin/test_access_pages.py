@@ -159,7 +159,9 @@ def test_it_saves_settings_at_once_and_audits_them(browser: Client, django_captu
     runtime.forget()
 
 
-def test_where_only_admins_register_a_team_finds_no_button_for_it(browser: Client, alice: User, log_in: Callable[[User], Client]) -> None:
+def test_where_only_admins_register_a_team_finds_no_button_for_it(
+    browser: Client, alice: User, charlie: User, log_in: Callable[[User], Client]
+) -> None:
     shop = RepositoryFactory(full_name="acme/shop", owner=owner_of(alice))
     add, change = reverse("admin:integrations_repository_add"), reverse("admin:integrations_repository_change", args=[shop.pk])
     team = log_in(alice)
@@ -168,6 +170,12 @@ def test_where_only_admins_register_a_team_finds_no_button_for_it(browser: Clien
     runtime.forget()
     assert (team.get(add).status_code, browser.get(add).status_code) == (403, 200)
     assert add not in team.get(reverse("admin:integrations_repository_changelist")).content.decode()
+    asks = "Only admins register repositories here. Ask one"
+    others = log_in(charlie)
+    assert asks in others.get(reverse("admin:integrations_repository_changelist")).content.decode()
+    assert "ask an admin to register your" in others.get(reverse("admin:index")).content.decode()
+    delete = reverse("admin:integrations_repository_delete", args=[shop.pk])
+    assert ["Only admins can register it again" in client.get(delete).content.decode() for client in (team, browser)] == [True, False]
     sent = {"full_name": "acme/payments", "provider": "gitlab", "default_branch": "trunk", "active": "on", "owner": "team:team-blue"}
     assert "Only admins rename repositories here." in team.get(change).content.decode()
     assert team.post(change, sent).status_code == 302

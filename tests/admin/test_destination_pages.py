@@ -48,6 +48,7 @@ def test_it_creates_a_webhook_through_an_integration(browser: Client) -> None:
     answer = browser.post(reverse(ADD), {**FORM, "integration": str(to.id), "d_poster_path": "in", "d_poster_method": "PUT"})
     assert answer.status_code == 200, "the page with its secret"
     webhook = Webhook.objects.get()
+    assert f'data-made="{change(webhook)}"' in answer.content.decode(), "where reloading leads, instead of creating it a second time"
     assert (webhook.integration_id, webhook.destination, webhook.url) == (to.id, {"path": "in", "method": "PUT"}, "")
     listed = browser.get(reverse("admin:webhooks_webhook_changelist")).content.decode()
     assert "my poster" in listed

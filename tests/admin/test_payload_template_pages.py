@@ -14,7 +14,7 @@ from templates_app.models import PayloadTemplate, TemplateVersion
 from tests.admin.conftest import make_delivery, make_webhook
 from tests.factories import owner_of
 from tests.templates_app.payload_kit import BODY, payload_template
-from webhooks.models import Webhook
+from webhooks.models import DeliveryAttempt, Webhook
 
 pytestmark = pytest.mark.once
 
@@ -38,6 +38,9 @@ def test_it_is_written_with_a_preview_and_saved_as_versions(integrator: Client, 
     template = PayloadTemplate.objects.get()
     assert (template.owner_id, template.active.body, template.events) == (owner_of(alice).id, BODY, ["finding.*", "custom.*"])
     page = _url("change", template.pk)
+    assert '<option value="finding.opened" selected>' in integrator.get(page).content.decode()
+    PayloadTemplate.objects.update(events=["scan.*"])
+    assert '<option value="scan.completed" selected>' in integrator.get(page).content.decode(), "what it is meant for"
     integrator.post(page, FORM)  # the same once more
     integrator.post(page, FORM | {"body": '{\r\n"t": 1}', "note": "shorter", "headers": "X-A: {{ data.title }}", "url_query": "k=v"})
     second = TemplateVersion.objects.get(number=2)
@@ -55,8 +58,10 @@ def test_what_is_wrong_stands_beside_its_field(integrator: Client) -> None:
     assert "There is no filter foo" in text
     near = integrator.post(_url("add"), FORM | {"body": "{{ data.x | truncat }}"}).content.decode()
     assert "There is no filter truncat; is truncate meant?" in near
-    open_tag = integrator.post(_url("add"), FORM | {"body": "{% for x in data.y %}"}).content.decode()
-    assert "It ends before {% endfor %}: a tag is not closed." in open_tag
+    nested = "{% for x in data.y %}{% endfor %}\n {% for x in data.y %}\n{% if x %}{% endif %}"
+    open_tag = integrator.post(_url("add"), FORM | {"body": nested, "preview_event": "custom.*"}).content.decode()
+    assert "Line 2, column 2: It ends before {% endfor %}: this tag is not closed." in open_tag
+    assert '<option value="custom.*" selected>' in open_tag, "the preview goes on with the chosen event"
     text = integrator.post(_url("add"), FORM | {"body": "{{ message.titel }}"}).content.decode()
     assert "message.titel is unknown" in text
     assert not PayloadTemplate.objects.exists()
@@ -97,9 +102,11 @@ def test_the_page_of_a_webhooks_message_shows_what_its_template_made_of_a_record
     assert "/repoguard/lines." in text
     assert "rg-fault" not in browser.get(page, {"event": str(bus.publish("custom.a", {"n": 1}).id)}).content.decode()
     delivery = make_delivery(webhook)
+    DeliveryAttempt.objects.update(template_version=webhook.payload_template.active_id)  # type: ignore[union-attr]
     text = browser.get(reverse("admin:webhooks_webhookdelivery_change", args=[delivery.pk])).content.decode()
     assert "Body that is sent" not in text, "the template makes another"
     assert f'href="{page}?event={delivery.event_id}"' in text
+    assert "<dd>Chat, version 1</dd>" in text, "which version made the attempt's body"
 
 
 def test_an_auditor_reads_and_previews_nothing(auditor: User, alice: User, log_in: Callable[[User], Client]) -> None:

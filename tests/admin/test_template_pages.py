@@ -153,6 +153,7 @@ def test_everything_is_made_at_once_and_the_secrets_are_shown_once(integrator: C
     assert (row.name, row.owner_id, row.credentials) == ("Ours", owner_of(alice).id, {"token": SECRET})
     assert (Endpoint.objects.count(), Webhook.objects.count()) == (1, 2)
     assert text.count('value="whsec_') == 2
+    assert f'data-made="{reverse("admin:integrations_integration_change", args=[row.pk])}"' in text, "where reloading leads"
     assert SECRET not in text
 
 
@@ -163,6 +164,15 @@ def test_an_address_that_is_not_slacks_is_said_once(integrator: Client) -> None:
     text = integrator.post(_url("use", template), values, headers=HTMX).content.decode()
     assert "Webhook URL: leads to example.com, which is not Slack" in text
     assert "webhooks.0" not in text
+
+
+def test_an_entry_of_a_list_is_counted_as_people_count(integrator: Client) -> None:
+    ensure_builtins()
+    template = IntegrationTemplate.objects.get(key="email-smtp")
+    values = {"name": "Ours", "owner": "user:alice", "v_host": "smtp.example.com", "v_security": "starttls"}
+    values |= {"v_from_address": "a@example.com", "v_to": "b@example.com\nc@example.com, d@example.com", "v_events": "gate.*"}
+    text = integrator.post(_url("use", template), values, headers=HTMX).content.decode()
+    assert "To: entry 2: does not have the expected form" in text
 
 
 def test_no_secret_is_shown_where_the_platform_verifies_none(integrator: Client) -> None:

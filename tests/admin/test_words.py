@@ -15,6 +15,7 @@ from django.urls import reverse
 from access.admin_base.base import PortalAdmin
 from core.models import RuntimeSettings
 from integrations.models import HealthSample
+from repoguard.admin.runtime_settings import RuntimeSettingsForm
 from tests.admin.conftest import make_webhook
 from tests.admin.test_pages import LISTS
 from tests.factories import EventFactory
@@ -93,7 +94,9 @@ def test_settings_are_labelled_in_words(browser: Client, auditor: User, log_in: 
         page = client.get(url).content.decode()
         assert "Checks of critical integrations, every (minutes)" in page
         for field in RuntimeSettings._meta.fields[1:]:
-            assert str(field.verbose_name).capitalize() not in page, field.name
+            raw = str(field.verbose_name).capitalize()
+            assert RuntimeSettingsForm.Meta.labels[field.name] in page, field.name
+            assert raw not in page or RuntimeSettingsForm.Meta.labels[field.name] == raw, field.name
 
 
 def test_one_is_not_called_many_and_a_filter_holds_back(browser: Client, things: SimpleNamespace) -> None:

@@ -110,6 +110,10 @@ def test_where_only_admins_register_a_team_claims_no_name(client: APIClient, ali
     refused = post(client, SHOP)
     assert (refused.status_code, refused.json()["code"]) == (403, "not_allowed")
     assert "Ask one to register it" in refused.json()["message"]
+    event = {"type": "custom.a", "data": {}, "repository": "acme/shop"}
+    upload = f"/api/v1/scans/upload?repository=acme/shop&commit={'a' * 40}"
+    for unknown in (client.post("/api/v1/events", event, format="json"), client.post(upload, {}, format="json")):
+        assert unknown.json()["fields"]["repository"][0].endswith("; ask an admin to register it for your team.")
     given = post(client_of(admin), SHOP | {"owner": "user:alice"}).json()
     url = f"/api/v1/repositories/{given['id']}"
     assert client.patch(url, {"full_name": "acme/payments"}, format="json").status_code == 403

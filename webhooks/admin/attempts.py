@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from access.admin_base import show
+from templates_app.payloads.selectors import version_names
 from webhooks.choices import Outcome
 from webhooks.models import DeliveryAttempt
 
@@ -42,12 +44,24 @@ class Shown:
     tone: str
     bars: list[Bar]
     body: str
+    made_by: str
+    """The version of a payload template that made its body; "" for none."""
 
 
-def as_shown(attempt: DeliveryAttempt) -> Shown:
-    """Return an attempt with its timings as bars and its answer made readable."""
-    tone = _TONES.get(Outcome(attempt.outcome), show.QUIET)
-    return Shown(attempt, tone, timing_bars(attempt), show.pretty_text(attempt.response_body))
+def as_shown(attempts: Iterable[DeliveryAttempt]) -> list[Shown]:
+    """Return attempts with their timings as bars and their answers made readable."""
+    rows = list(attempts)
+    names = version_names({row.template_version for row in rows if row.template_version})
+    return [
+        Shown(
+            row,
+            _TONES.get(Outcome(row.outcome), show.QUIET),
+            timing_bars(row),
+            show.pretty_text(row.response_body),
+            names.get(row.template_version, "a version that was deleted") if row.template_version else "",
+        )
+        for row in rows
+    ]
 
 
 def timing_bars(attempt: DeliveryAttempt) -> list[Bar]:

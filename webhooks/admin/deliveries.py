@@ -27,7 +27,7 @@ from core.event_types import catalogue
 from core.ids import is_uuid
 from core.models import Event
 from webhooks import services
-from webhooks.admin.attempts import Shown, as_shown
+from webhooks.admin.attempts import as_shown
 from webhooks.choices import DeliveryStatus, ErrorClass
 from webhooks.envelope import envelope
 from webhooks.models import Webhook, WebhookDelivery
@@ -153,7 +153,7 @@ class DeliveryAdmin(LogAdmin):
         return TemplateResponse(request, "portal/delivery_live.html", self._live_context(request, delivery))
 
     def _live_context(self, request: HttpRequest, delivery: WebhookDelivery) -> dict[str, Any]:
-        shown: list[Shown] = [as_shown(attempt) for attempt in latest_attempts(delivery)]
+        shown = as_shown(latest_attempts(delivery))
         live, followed = _is_live(delivery), follow_up(delivery)
         return {
             "delivery": delivery,

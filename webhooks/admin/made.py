@@ -68,9 +68,10 @@ def _options(row: Integration, webhook: Webhook) -> str:
 
 def made_context(made: Made) -> dict[str, Any]:
     """Return what the page says of what was made, with the secrets that are shown this once."""
+    url = show.admin_url(Integration, "change", made.integration.pk) if admin.site.is_registered(Integration) else ""
     return {
         "integration": made.integration,
-        "integration_url": show.admin_url(Integration, "change", made.integration.pk) if admin.site.is_registered(Integration) else "",
+        "integration_url": url,
         "endpoints": [
             (row.name, show.admin_url(Endpoint, "change", row.pk) if admin.site.is_registered(Endpoint) else "") for row in made.endpoints
         ],

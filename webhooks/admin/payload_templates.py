@@ -25,6 +25,7 @@ from templates_app.payloads import selectors, services
 from webhooks.admin.payload_form import PayloadForm, event_asked, preview_choices, preview_values
 from webhooks.admin.payload_preview import preview_context, told
 from webhooks.models import Webhook
+from webhooks.services.previews import example_type
 
 VERSIONS_SHOWN = 50
 WEBHOOKS_SHOWN = 20
@@ -106,7 +107,7 @@ class PayloadTemplateAdmin(PortalAdmin):
         template = kwargs.get("obj")
         if template is None or self.has_change_permission(request, template):
             shown = {"preview_url": show.admin_url(PayloadTemplate, "preview"), "preview_groups": preview_choices(self.who(request))}
-            context |= {**shown, "preview_first": _FIRST, "edited": template}
+            context |= {**shown, "preview_first": _preview_first(request, template), "edited": template}
         if template is not None:
             rows = Webhook.objects.filter(payload_template=template, deleted_at__isnull=True).only("id", "name")
             hooks = visible(rows, self.who(request))[:WEBHOOKS_SHOWN]
@@ -200,6 +201,11 @@ class PayloadTemplateAdmin(PortalAdmin):
         active = template.active
         query = "&".join(f"{name}={value}" for name, value in active.url_query.items()) if active else ""
         return show.code(f"{active.url_path}{'?' if query else ''}{query}") if active and (active.url_path or query) else "nothing"
+
+
+def _preview_first(request: HttpRequest, template: PayloadTemplate | None) -> str:
+    """Return the event that the preview begins with: after a refusal the chosen one, else one that the template is meant for."""
+    return request.POST.get("preview_event") or (example_type(template.events) if template is not None else _FIRST)
 
 
 def _older(request: HttpRequest, template: PayloadTemplate) -> list[ButtonField]:

@@ -22,6 +22,7 @@ from integrations import registry
 from integrations.checking import CheckReport
 from integrations.choices import Category
 from integrations.contract.connector import Checker
+from integrations.contract.schema import counted_from_one
 from templates_app import services
 from templates_app.asked import as_fields
 from templates_app.models import IntegrationTemplate
@@ -243,6 +244,6 @@ def _problems(error: RepoGuardError, form: UseForm) -> list[tuple[str, str]]:
     titles = form.titles()
     if not error.fields:
         return [("", error.message)]
-    said = [(titles.get(name, name), sentence) for name, sentences in error.fields.items() for sentence in sentences]
+    said = [(titles.get(name, name), counted_from_one(sentence)) for name, sentences in error.fields.items() for sentence in sentences]
     # that webhooks wait for the integration helps nobody who reads what is wrong with it
     return [one for one in said if one[1] != CONNECTED] or said

@@ -55,7 +55,7 @@ def _unsuitable(template: PayloadTemplate, integration: Integration | None) -> s
         )
     title = find(integration.type).title
     if not takes_templates(integration.type) or integration_calls(integration):
-        return f"{integration.name} ({title}) takes no payload templates as it is set up: set this to null."
+        return f"{integration.name} ({title}) takes no payload templates as it is set up: choose none (null)."
     if template.platform != integration.type:
         meant = template.platform or "webhooks to a URL"
         return f"{template.name} is for {meant}, and {integration.name} is {integration.type}: choose a template for {integration.type}."

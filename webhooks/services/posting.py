@@ -17,6 +17,7 @@ from core.fields import JSONValue
 from core.models import Event
 from integrations.models import Repository
 from integrations.selectors.repositories import repositories_by_reference
+from integrations.services.repositories import how_to_register
 
 MAX_EVENTS = 1000
 _MAX_ERRORS = 20
@@ -79,7 +80,7 @@ def _about(data: Any) -> str | None:
 
 def _prepare(posted: Posted, who: Principal, owner_id: uuid.UUID | None, known: dict[str, list[Repository]]) -> Prepared:
     _check_type(posted.type, who)
-    repository = _repository(posted, known)
+    repository = _repository(posted, known, who)
     return bus.prepare(
         Announcement(
             posted.type,
@@ -101,13 +102,13 @@ def _check_type(name: str, who: Principal) -> None:
         raise NotAllowed(f"type: {sentence}", fields={"type": [sentence]})
 
 
-def _repository(posted: Posted, known: dict[str, list[Repository]]) -> Repository | None:
+def _repository(posted: Posted, known: dict[str, list[Repository]], who: Principal) -> Repository | None:
     if posted.repository is None:
         found = known.get(posted.about or "", [])
         return found[0] if len(found) == 1 else None
     found = known[posted.repository]
     if not found:
-        raise InvalidInput.of("repository", "is not a repository that you can see; POST /api/v1/repositories registers one.")
+        raise InvalidInput.of("repository", f"is not a repository that you can see; {how_to_register(who)}.")
     if len(found) > 1:
         raise InvalidInput.of("repository", "is the name of several repositories; give the id instead.")
     return found[0]

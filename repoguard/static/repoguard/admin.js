@@ -14,6 +14,11 @@ document.addEventListener("click", (event) => {
   if (navigator.clipboard && window.isSecureContext) navigator.clipboard.writeText(text).then(() => said("Copied"), select);
   else select();
 });
+// What was made is shown in the answer to its form: reloading that page opens the object, and doesn't send the form a second time
+document.addEventListener("DOMContentLoaded", () => {
+  const made = document.querySelector("[data-made]");
+  if (made) history.replaceState(null, "", made.dataset.made);
+});
 // Live parts poll every second or two; a page that is not looked at asks less
 document.addEventListener("htmx:configRequest", (event) => {
   if (document.hidden && event.detail.elt.hasAttribute("data-live")) event.preventDefault();
