@@ -11,6 +11,8 @@ from __future__ import annotations
 import os
 import socket
 import uuid
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 from django.db import transaction
@@ -65,3 +67,14 @@ def take_slot(names: list[str], worker_id: uuid.UUID) -> tuple[str, uuid.UUID] |
 def free_slot(name: str, token: uuid.UUID) -> None:
     """Give a slot back, unless another has taken it since."""
     Slot.objects.filter(name=name, token=token).update(holder=None, token=None)
+
+
+@contextmanager
+def place(names: Collection[str], worker_id: uuid.UUID) -> Iterator[bool]:
+    """Hold one of some slots, and say whether there was one; without names there always is."""
+    slot = take_slot(list(names), worker_id) if names else None
+    try:
+        yield slot is not None or not names
+    finally:
+        if slot is not None:
+            free_slot(*slot)

@@ -99,12 +99,6 @@ def is_due(model: type[WorkRow], unless: QuerySet[Any] | None = None) -> bool:
     return bool(due.order_by("run_after").values_list("run_after")[:1])  # as the index has them, however many the planner expects
 
 
-def holders(model: type[WorkRow]) -> int:
-    """Return how many live workers run rows just now."""
-    running = _rows(model).filter(state=WorkState.RUNNING)
-    return Worker.objects.filter(~leases.lapsed(), id__in=running.values("lease_owner")).count()
-
-
 def claim(model: type[WorkRow], worker_id: uuid.UUID, limit: int = 1) -> list[WorkRow]:
     """Take up to `limit` due rows, oldest first, and return them; they carry the claim's `lease_token`."""
     if not is_due(model):
@@ -218,23 +212,12 @@ def run_due(
     deadline = time.monotonic() + seconds
     count = 0
     last: WorkRow | None = None
-    with heartbeat() as worker_id, _place(places, worker_id) as is_free:
+    with heartbeat() as worker_id, leases.place(places, worker_id) as is_free:
         while is_free and time.monotonic() < deadline and not stopping() and (rows := _claim(model, worker_id, after=last)):
             last = rows[0]
             perform(Run(rows[0], cast("uuid.UUID", rows[0].lease_token), deadline, stopping), handler)
             count += 1
     return count
-
-
-@contextmanager
-def _place(names: Collection[str], worker_id: uuid.UUID) -> Iterator[bool]:
-    """Hold one of some slots, and say whether there was one; without names there always is."""
-    slot = leases.take_slot(list(names), worker_id) if names else None
-    try:
-        yield slot is not None or not names
-    finally:
-        if slot is not None:
-            leases.free_slot(*slot)
 
 
 def perform(run: Run, handler: Handler) -> None:

@@ -9,7 +9,8 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from core import leases, queue, work
-from core.models import WorkCall, WorkRow
+from core.models import WorkCall, Worker, WorkRow
+from core.models.work import WorkState
 from core.work import Handler
 
 RUN_TASK = "core.tasks.run_work"
@@ -72,7 +73,13 @@ def call_due(kind: Kind) -> bool:
 
 def has_enough(kind: Kind) -> bool:
     """Say whether as many workers as may be run rows of a kind for which workers are called."""
-    return kind.called and work.holders(kind.model) >= _most()
+    return kind.called and _holders(kind.model) >= _most()
+
+
+def _holders(model: type[WorkRow]) -> int:
+    """Return how many live workers run rows just now."""
+    running = model._default_manager.filter(state=WorkState.RUNNING)
+    return Worker.objects.filter(~leases.lapsed(), id__in=running.values("lease_owner")).count()
 
 
 def places(kind: Kind) -> list[str]:
