@@ -128,7 +128,7 @@ def test_what_does_not_apply_is_left_out_with_what_is_empty() -> None:
         ("names", "A", "Line 1 is not of the form Name: value."),
         ("names", "A: 1\nA: 2", "A is given twice."),
         ("mode", "z", "Must be one of a, b."),
-        ("words", "123456", "Entry 0: has 6 characters"),
+        ("words", "123456", "Entry 1: has 6 characters"),
     ],
 )
 def test_a_wrong_entry_is_explained_beside_its_field(field: str, text: str, sentence: str) -> None:
