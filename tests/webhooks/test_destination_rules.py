@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models import F
+from django.db.models.functions import Now
 from django.urls import resolve
 from django.utils import timezone
 
@@ -404,7 +406,11 @@ def test_of_two_that_make_the_same_only_one_begins(db: None) -> None:
     assert memory.recall("k") is not None
     assert memory.reserve("k", "two") is Reserved.BUSY
     assert memory.reserve("k", "one") is Reserved.AGAIN  # its process was killed before it could say what it made
-    DestinationMemory.objects.update(updated_at=timezone.now() - RESERVED_FOR)
+    DestinationMemory.objects.update(updated_at=Now() - RESERVED_FOR + timedelta(seconds=30))
+    assert memory.reserve("k", "one") is Reserved.AGAIN
+    DestinationMemory.objects.update(updated_at=F("updated_at") - RESERVED_FOR + timedelta(seconds=15))
+    assert memory.reserve("k", "two") is Reserved.BUSY, "the first one went on meanwhile"
+    DestinationMemory.objects.update(updated_at=Now() - RESERVED_FOR)
     assert memory.reserve("k", "two") is Reserved.AGAIN
     assert memory.reserve("k", "one") is Reserved.BUSY
     memory.put("k", "T-1", {"n": 1})
@@ -413,6 +419,13 @@ def test_of_two_that_make_the_same_only_one_begins(db: None) -> None:
     assert memory.reserve("k", "two") is Reserved.MADE
     memory.forget("k")
     assert memory.reserve("k", "two") is Reserved.FIRST
+
+
+def test_a_reservation_lasts_however_the_clocks_of_two_machines_differ(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    memory, now = RowMemory(routed(integration()).id), timezone.now()
+    for ahead, holder, found in ((-600, "one", Reserved.FIRST), (600, "two", Reserved.BUSY), (0, "one", Reserved.AGAIN)):
+        monkeypatch.setattr(timezone, "now", lambda ahead=ahead: now + timedelta(seconds=ahead))
+        assert memory.reserve("k", holder) is found
 
 
 def test_an_older_state_does_not_put_a_newer_one_aside(db: None) -> None:

@@ -21,7 +21,7 @@ class DestinationMemory(models.Model):
     external_id = models.CharField(max_length=500)
     data = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField(db_default=Now())
-    updated_at = models.DateTimeField(auto_now=True)
+    updated_at = models.DateTimeField(db_default=Now(), help_text="By the database's clock, as is what it is compared with.")
 
     class Meta:
         verbose_name_plural = "destination memory"
