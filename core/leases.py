@@ -15,6 +15,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
@@ -67,6 +68,16 @@ def take_slot(names: list[str], worker_id: uuid.UUID) -> tuple[str, uuid.UUID] |
 def free_slot(name: str, token: uuid.UUID) -> None:
     """Give a slot back, unless another has taken it since."""
     Slot.objects.filter(name=name, token=token).update(holder=None, token=None)
+
+
+def half_of_workers() -> int:
+    """Return how many of a machine's workers may call services at once: those which hang then never keep all of them busy."""
+    return max(1, settings.WORKERS // 2)
+
+
+def places(kind: str) -> list[str]:
+    """Return the names of this machine's slots for them."""
+    return [f"{kind}/{host_name()}/{number}" for number in range(half_of_workers())]
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
 
@@ -73,7 +72,7 @@ def call_due(kind: Kind) -> bool:
 
 def has_enough(kind: Kind) -> bool:
     """Say whether as many workers as may be run rows of a kind for which workers are called."""
-    return kind.called and _holders(kind.model) >= _most()
+    return kind.called and _holders(kind.model) >= leases.half_of_workers()
 
 
 def _holders(model: type[WorkRow]) -> int:
@@ -84,11 +83,7 @@ def _holders(model: type[WorkRow]) -> int:
 
 def places(kind: Kind) -> list[str]:
     """Return the slots of this machine for workers that are called: between two rows a worker holds none, and another may be called."""
-    return [f"{kind.name}/{leases.host_name()}/{number}" for number in range(_most())] if kind.called else []
-
-
-def _most() -> int:
-    return max(1, settings.WORKERS // 2)
+    return leases.places(kind.name) if kind.called else []
 
 
 def came(kind: Kind) -> None:

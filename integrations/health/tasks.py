@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
-from django.conf import settings
 from django.db import Error, connection
 
 from core import context, leases, queue, runfiles, work
@@ -40,14 +39,10 @@ def check_due() -> int:
     """
     if not is_due() or runfiles.stopping():
         return 0
-    with context.acting(ACTOR), work.heartbeat(WORKER_KIND) as worker_id:
-        slot = leases.take_slot(_slots(), worker_id)
-        if slot is None:
+    with context.acting(ACTOR), work.heartbeat(WORKER_KIND) as worker_id, leases.place(leases.places(WORKER_KIND), worker_id) as is_free:
+        if not is_free:
             return 0  # those who hold the slots hand on what they don't finish
-        try:
-            count = run_checks(CLAIM_SECONDS)
-        finally:
-            leases.free_slot(*slot)
+        count = run_checks(CLAIM_SECONDS)
     if is_due() and not runfiles.stopping():
         queue.enqueue(TASK)  # behind whatever else waits in the queue
     return count
@@ -81,7 +76,3 @@ def _check(one: Claim) -> None:
         logger.exception("check_failed", extra={"integration": str(one.integration.id)})
     finally:
         connection.close()
-
-
-def _slots() -> list[str]:
-    return [f"{WORKER_KIND}/{leases.host_name()}/{number}" for number in range(max(1, settings.WORKERS // 2))]
