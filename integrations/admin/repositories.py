@@ -15,7 +15,6 @@ from access.admin_base.base import PortalAdmin
 from access.admin_base.buttons import Button
 from access.admin_base.filters import choice_filter
 from access.admin_base.owners import OwnedForm, OwnerField
-from access.principals import Principal
 from integrations.admin.sources import source_links
 from integrations.choices import Provider
 from integrations.models import Repository
@@ -27,10 +26,6 @@ from integrations.services.badges import renew_badge_token, revoke_badge_token
 
 def _has_badges(request: HttpRequest, repository: Repository) -> bool:
     return bool(repository.badge_token)
-
-
-def _created(values: dict[str, Any], who: Principal) -> Repository:
-    return services.create_repository(services.RepositoryValues(**values), who)  # type: ignore[typeddict-item]
 
 
 class RepositoryForm(OwnedForm):
@@ -111,10 +106,11 @@ class RepositoryAdmin(PortalAdmin):
         """Create or change the repository through its service."""
         values = dict(form.cleaned_data)
         values["owner_id"] = values.pop("owner")
+        wanted, who = services.RepositoryValues(**values), self.who(request)  # type: ignore[typeddict-item]
         if change:
-            services.update_repository(obj, services.RepositoryValues(**values), self.who(request))  # type: ignore[typeddict-item]
+            services.update_repository(obj, wanted, who)
         else:
-            obj.__dict__.update(_created(values, self.who(request)).__dict__)
+            obj.__dict__.update(services.create_repository(wanted, who).__dict__)
 
     def delete_model(self, request: HttpRequest, obj: Repository) -> None:
         """Remove the repository through its service."""

@@ -61,7 +61,7 @@ class RowMemory:
             return Reserved.MADE
         # by the database's clock alone: those of two machines may differ by more than a reservation lasts
         mine_or_silent = Q(data__holder=holder) | Q(updated_at__lte=Now() - RESERVED_FOR)
-        taken = self._rows(key).filter(mine_or_silent, external_id=_RESERVED).update(data={"holder": holder}, updated_at=Now())
+        taken = self._rows(key).filter(mine_or_silent, external_id=_RESERVED).update(**mine, updated_at=Now())
         return Reserved.AGAIN if taken else Reserved.BUSY
 
     def replace(self, key: str, external_id: str, data: Mapping[str, Any] | None = None) -> None:
