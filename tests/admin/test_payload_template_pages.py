@@ -41,6 +41,8 @@ def test_it_is_written_with_a_preview_and_saved_as_versions(integrator: Client, 
     assert '<option value="finding.opened" selected>' in integrator.get(page).content.decode()
     PayloadTemplate.objects.update(events=["scan.*"])
     assert '<option value="scan.completed" selected>' in integrator.get(page).content.decode(), "what it is meant for"
+    PayloadTemplate.objects.update(events=["custom.*"])
+    assert '<option value="custom.*" selected>' in integrator.get(page).content.decode(), "a family, whose example has a name of its own"
     integrator.post(page, FORM)  # the same once more
     integrator.post(page, FORM | {"body": '{\r\n"t": 1}', "note": "shorter", "headers": "X-A: {{ data.title }}", "url_query": "k=v"})
     second = TemplateVersion.objects.get(number=2)

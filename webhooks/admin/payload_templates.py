@@ -19,6 +19,7 @@ from access.admin_base.base import PortalAdmin
 from access.admin_base.buttons import Button, ButtonField
 from access.selectors import visible
 from core.errors import InvalidInput, RepoGuardError
+from core.event_types import catalogue
 from templates_app.choices import ContentType
 from templates_app.models import PayloadTemplate, TemplateVersion
 from templates_app.payloads import selectors, services
@@ -205,7 +206,8 @@ class PayloadTemplateAdmin(PortalAdmin):
 
 def _preview_first(request: HttpRequest, template: PayloadTemplate | None) -> str:
     """Return the event that the preview begins with: after a refusal the chosen one, else one that the template is meant for."""
-    return request.POST.get("preview_event") or (example_type(template.events) if template is not None else _FIRST)
+    chosen, meant = request.POST.get("preview_event"), catalogue.find(example_type(template.events)) if template is not None else None
+    return chosen or (meant.name if meant is not None else _FIRST)  # the choices are types; of a family the example has a name of its own
 
 
 def _older(request: HttpRequest, template: PayloadTemplate) -> list[ButtonField]:
