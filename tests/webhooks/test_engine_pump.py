@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ from tests.webhooks.receivers import Received, Receiver, Reply, receiving, wait_
 from tests.webhooks.routing_kit import example, pass_time, routed
 from webhooks.choices import ErrorClass, Outcome
 from webhooks.engine import pump, upkeep
+from webhooks.engine.calls import CallPool
 from webhooks.engine.pump import Engine
 from webhooks.engine.store import Store
 from webhooks.engine.sweep import sweep
@@ -520,6 +522,26 @@ def test_a_database_away_at_the_end_leaves_the_leases_to_lapse(start: Start, mon
     engine.stop()
     assert "retire_failed" in caplog.text
     assert not engine.alive
+
+
+@pytest.mark.parametrize("steps", range(8))
+def test_it_ends_also_when_it_is_woken_at_that_very_moment(steps: int) -> None:
+    engine = Engine(5)
+
+    async def end() -> bool:
+        engine._wake, engine._pool = asyncio.Event(), CallPool(1)
+        work = asyncio.create_task(engine._work_loop(60))
+        await asyncio.sleep(0.01)
+        engine._wake.set()
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        work.cancel()
+        ended, running = await asyncio.wait([work], timeout=5)
+        for task in running:
+            task.cancel()
+        return bool(ended)
+
+    assert asyncio.run(end())
 
 
 def test_changed_limits_are_in_force_without_a_restart(start: Start) -> None:

@@ -174,8 +174,10 @@ class Engine:
                 pause = min(pause, max(0.0, batch.due_in))
             if self._results or pause <= 0:
                 continue  # at once, so that what was claimed is sent during the next turn
+            # not wait_for(): before Python 3.12 it loses a cancellation that comes together with what it waits for
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._wake.wait()
 
     def _portion(self) -> int:
         return min(max(RECORD_AT_LEAST, len(self._in_flight) // 2), RECORD_AT_ONCE)
