@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import re
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ access_log = logging.getLogger("repoguard.access")
 LONGEST_TEXT = 8_000
 _MOST_ITEMS = 100
 _DEEPEST = 6
+_QUOTED = re.compile(r"""\s*\(?b?["'].*""", re.DOTALL)
 _PROBES = ("livez", "health", "metrics", "static/")
 # what every record has, and what is written under other names: the rest was given as `extra`
 _KNOWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "request_id", "actor"}
@@ -90,6 +92,8 @@ def _route(request: HttpRequest) -> str:
 
 
 def _message(record: logging.LogRecord) -> str:
+    if record.name == "gunicorn.error":
+        return _without_request(record)
     args, request = record.args, getattr(record, "request", None)
     if isinstance(request, HttpRequest) and isinstance(args, tuple):
         # Django's own lines about requests that fail quote the path
@@ -99,6 +103,14 @@ def _message(record: logging.LogRecord) -> str:
         return str(record.msg) % args if args else str(record.msg)
     except (TypeError, ValueError, KeyError):
         return f"{record.msg} (its arguments do not fit)"  # logging's own complaint would print them unredacted
+
+
+def _without_request(record: logging.LogRecord) -> str:
+    """Return what gunicorn says without what it quotes of a request: its address or a header may hold a token."""
+    if isinstance(record.args, tuple) and "request %s" in str(record.msg):
+        return str(record.msg).replace("%s", "…")
+    said = record.getMessage()
+    return _QUOTED.sub(" …", said) if said.startswith("Invalid request") else said
 
 
 def _clean(name: str, value: Any, depth: int = 0) -> Any:

@@ -4,12 +4,18 @@ import importlib
 import io
 import json
 import logging
+import socket
+from types import SimpleNamespace
+from unittest.mock import Mock, patch
 
 import pytest
 from django.http import HttpResponse
 from django.test import RequestFactory
+from gunicorn.config import Config
+from gunicorn.http import errors
+from gunicorn.workers.base import Worker
 
-from core import context, logs
+from core import context, logs, redact
 from core.supervisor import web
 
 KEY = "rg_" + "live_A1b2C3d4E5f6G7h8I9j0K1l2M3n4O5p6"
@@ -182,6 +188,52 @@ def test_the_web_server_writes_no_path_of_a_request_whatever_level_is_set(settin
     settings.LOG_LEVEL = "DEBUG"
     configured = importlib.reload(web).logconfig_dict["loggers"]["gunicorn.error"]["level"]
     assert logging.getLevelNamesMapping()[configured] > logging.DEBUG, "gunicorn's DEBUG has a line with each path"
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (errors.InvalidRequestLine(f"GET /badge/{KEY}.svg x"), "Invalid HTTP request line:"),
+        (errors.InvalidRequestLine(f"GET /'{KEY}\n.svg"), "Invalid HTTP request line:"),
+        (errors.InvalidRequestMethod(KEY), "Invalid HTTP method:"),
+        (errors.InvalidHTTPVersion(f"HTTP/{KEY}"), "Invalid HTTP Version:"),
+        (errors.InvalidHeader(f"Authorization\x00: {KEY}"), "Invalid HTTP Header:"),
+        (errors.InvalidHeaderName(f"{KEY}?"), "Invalid HTTP header name:"),
+        (errors.ObsoleteFolding(f"X-Api-Key:\n {KEY}"), "Obsolete line folding is unacceptable:"),
+        (errors.UnsupportedTransferCoding(KEY), "Unsupported transfer coding:"),
+        (errors.ExpectationFailed(KEY), "Unable to comply with expectation:"),
+        (errors.InvalidChunkSize(KEY.encode()), "Invalid chunk size:"),
+        (errors.InvalidH2CPreface(KEY.encode()), "Expected HTTP/2 connection preface, got"),
+    ],
+)
+def test_the_web_server_says_what_was_wrong_with_a_request_and_quotes_nothing_of_it(error, said):
+    console = logging.StreamHandler(io.StringIO())
+    console.setFormatter(logs.JsonFormatter())
+    server = SimpleNamespace(log=logging.Logger("gunicorn.error"))  # noqa: LOG001 - apart from the handlers that pytest installs
+    server.log.addHandler(console)
+    near, far = socket.socketpair()
+    with near, far, patch.object(redact, "text", str):  # also what does not look like a secret
+        Worker.handle_error(server, None, near, ("::1", 4711), error)
+    assert json.loads(console.stream.getvalue())["event"] == f"Invalid request from ip=::1: {said} …"
+
+
+def test_the_web_server_names_no_address_of_a_request_that_failed_outside_the_portal():
+    console = logging.StreamHandler(io.StringIO())
+    console.setFormatter(logs.JsonFormatter())
+    server = SimpleNamespace(log=logging.Logger("gunicorn.error"), cfg=Config())  # noqa: LOG001
+    server.log.addHandler(console)
+    server.log.access = lambda *_: None
+    near, far = socket.socketpair()
+    asked = Mock(method="GET", uri="/badge/token-of-somebody.svg", headers=[], version=(1, 1))
+    with near, far:
+        try:
+            raise RuntimeError("broken")
+        except RuntimeError as error:
+            Worker.handle_error(server, asked, near, ("::1", 4711), error)
+    line = json.loads(console.stream.getvalue())
+    assert line["event"] == "Error handling request … …"
+    assert "RuntimeError: broken" in line["exception"]
+    assert "token-of-somebody" not in console.stream.getvalue()
 
 
 @pytest.mark.parametrize("library", ["azure", "boto3", "botocore", "google", "paramiko", "s3transfer", "urllib3"])

@@ -11,7 +11,7 @@ from django.db import connection
 from tests.kills import loss
 
 pytestmark = [pytest.mark.processes]
-EVENTS, KILLS = (600, 3) if connection.vendor == "postgresql" else (300, 1)  # on PostgreSQL more happens at once
+EVENTS, KILLS = (400, 2) if connection.vendor == "postgresql" else (300, 1)  # on PostgreSQL more happens at once
 
 
 def test_no_event_is_lost_when_processes_are_killed(tmp_path: Path) -> None:
