@@ -201,8 +201,12 @@ def test_it_says_what_to_enter_in_the_portal(catching):
 @pytest.mark.parametrize(
     ("platform", "method", "path", "status", "found"),
     [
+        ("slack", "POST", "/services/T/B", 404, "no_service"),
+        ("slack", "POST", "/services/T0/B0/x", 400, "no_text"),
         ("teams", "POST", "/workflows/x", 202, ""),
+        ("teams", "POST", "/", 404, "WorkflowNotFound"),
         ("discord", "POST", "/api/webhooks/1/x", 200, '"id": "7"'),
+        ("discord", "POST", "/webhooks/1/x", 404, "Unknown Webhook"),
         ("jenkins", "POST", "/generic-webhook-trigger/invoke", 200, '"triggered": true'),
         ("jenkins", "POST", "/job/a/buildWithParameters", 201, ""),
         ("jenkins", "GET", "/queue/item/7/api/json", 200, "http://here/job/try-it/7/"),

@@ -41,14 +41,20 @@ def _json(value: Any, status: int = 200, **headers: str) -> Said:
 
 def _slack(asked: Asked) -> Said:
     """Refuse an empty message, by which the connection test asks whether a webhook lives."""
+    if not re.fullmatch(r"/services(/\w+){3}", asked.path):
+        return Said(404, "no_service")
     return Said(400, "no_text") if asked.body.strip() in (b"", b"{}") else Said(body="ok")
 
 
 def _teams(asked: Asked) -> Said:
+    if not asked.path.startswith("/workflows/"):
+        return _json({"error": {"code": "WorkflowNotFound", "message": "The workflow could not be found."}}, 404)
     return Said(202)
 
 
 def _discord(asked: Asked) -> Said:
+    if not re.fullmatch(r"/api/webhooks/\d+/[\w-]+", asked.path):
+        return _json({"message": "Unknown Webhook", "code": 10015}, 404)
     return _json({"id": str(asked.number), "type": 0})
 
 
