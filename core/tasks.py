@@ -32,4 +32,5 @@ def run_work(name: str) -> int:
         return 0
     work_registry.came(kind)
     with context.acting(ACTOR):
-        return work.run_due(kind.model, kind.handler, stopping=runfiles.stopping, places=work_registry.places(kind))
+        places = work_registry.places(kind)
+        return work.run_due(kind.model, kind.handler, stopping=runfiles.stopping, places=places, at_once=kind.at_once)

@@ -9,28 +9,27 @@ what its successor did. The queue just wakes the process; a lost message costs a
 from __future__ import annotations
 
 import logging
-import threading
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, cast
 
-from django.db import Error, close_old_connections, connection, transaction
+from django.db import Error, transaction
 from django.db.models import Exists, F, OuterRef, QuerySet
 from django.utils import timezone
 
 from core import leases
 from core.errors import RepoGuardError
+from core.heartbeats import heartbeat
 from core.ids import uuid7
 from core.models import Worker, WorkRow
 from core.models.work import WorkState
 from core.texts import storable, storable_json
+from core.threads import together
 
 logger = logging.getLogger(__name__)
-WORKER_KIND = "work"
 WORKER_LOST = "worker lost: the process that ran it died"
 FIRST_RETRY_SECONDS = 30.0
 LONGEST_RETRY_SECONDS = 3600.0
@@ -177,21 +176,6 @@ def sweep(model: type[WorkRow]) -> int:
     return queued + failed
 
 
-@contextmanager
-def heartbeat(kind: str = WORKER_KIND) -> Iterator[uuid.UUID]:
-    """Be a worker while the block runs: a thread with a database connection of its own renews the heartbeat."""
-    worker_id = leases.register_worker(kind)
-    stop = threading.Event()
-    thread = threading.Thread(target=_beat_until, args=(stop, worker_id), name=f"heartbeat-{kind}", daemon=True)
-    thread.start()
-    try:
-        yield worker_id
-    finally:
-        stop.set()
-        thread.join(leases.HEARTBEAT_SECONDS)
-        leases.retire(worker_id)
-
-
 def run_due(
     model: type[WorkRow],
     handler: Handler,
@@ -199,12 +183,13 @@ def run_due(
     seconds: float = RUN_SECONDS,
     stopping: Callable[[], bool] = bool,
     places: Collection[str] = (),
+    at_once: int = 1,
 ) -> int:
-    """Run due rows one after the other until none is left, `seconds` are over or `stopping()`; returns how many were run.
+    """Run due rows until none is left, `seconds` are over or `stopping()`; returns how many were run.
 
-    Where the model says so they take turns. A handler that raises is tried again later with growing delays, unless the error is permanent.
-    A handler that outlives `seconds` is not interrupted by this, but should look at its Run's deadline. Where `places` names slots,
-    nothing is run without a free one.
+    One after the other, and in turns where the model says so; or `at_once` in threads. A handler that raises is tried again later with
+    growing delays, unless the error is permanent. One that outlives `seconds` is not interrupted by this, but should look at its Run's
+    deadline. Where `places` names slots, nothing is run without a free one.
     """
     sweep(model)
     if not is_due(model):
@@ -212,10 +197,19 @@ def run_due(
     deadline = time.monotonic() + seconds
     count = 0
     last: WorkRow | None = None
+
+    def is_over() -> bool:
+        return not is_free or time.monotonic() >= deadline or stopping()
+
+    def run(row: WorkRow) -> None:
+        perform(Run(row, cast("uuid.UUID", row.lease_token), deadline, stopping), handler)
+
     with heartbeat() as worker_id, leases.place(places, worker_id) as is_free:
-        while is_free and time.monotonic() < deadline and not stopping() and (rows := _claim(model, worker_id, after=last)):
+        if at_once > 1:
+            return together(lambda limit: _claim(model, worker_id, limit), run, at_once, is_over)
+        while not is_over() and (rows := _claim(model, worker_id, after=last)):
             last = rows[0]
-            perform(Run(rows[0], cast("uuid.UUID", rows[0].lease_token), deadline, stopping), handler)
+            run(last)
             count += 1
     return count
 
@@ -260,26 +254,6 @@ def _record_abort(row: WorkRow, token: uuid.UUID, error: BaseException) -> None:
         fail(row, token, f"Ended before it was done ({type(error).__name__}).", retry_delay(row.attempts))
     except Error:
         logger.warning("work_abort_not_recorded", extra={"work": str(row.id)})
-
-
-def _beat_until(stop: threading.Event, worker_id: uuid.UUID) -> None:
-    try:
-        while not stop.wait(leases.HEARTBEAT_SECONDS):
-            if not _beat_once(worker_id) and not stop.is_set():
-                logger.warning("heartbeat_given_up", extra={"worker": str(worker_id)})
-    finally:
-        connection.close()
-
-
-def _beat_once(worker_id: uuid.UUID) -> bool:
-    try:
-        close_old_connections()
-        return leases.beat(worker_id)
-    except Error:
-        # a database that restarts: the lease lapses if it takes too long, and tokens keep the outcome right
-        logger.warning("heartbeat_failed", extra={"worker": str(worker_id)})
-        connection.close()
-        return True
 
 
 def _shown(text: str) -> str:

@@ -25,6 +25,8 @@ class Kind:
     cluster: str = queue.DEFAULT
     called: bool = False
     """Somebody looks for due rows often (`call_due`): they come due at moments that nobody sends a message for."""
+    at_once: int = 1
+    """How many rows a worker runs, in threads: more than one where a row is mostly waiting for a service."""
 
 
 _kinds: dict[str, Kind] = {}

@@ -20,8 +20,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from core import canary, counters, queue
+from core.heartbeats import WORKER_KIND
 from core.models import Worker
-from core.work import WORKER_KIND
 from repoguard import __version__
 from webhooks.backlog import backlog
 from webhooks.engine.store import WORKER_KIND as DRAIN_KIND

@@ -23,11 +23,11 @@ from prometheus_client.registry import Collector
 from access.addresses import client_address, parse_address
 from core import canary, leases, metrics, queue, work_registry
 from core.api.errors import Problem
+from core.heartbeats import WORKER_KIND
 from core.http import breaker, calllog
 from core.models import Worker
 from core.models.outbound import CallOutcome, CallPurpose
 from core.models.work import WorkState
-from core.work import WORKER_KIND
 from repoguard import __version__
 from repoguard.metrics_feeds import feed_metrics
 from repoguard.metrics_integrations import integration_metrics

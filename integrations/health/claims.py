@@ -29,6 +29,11 @@ class Claim:
     integration: Integration
     token: uuid.UUID
 
+    @property
+    def id(self) -> uuid.UUID:
+        """Return the integration's: it has one check at a time."""
+        return self.integration.id
+
 
 def is_due() -> bool:
     """Say whether a claim could find a check, without taking a lock."""

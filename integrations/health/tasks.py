@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
-from django.db import Error, connection
-
-from core import context, leases, queue, runfiles, work
+from core import context, leases, queue, runfiles
+from core.heartbeats import heartbeat
+from core.threads import together
 from integrations.health import notices
 from integrations.health.checks import check_and_record
 from integrations.health.claims import Claim, claim, is_due, prepare
 
-logger = logging.getLogger(__name__)
 TASK = "integrations.health.tasks.check_due"
 ACTOR = context.Actor("system", "", "health checks")
 WORKER_KIND = "checks"
 CHECKS_AT_ONCE = 16
 CLAIM_SECONDS = 40.0
-_LOOK_SECONDS = 1.0
 
 
 def tick() -> None:
@@ -39,7 +35,7 @@ def check_due() -> int:
     """
     if not is_due() or runfiles.stopping():
         return 0
-    with context.acting(ACTOR), work.heartbeat(WORKER_KIND) as worker_id, leases.place(leases.places(WORKER_KIND), worker_id) as is_free:
+    with context.acting(ACTOR), heartbeat(WORKER_KIND) as worker_id, leases.place(leases.places(WORKER_KIND), worker_id) as is_free:
         if not is_free:
             return 0  # those who hold the slots hand on what they don't finish
         count = run_checks(CLAIM_SECONDS)
@@ -51,28 +47,9 @@ def check_due() -> int:
 def run_checks(seconds: float, run: Callable[[Claim], None] | None = None) -> int:
     """Claim checks for so long, and wait for those under way; returns how many were made."""
     deadline = time.monotonic() + seconds
-    run, count = run or _check, 0
-    with ThreadPoolExecutor(CHECKS_AT_ONCE, thread_name_prefix="check") as pool:
-        under_way: set[Future[None]] = set()
-        while time.monotonic() < deadline and not runfiles.stopping():
-            # only what a thread is free for: a lease must not run while its check waits in line
-            claims = claim(CHECKS_AT_ONCE - len(under_way))
-            count += len(claims)
-            under_way |= {pool.submit(run, one) for one in claims}
-            if not under_way:
-                break
-            under_way -= wait(under_way, timeout=_LOOK_SECONDS, return_when=FIRST_COMPLETED).done
-    return count
+    return together(claim, run or _check, CHECKS_AT_ONCE, lambda: time.monotonic() >= deadline or runfiles.stopping())
 
 
 def _check(one: Claim) -> None:
-    """Make one check in a thread of its own, with a database connection of its own."""
-    try:
-        with context.acting(ACTOR):
-            check_and_record(one.integration, one.token)
-    except Error:
-        logger.warning("check_not_recorded", extra={"integration": str(one.integration.id)})  # its lease lapses, and it is repeated
-    except Exception:  # nobody looks at the future; what went wrong belongs into the log
-        logger.exception("check_failed", extra={"integration": str(one.integration.id)})
-    finally:
-        connection.close()
+    """Make one check; where it can't be recorded its lease lapses, and it is repeated."""
+    check_and_record(one.integration, one.token)

@@ -229,7 +229,7 @@ def test_a_task_without_a_free_slot_leaves_the_checks_to_those_who_hold_them(mon
     woken: list[str] = []
     monkeypatch.setattr(queue, "enqueue", lambda path, *args, **options: woken.append(path))
     make_integration()
-    with tasks.work.heartbeat("other") as other:
+    with tasks.heartbeat("other") as other:
         assert tasks.leases.take_slot(tasks.leases.places(tasks.WORKER_KIND), other)
         assert tasks.check_due() == 0
     assert (StubChecker.asked, woken) == ([], [])

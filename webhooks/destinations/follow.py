@@ -33,6 +33,8 @@ USUAL_POLL, GROWTH = 60.0, 1.3
 """What runs longer is asked about more seldom, each time by a factor, until so many seconds lie between."""
 QUOTA_SHARE = 10
 """One run is polled at a tenth at most of the pace that its integration's quota and rate limit allow."""
+POLLS_AT_ONCE = 8
+"""By one worker; a slow system takes a thread from the others, not all of them their turn."""
 FIRST_PAUSE = 30.0
 LONGEST_FOLLOWED = 7 * 86_400.0
 MAX_MEMORY = 100_000
@@ -167,4 +169,4 @@ def _save(row: FollowUp, token: uuid.UUID, **fields: Any) -> None:
         raise LeaseLost(str(row.id))
 
 
-KIND = Kind("webhooks.follow_ups", FollowUp, run, called=True)
+KIND = Kind("webhooks.follow_ups", FollowUp, run, called=True, at_once=POLLS_AT_ONCE)
