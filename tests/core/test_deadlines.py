@@ -14,7 +14,7 @@ async def test_what_takes_too_long_ends_on_time() -> None:
     deadlines, begin = Deadlines(), monotonic()
     with pytest.raises(TimeoutError), deadlines.within(0.1):
         await asyncio.sleep(5)
-    assert 0.1 <= monotonic() - begin < 0.1 + LOOK_SECONDS + 0.3
+    assert 0.1 <= monotonic() - begin < 3  # far below the sleep, far above what a busy machine adds
     await asyncio.sleep(0)  # and the task goes on: nothing of the cancellation is left
 
 

@@ -457,8 +457,8 @@ def _wait_until_swept() -> None:
 
 def _wait_for(condition) -> None:
     pause = threading.Event()
-    for _ in range(200):
+    for _ in range(1200):
         if condition():
             return
         pause.wait(0.05)
-    raise AssertionError("it did not happen within ten seconds")
+    raise AssertionError("it did not happen within a minute")
