@@ -83,7 +83,7 @@ def sample_at(row: Integration, at: datetime, ok: bool | None = True, ms: float 
     return HealthSample.objects.create(id=key, integration=row, checked_at=at, ok=ok, response_ms=ms, trigger=trigger)
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not come about in time"

@@ -92,7 +92,7 @@ def test_it_says_what_to_do_before_the_first_check(page, alice):
 
 def test_it_shows_state_days_and_failures(page, alice):
     row = make_integration(owner=owner_of(alice), sla_availability=99.5, sla_response_ms=800)
-    HealthDay.objects.create(integration=row, day=TODAY - DAY, checks=200, failures=4, p50_ms=100, p95_ms=900, p99_ms=901)
+    HealthDay.objects.create(integration=row, day=timezone.now().date() - DAY, checks=200, failures=4, p50_ms=100, p95_ms=900, p99_ms=901)
     for _ in range(3):
         record_check(row, False, None, "dns", "The name does not resolve; correct the base URL.")
     text = page(row)

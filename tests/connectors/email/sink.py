@@ -66,7 +66,7 @@ def smtp(tls: ssl.SSLContext | None = None, password: str = "") -> Iterator[Sink
     more: dict[str, Any] = {"tls_context": tls, "require_starttls": True} if tls else {}
     if password:
         more |= {"authenticator": authenticate, "auth_required": True, "auth_require_tls": tls is not None}
-    controller = _OnFreePort(sink, hostname="127.0.0.1", port=0, ready_timeout=5, **more)
+    controller = _OnFreePort(sink, hostname="127.0.0.1", port=0, ready_timeout=60, **more)
     controller.start()
     try:
         sink.port = controller.port
