@@ -117,4 +117,5 @@ def test_memory_does_not_grow_with_the_number_of_results() -> None:
         mock.patch.object(slices, "CHUNK", 20_000),
         mock.patch.object(source, "CHUNK", 20_000),
     ):
+        peak(10)  # what is made once, at the first reading, counts for neither
         assert peak(2_000) < 1.5 * peak(400)
