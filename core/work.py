@@ -199,14 +199,16 @@ def run_due(
     last: WorkRow | None = None
 
     def is_over() -> bool:
-        return not is_free or time.monotonic() >= deadline or stopping()
+        return time.monotonic() >= deadline or stopping()
 
     def run(row: WorkRow) -> None:
         perform(Run(row, cast("uuid.UUID", row.lease_token), deadline, stopping), handler)
 
     with heartbeat() as worker_id, leases.place(places, worker_id) as is_free:
+        if not is_free:
+            return 0
         if at_once > 1:
-            return together(lambda limit: _claim(model, worker_id, limit), run, at_once, is_over)
+            return together(lambda limit: claim(model, worker_id, limit), run, at_once, is_over)
         while not is_over() and (rows := _claim(model, worker_id, after=last)):
             last = rows[0]
             run(last)

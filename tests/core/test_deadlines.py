@@ -5,6 +5,7 @@ from time import monotonic
 
 import pytest
 
+from core.http import deadlines
 from core.http.deadlines import LOOK_SECONDS, Deadlines
 
 pytestmark = pytest.mark.once
@@ -16,6 +17,27 @@ async def test_what_takes_too_long_ends_on_time() -> None:
         await asyncio.sleep(5)
     assert 0.1 <= monotonic() - begin < 3  # far below the sleep, far above what a busy machine adds
     await asyncio.sleep(0)  # and the task goes on: nothing of the cancellation is left
+
+
+async def test_one_ends_at_the_first_look_after_its_time_and_the_next_look_is_near(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, every = [0.0], Deadlines()
+    monkeypatch.setattr(deadlines, "monotonic", lambda: now[0])
+
+    async def work() -> None:
+        with every.within(0.1):
+            await asyncio.sleep(60)
+
+    task = asyncio.create_task(work())
+    await asyncio.sleep(0)
+    (deadline,) = every._open
+    for at, ended in ((0.099, False), (0.1, True)):
+        assert every._timer is not None
+        assert every._timer.when() <= asyncio.get_running_loop().time() + LOOK_SECONDS
+        now[0] = at
+        every._look()
+        assert deadline.expired is ended
+    with pytest.raises(TimeoutError):
+        await task
 
 
 async def test_what_ends_in_time_is_left_alone_and_nothing_looks_on() -> None:

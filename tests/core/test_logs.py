@@ -207,33 +207,33 @@ def test_the_web_server_writes_no_path_of_a_request_whatever_level_is_set(settin
     ],
 )
 def test_the_web_server_says_what_was_wrong_with_a_request_and_quotes_nothing_of_it(error, said):
-    console = logging.StreamHandler(io.StringIO())
-    console.setFormatter(logs.JsonFormatter())
-    server = SimpleNamespace(log=logging.Logger("gunicorn.error"))  # noqa: LOG001 - apart from the handlers that pytest installs
-    server.log.addHandler(console)
-    near, far = socket.socketpair()
-    with near, far, patch.object(redact, "text", str):  # also what does not look like a secret
-        Worker.handle_error(server, None, near, ("::1", 4711), error)
-    assert json.loads(console.stream.getvalue())["event"] == f"Invalid request from ip=::1: {said} …"
+    with patch.object(redact, "text", str):  # also what does not look like a secret
+        line = _said_by_the_web_server(None, error)
+    assert line["event"] == f"Invalid request from ip=::1: {said} …"
 
 
 def test_the_web_server_names_no_address_of_a_request_that_failed_outside_the_portal():
-    console = logging.StreamHandler(io.StringIO())
-    console.setFormatter(logs.JsonFormatter())
-    server = SimpleNamespace(log=logging.Logger("gunicorn.error"), cfg=Config())  # noqa: LOG001
-    server.log.addHandler(console)
-    server.log.access = lambda *_: None
-    near, far = socket.socketpair()
     asked = Mock(method="GET", uri="/badge/token-of-somebody.svg", headers=[], version=(1, 1))
-    with near, far:
-        try:
-            raise RuntimeError("broken")
-        except RuntimeError as error:
-            Worker.handle_error(server, asked, near, ("::1", 4711), error)
-    line = json.loads(console.stream.getvalue())
+    try:
+        raise RuntimeError("broken")
+    except RuntimeError as error:
+        line = _said_by_the_web_server(asked, error)
     assert line["event"] == "Error handling request … …"
     assert "RuntimeError: broken" in line["exception"]
-    assert "token-of-somebody" not in console.stream.getvalue()
+    assert "token-of-somebody" not in json.dumps(line)
+
+
+def _said_by_the_web_server(request, error):
+    """Return the line that gunicorn's own handler of errors writes."""
+    console = logging.StreamHandler(io.StringIO())
+    console.setFormatter(logs.JsonFormatter())
+    log = logging.Logger("gunicorn.error")  # noqa: LOG001 - apart from the handlers that pytest installs
+    log.addHandler(console)
+    log.access = lambda *_: None
+    near, far = socket.socketpair()
+    with near, far:
+        Worker.handle_error(SimpleNamespace(log=log, cfg=Config()), request, near, ("::1", 4711), error)
+    return json.loads(console.stream.getvalue())
 
 
 @pytest.mark.parametrize("library", ["azure", "boto3", "botocore", "google", "paramiko", "s3transfer", "urllib3"])
